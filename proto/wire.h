@@ -1,0 +1,31 @@
+/* Records as msgpack frames: what travels on sockets.
+ *
+ *   frame = stream name, NUL, msgpack array [version, epoch, sequence, time, kind, by, body]
+ *   by    = array of [stream, epoch, sequence];  body = array of field values in tag order
+ *
+ * Fixed-point values and times are integers (1e-8, ns); ids are 16-byte bin; names and texts are
+ * str; lists are arrays. A missing tail of body means empty fields (older writer), a longer body is
+ * accepted and its tail ignored (newer writer): tables only grow. Every frame is scanned for depth,
+ * count and length bounds before it is decoded, so memory is bounded by the input. Any thread.
+ */
+#ifndef SP_PROTO_WIRE_H
+#define SP_PROTO_WIRE_H
+
+#include "proto/record.h"
+
+#define SP_WIRE_VERSION    1
+#define SP_WIRE_FRAME_MAX  ((size_t)16 * 1024)
+#define SP_WIRE_DEPTH_MAX  8
+#define SP_WIRE_TOKENS_MAX 4096
+
+/* Writes one frame. SP_FULL if it does not fit cap_bytes; *len_bytes is then untouched. The record
+ * is not validated: writers validate where records are made. */
+SP_NODISCARD sp_status sp_wire_encode(const struct sp_record *record, uint8_t *buf,
+                                      size_t cap_bytes, size_t *len_bytes, struct sp_err *err);
+/* Reads one frame and validates the body. On failure *out is undefined but initialised, and err
+ * says which field is wrong: SP_TRUNCATED, SP_TYPE, SP_RANGE, SP_TOO_LONG, SP_TOO_DEEP, SP_VERSION,
+ * SP_UNKNOWN_KIND, SP_MISSING, SP_INVALID. out->in is always none: cursors do not travel. */
+SP_NODISCARD sp_status sp_wire_decode(const uint8_t *buf, size_t len_bytes, struct sp_record *out,
+                                      struct sp_err *err);
+
+#endif
