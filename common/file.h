@@ -1,0 +1,40 @@
+/* The file port: every operation by which we keep data, behind one table, so that tests record,
+ * refuse or crash at each of them. One thread at a time per descriptor.
+ */
+#ifndef SP_COMMON_FILE_H
+#define SP_COMMON_FILE_H
+
+#include "proto/status.h"
+
+#include <sys/types.h>
+
+struct sp_file_port {
+    void *self;
+    int (*open)(void *self, const char *path, int flags, mode_t mode);
+    ssize_t (*write)(void *self, int fd, const void *buf, size_t len_bytes);
+    ssize_t (*pread)(void *self, int fd, void *buf, size_t len_bytes, off_t offset);
+    int (*truncate)(void *self, int fd, off_t len_bytes);
+    int (*sync)(void *self, int fd);     /* fsync: data and size */
+    int (*datasync)(void *self, int fd); /* fdatasync */
+    int (*close)(void *self, int fd);
+    int (*rename)(void *self, const char *from, const char *to);
+    int (*link)(void *self, const char *from, const char *to);
+    int (*unlink)(void *self, const char *path);
+    int (*mkdir)(void *self, const char *path, mode_t mode);
+    int (*sync_dir)(void *self, const char *path);
+};
+
+/* The operating system's. */
+const struct sp_file_port *sp_file_port_real(void);
+
+/* Writes everything, over EINTR and short writes. SP_STORAGE with errno otherwise. */
+SP_NODISCARD sp_status sp_file_write_all(const struct sp_file_port *port, int fd, const void *buf,
+                                         size_t len_bytes, struct sp_err *err);
+/* mkdir -p with 0700. SP_STORAGE. */
+SP_NODISCARD sp_status sp_file_make_dirs(const struct sp_file_port *port, const char *path,
+                                         struct sp_err *err);
+
+/* CRC-32C (Castagnoli). Start with seed 0 or with the CRC of what came before. */
+uint32_t sp_crc32c(uint32_t seed, const void *buf, size_t len_bytes);
+
+#endif

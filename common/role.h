@@ -1,0 +1,28 @@
+/* A role: the lock and the epoch that make a process the only writer of its journal.
+ *
+ * DIR/LOCK is held with flock for the life of the process; DIR/EPOCH holds the incarnation, raised
+ * and synced under the lock before the process does anything else. The kernel drops the lock with
+ * the process; a stopped process keeps it, so its twin gets SP_LOCKED (exit 75) and retries.
+ */
+#ifndef SP_COMMON_ROLE_H
+#define SP_COMMON_ROLE_H
+
+#include "proto/types.h"
+
+struct sp_role {
+    int lock_fd; /* -1 when not held */
+    uint32_t epoch;
+    char epoch_path[512];
+};
+
+/* Creates dir (0700) if needed, takes the lock, raises the epoch. SP_LOCKED if another process
+ * holds it (err names its pid), SP_STORAGE if the epoch cannot be made durable, SP_CORRUPT if the
+ * epoch file is damaged. */
+SP_NODISCARD sp_status sp_role_acquire(struct sp_role *role, const char *dir, struct sp_err *err);
+/* SP_FENCED if the epoch file holds a higher epoch than ours: something superseded us. One pread;
+ * called before every write to a venue. */
+SP_NODISCARD sp_status sp_role_check(const struct sp_role *role, struct sp_err *err);
+/* Releases the lock. Accepts a zeroed or released role. */
+void sp_role_release(struct sp_role *role);
+
+#endif

@@ -1,0 +1,51 @@
+/* The live shell: runs a decider core on a service's journal and bus (see common/decider.h).
+ *
+ * Cursors: a SP_EVENT_RECORD decision with records carries the input's place in "in" of its last
+ * record; inputs without output are covered by a CURSOR record every 256 inputs or 100 ms. Replay
+ * gives them back, so subscriptions continue where the journal says. One thread: the loop's.
+ */
+#ifndef SP_COMMON_SHELL_H
+#define SP_COMMON_SHELL_H
+
+#include "common/decider.h"
+#include "common/service.h"
+
+struct sp_shell;
+
+struct sp_shell_options {
+    struct sp_service *service;
+    const struct sp_core *core;
+    void *core_state;
+    /* Carries out one effect. */
+    void (*perform)(void *ctx, const struct sp_effect *effect);
+    /* Sees every record after it was applied (metrics, ledger queue). May be NULL. */
+    void (*applied)(void *ctx, const struct sp_record *record);
+    void *ctx;
+};
+
+SP_NODISCARD sp_status sp_shell_open(const struct sp_shell_options *options, struct sp_shell **out,
+                                     struct sp_err *err);
+void sp_shell_close(struct sp_shell *shell);
+/* Folds the journal (from the snapshot's sequence on, if one was restored) into the core by apply,
+ * and learns the cursors. Call in init before subscribing. */
+SP_NODISCARD sp_status sp_shell_replay(struct sp_shell *shell, uint64_t from_seq,
+                                       struct sp_err *err);
+/* Last consumed place of an input stream; none if never. For sp_sub_options.cursor. */
+struct sp_ref sp_shell_cursor(const struct sp_shell *shell, const sp_name *stream);
+/* Runs one event through the cycle. On a storage failure the service is told to end; nothing was
+ * acknowledged. `market` is the market clock as the caller knows it. */
+void sp_shell_event(struct sp_shell *shell, enum sp_event_type type, uint32_t id,
+                    const struct sp_record *record);
+void sp_shell_set_market(struct sp_shell *shell, sp_wall market);
+sp_wall sp_shell_market(const struct sp_shell *shell);
+/* Ready-made callbacks: a facts subscription that feeds SP_EVENT_RECORD (notices become
+ * STREAM_REWOUND / DATA_GAP records); ctx is the struct sp_shell. */
+void sp_shell_on_record(void *shell, const struct sp_record *record);
+void sp_shell_on_notice(void *shell, const struct sp_sub_notice *notice);
+
+struct sp_shell_stats {
+    uint64_t events, records, effects, withdrawn, synced;
+};
+struct sp_shell_stats sp_shell_stats(const struct sp_shell *shell);
+
+#endif

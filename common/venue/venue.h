@@ -1,0 +1,41 @@
+/* IAPIConnector: the venue boundary. One connection of one service; every call is answered later,
+ * by callbacks on the loop's thread. A lost connection, a timeout or a dead venue is never an answer:
+ * the caller hears `on_down`, and what was sent before is of unknown outcome.
+ *
+ * First adapter: native.c speaks msgpack DTOs (venue_order, venue_cancel, venue_query; answers
+ * venue_answer, order_view, fill_view, balance_view; pushed venue_report) to spoor-venue over ipc.
+ */
+#ifndef SP_COMMON_VENUE_VENUE_H
+#define SP_COMMON_VENUE_VENUE_H
+
+#include "common/loop.h"
+#include "proto/record.h"
+
+struct sp_venue;
+
+struct sp_venue_callbacks {
+    void *ctx;
+    /* Connected, subscribed to reports, pinged: `generation` counts connections of this process. */
+    void (*on_up)(void *ctx, uint32_t generation);
+    void (*on_down)(void *ctx, const char *reason);
+    /* Every answer frame and report: ORDER_VIEW, FILL_VIEW, BALANCE_VIEW, VENUE_ANSWER (ends the
+     * request), VENUE_REPORT. In the order the venue sent them. */
+    void (*on_message)(void *ctx, const struct sp_record *message);
+};
+
+/* `service` names the asker at the venue. Does not wait for the connection. */
+SP_NODISCARD sp_status sp_venue_open_native(struct sp_loop *loop, const char *run_dir,
+                                            const sp_name *service, bool reports,
+                                            const struct sp_venue_callbacks *callbacks,
+                                            struct sp_venue **out, struct sp_err *err);
+void sp_venue_close(struct sp_venue *venue);
+bool sp_venue_is_up(const struct sp_venue *venue);
+uint32_t sp_venue_generation(const struct sp_venue *venue);
+/* Sends VENUE_ORDER, VENUE_CANCEL or VENUE_QUERY once. SP_CLOSED: not connected, no byte was
+ * written. SP_OK: it left; the outcome is open until an answer with its request_id comes. */
+SP_NODISCARD sp_status sp_venue_send(struct sp_venue *venue, const struct sp_record *request,
+                                     struct sp_err *err);
+/* Request ids unique within this process. */
+uint64_t sp_venue_next_request(struct sp_venue *venue);
+
+#endif
