@@ -11,7 +11,7 @@
 #define SP_VALUES_ORDER_TYPE(V, P) V(P, MARKET) V(P, LIMIT) V(P, STOP_LOSS)
 #define SP_VALUES_TIF(V, P)        V(P, GTC) V(P, IOC) V(P, FOK)
 /* What an order is for: its leg within a trade. */
-#define SP_VALUES_ROLE(V, P) V(P, ENTRY) V(P, TARGET) V(P, STOP) V(P, EXIT)
+#define SP_VALUES_LEG_ROLE(V, P) V(P, ENTRY) V(P, TARGET) V(P, STOP) V(P, EXIT)
 #define SP_VALUES_ORDER_STATE(V, P)                                                                \
     V(P, NEW)                                                                                      \
     V(P, INTENT_DURABLE)                                                                           \
@@ -83,7 +83,7 @@
     E(liquidity, LIQUIDITY)                                                                        \
     E(order_type, ORDER_TYPE)                                                                      \
     E(tif, TIF)                                                                                    \
-    E(role, ROLE)                                                                                  \
+    E(leg_role, LEG_ROLE)                                                                          \
     E(order_state, ORDER_STATE)                                                                    \
     E(plan_action, PLAN_ACTION)                                                                    \
     E(open_cause, OPEN_CAUSE)                                                                      \
