@@ -29,7 +29,8 @@ struct sp_journal_options {
 /* Opens or creates the journal, recovers it (drops an unfinished batch, moves a torn tail to
  * DIR/quarantine and records JOURNAL_TRUNCATED), appends STREAM_STARTED for this epoch and syncs.
  * SP_CORRUPT (exit 65): acknowledged data is damaged; err names file, offset and repair command.
- * SP_STORAGE: the disk refused. SP_INVALID: the directory belongs to another installation/stream. */
+ * SP_STORAGE: the disk refused. SP_INVALID: the directory belongs to another installation or
+ * stream. */
 SP_NODISCARD sp_status sp_journal_open(const struct sp_journal_options *options,
                                        struct sp_journal **out, struct sp_err *err);
 /* Seals nothing, stops the helper, syncs what is left, closes. NULL is accepted. */
@@ -57,7 +58,7 @@ struct sp_journal_stats {
 };
 struct sp_journal_stats sp_journal_stats(const struct sp_journal *journal);
 
-/* ---- Reading: by the owner at start, by replay, by the command line; also of a dead writer ---- */
+/* ---- Reading: by the owner at start, by replay, by the command line; of a dead writer too ---- */
 
 struct sp_journal_reader;
 

@@ -13,7 +13,7 @@
 
 static const char *const level_names[] = {"DEBUG", "INFO", "WARN", "ERROR"};
 
-/* The one mutable global of the code base: a process has one log. Set once, before threads start. */
+/* The one mutable global of the code base: a process has one log. Set before threads start. */
 static struct {
     char who[64];
     enum sp_log_level level;

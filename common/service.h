@@ -4,8 +4,8 @@
  *   -> ready -> run -> stop -> seal -> exit code
  *
  * The services' main.c only fills sp_service_spec and calls sp_service_main. When the supervisor
- * started us (SPOOR_NOTIFY_FD), we tell it READY, progress and STATUS, and end in order when its end
- * of the socket closes. Started by hand, a service joins the running system all the same.
+ * started us (SPOOR_NOTIFY_FD), we tell it READY, progress and STATUS, and end in order when its
+ * end of the socket closes. Started by hand, a service joins the running system all the same.
  */
 #ifndef SP_COMMON_SERVICE_H
 #define SP_COMMON_SERVICE_H
@@ -40,8 +40,9 @@ struct sp_service_spec {
     sp_status (*init)(struct sp_service *service, struct sp_err *err);
     /* Asked every 50 ms until it says true: caught up, so READY. NULL: at once. */
     bool (*is_ready)(struct sp_service *service);
-    /* A stop was asked (signal or supervisor). `whole_operation` is true if all of it stops. Returns
-     * true when done; called again every 10 ms until then or the deadline. NULL: nothing to do. */
+    /* A stop was asked (signal or supervisor). `whole_operation` is true if all of it stops.
+     * Returns true when done; called again every 10 ms until then or the deadline. NULL: nothing to
+     * do. */
     bool (*stop)(struct sp_service *service, bool whole_operation);
     void (*fini)(struct sp_service *service);
     /* Answers control requests the service module does not know (it answers status and metrics

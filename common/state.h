@@ -38,8 +38,8 @@ SP_NODISCARD sp_status sp_state_save(const struct sp_state_file *file,
                                      const struct sp_state_header *header, const char *json,
                                      size_t len_bytes, struct sp_err *err);
 /* Loads the newest trustworthy generation. *json is malloc'ed, NUL-terminated, the caller's; NULL
- * for SP_STATE_NEW. `generation_expected` is what a witness (the journal) says was written: SP_CORRUPT
- * if less than that can be loaded, or all are damaged. */
+ * for SP_STATE_NEW. `generation_expected` is what a witness (the journal) says was written:
+ * SP_CORRUPT if less than that can be loaded, or all are damaged. */
 SP_NODISCARD sp_status sp_state_load(const struct sp_state_file *file, uint64_t generation_expected,
                                      enum sp_state_outcome *outcome, struct sp_state_header *header,
                                      char **json, struct sp_err *err);

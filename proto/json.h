@@ -4,8 +4,9 @@
  * are their whole text, enumerations their names, lists arrays; unsigned integers are numbers up to
  * 2^53 - 1 and strings above. Empty fields are left out. The journal line around a body is:
  *
- *   {"c":"9f3a12bc","s":42,"e":7,"w":40,"m":0,"t":"...","k":"ORDER_INTENT","by":["strategy.ema/3:118"],
- *    "in":"strategy.ema/3:118","b":{...}}          (on one line; "by" and "in" only if present)
+ *   {"c":"9f3a12bc","s":42,"e":7,"w":40,"m":0,"t":"...","k":"ORDER_INTENT",
+ *    "by":["strategy.ema/3:118"],"in":"strategy.ema/3:118","b":{...}}
+ *                                     (on one line; "by" and "in" only if present)
  *
  * No allocation. Any thread.
  */
@@ -23,7 +24,7 @@ struct sp_line_meta {
     uint32_t batch_left;  /* "m": records still to come in this batch */
 };
 
-/* {"px":"61837.63",...}. SP_FULL if it does not fit; *len_bytes is then untouched. Not terminated. */
+/* {"px":"61837.63",...}. SP_FULL if it does not fit; *len_bytes is then untouched. No NUL. */
 SP_NODISCARD sp_status sp_json_encode_body(const struct sp_schema *schema, const void *dto,
                                            char *buf, size_t cap_bytes, size_t *len_bytes);
 /* Reads an object written by the above, or by hand: fields in any order, unknown fields are errors,

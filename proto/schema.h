@@ -74,7 +74,10 @@ struct sp_schema {
     const struct sp_field *fields;
 };
 
-static inline bool sp_kind_is_enum(enum sp_field_kind kind) { return kind > SP_KIND_ENUM_FIRST; }
+static inline bool sp_kind_is_enum(enum sp_field_kind kind)
+{
+    return kind > SP_KIND_ENUM_FIRST;
+}
 static inline bool sp_kind_is_ids(enum sp_field_kind kind)
 {
     return kind > SP_KIND_IDS_FIRST && kind < SP_KIND_ENUM_FIRST;

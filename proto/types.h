@@ -66,7 +66,8 @@ struct sp_id {
 /* clang-format off */
 #define SP_DEFINE_ID(tag, TAG, doc)                                                                \
     typedef struct sp_##tag##_id { struct sp_id raw; } sp_##tag##_id;                              \
-    typedef struct sp_##tag##_ids { uint32_t count; sp_##tag##_id at[SP_IDS_MAX]; } sp_##tag##_ids; \
+    typedef struct sp_##tag##_ids {                                                                \
+        uint32_t count; sp_##tag##_id at[SP_IDS_MAX]; } sp_##tag##_ids;                            \
     static inline bool sp_##tag##_id_eq(sp_##tag##_id a, sp_##tag##_id b)                          \
     { return a.raw.hi == b.raw.hi && a.raw.lo == b.raw.lo; }                                       \
     static inline bool sp_##tag##_id_is_none(sp_##tag##_id a)                                      \

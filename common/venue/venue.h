@@ -1,6 +1,6 @@
 /* IAPIConnector: the venue boundary. One connection of one service; every call is answered later,
- * by callbacks on the loop's thread. A lost connection, a timeout or a dead venue is never an answer:
- * the caller hears `on_down`, and what was sent before is of unknown outcome.
+ * by callbacks on the loop's thread. A lost connection, a timeout or a dead venue is never an
+ * answer: the caller hears `on_down`, and what was sent before is of unknown outcome.
  *
  * First adapter: native.c speaks msgpack DTOs (venue_order, venue_cancel, venue_query; answers
  * venue_answer, order_view, fill_view, balance_view; pushed venue_report) to spoor-venue over ipc.

@@ -14,7 +14,8 @@
 #define SP_WORKER_STATE_MAX 4096
 
 /* A plugin's manifest as parsed from its JSON:
- *   {"name":"momentum_cross","version":"1.0.0","category":"opportunity","subtype":"momentum_signal",
+ *   {"name":"momentum_cross","version":"1.0.0","category":"opportunity",
+ *    "subtype":"momentum_signal",
  *    "requires_dtos":[{"alias":"fast","dto":"ema"},{"alias":"slow","dto":"ema"}],
  *    "produces_dtos":[], "publishes":["SIGNAL_GENERATED"], "listens":["TICK_FLOW_START"],
  *    "params":{"min_gap":{"type":"ratio","default":"1 bps","min":"0 bps","max":"100 bps"}}}
