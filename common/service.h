@@ -25,9 +25,8 @@ struct sp_service {
     struct sp_loop *loop;
     struct sp_bus *bus;
     struct sp_metrics *metrics;
-    sp_name stream;            /* of the journal: the instance's name */
-    const char *record_inputs; /* --record-inputs FILE, or NULL */
-    void *state;               /* the service's own */
+    sp_name stream; /* of the journal: the instance's name */
+    void *state;    /* the service's own */
 };
 
 struct sp_service_spec {

@@ -1,0 +1,285 @@
+#include "common/shell.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define CURSORS_MAX         32
+#define CURSOR_EVERY_INPUTS 256
+#define CURSOR_EVERY_NS     (100 * SP_NS_PER_MS)
+
+struct cursor {
+    struct sp_ref at;      /* consumed, as known in memory */
+    struct sp_ref written; /* consumed, as the journal says */
+    uint32_t unwritten;    /* inputs consumed since */
+};
+
+struct sp_shell {
+    struct sp_shell_options options;
+    struct sp_timer *cursor_timer;
+    sp_wall market;
+    uint32_t cursor_count;
+    struct cursor cursors[CURSORS_MAX];
+    struct sp_shell_stats stats;
+    bool busy; /* an effect must not start another event from within */
+    struct sp_decision decision;
+};
+
+static struct cursor *find_cursor(struct sp_shell *shell, const sp_name *stream)
+{
+    for (uint32_t i = 0; i < shell->cursor_count; i++) {
+        if (sp_name_eq(&shell->cursors[i].at.stream, stream)) return &shell->cursors[i];
+    }
+    SP_ASSERT(shell->cursor_count < CURSORS_MAX);
+    struct cursor *cursor = &shell->cursors[shell->cursor_count++];
+    cursor->at.stream = *stream;
+    return cursor;
+}
+
+static void begin(struct sp_shell *shell)
+{
+    struct sp_service *service = shell->options.service;
+    struct sp_decision *decision = &shell->decision;
+
+    sp_decision_begin(decision);
+    decision->installation = service->config->platform.installation.s;
+    decision->stream = service->stream;
+    decision->epoch = service->role.epoch;
+    decision->next_seq = sp_journal_next_seq(service->journal);
+    decision->time = shell->market.ns != 0 ? shell->market : sp_clock_wall();
+}
+
+static bool needs_sync(const struct sp_decision *decision)
+{
+    for (uint32_t i = 0; i < decision->record_count; i++) {
+        if (sp_kind_info(decision->records[i].kind)->durability == SP_DURABLE_SYNC) return true;
+    }
+    return false;
+}
+
+/* Journal first, then memory, then the bus. False: the journal failed and the service ends. */
+static bool keep(struct sp_shell *shell)
+{
+    struct sp_service *service = shell->options.service;
+    struct sp_decision *decision = &shell->decision;
+    struct sp_err err = {0};
+
+    if (decision->record_count == 0) return true;
+    sp_status status =
+        sp_journal_append(service->journal, decision->records, decision->record_count, &err);
+    if (status == SP_OK && needs_sync(decision)) {
+        status = sp_journal_sync(service->journal, &err);
+        shell->stats.synced++;
+    }
+    if (status != SP_OK) {
+        sp_service_fail(service, &err);
+        return false;
+    }
+    for (uint32_t i = 0; i < decision->record_count; i++) {
+        shell->options.core->apply(shell->options.core_state, &decision->records[i]);
+        if (shell->options.applied != NULL) {
+            shell->options.applied(shell->options.ctx, &decision->records[i]);
+        }
+    }
+    shell->stats.records += decision->record_count;
+    for (uint32_t i = 0; i < decision->record_count; i++) {
+        /* A send that fails is a hint lost: subscribers replay from the journal. */
+        SP_IGNORE(sp_bus_publish(service->bus, &decision->records[i], &err));
+    }
+    return true;
+}
+
+/* What withdrawing an effect leads to is kept too; its own effects are not carried out, so that a
+ * withdrawal cannot recurse. */
+static void withdraw(struct sp_shell *shell, const struct sp_effect *effect)
+{
+    shell->stats.withdrawn++;
+    if (shell->options.core->withdrawn == NULL) return;
+    begin(shell);
+    shell->options.core->withdrawn(shell->options.core_state, effect, &shell->decision);
+    SP_IGNORE(!keep(shell)); /* a failure has already told the service to end */
+}
+
+static void perform_all(struct sp_shell *shell)
+{
+    /* Withdrawals reuse the decision, so the effects are moved out of it first. */
+    static _Thread_local struct sp_effect effects[SP_DECISION_EFFECTS_MAX];
+    const struct sp_core *core = shell->options.core;
+    uint32_t count = shell->decision.effect_count;
+
+    memcpy(effects, shell->decision.effects, count * sizeof *effects);
+    for (uint32_t i = 0; i < count; i++) {
+        if (core->allows != NULL && !core->allows(shell->options.core_state, &effects[i])) {
+            withdraw(shell, &effects[i]);
+            continue;
+        }
+        shell->stats.effects++;
+        if (shell->options.perform != NULL) shell->options.perform(shell->options.ctx, &effects[i]);
+    }
+}
+
+static void write_cursor(struct sp_shell *shell, struct cursor *cursor)
+{
+    begin(shell);
+    struct sp_record *record = sp_decision_add(&shell->decision, SP_REC_CURSOR, NULL);
+    record->body.cursor.inputs = cursor->unwritten;
+    record->in = cursor->at;
+    if (!keep(shell)) return;
+    cursor->written = cursor->at;
+    cursor->unwritten = 0;
+}
+
+static void write_due_cursors(void *ctx)
+{
+    struct sp_shell *shell = ctx;
+
+    for (uint32_t i = 0; i < shell->cursor_count; i++) {
+        if (shell->cursors[i].unwritten > 0) write_cursor(shell, &shell->cursors[i]);
+    }
+}
+
+sp_status sp_shell_open(const struct sp_shell_options *options, struct sp_shell **out,
+                        struct sp_err *err)
+{
+    struct sp_shell *shell = calloc(1, sizeof *shell);
+
+    SP_ASSERT(options->service->journal != NULL);
+    if (shell == NULL) return SP_FAIL(err, SP_NO_MEMORY, "shell");
+    shell->options = *options;
+    sp_dur every = {CURSOR_EVERY_NS};
+    sp_status status = sp_loop_add_timer(options->service->loop, every, every, write_due_cursors,
+                                         shell, &shell->cursor_timer);
+    if (status != SP_OK) {
+        free(shell);
+        return SP_FAIL(err, status, "event loop: no room for a timer");
+    }
+    *out = shell;
+    return SP_OK;
+}
+
+void sp_shell_close(struct sp_shell *shell)
+{
+    if (shell == NULL) return;
+    write_due_cursors(shell);
+    sp_timer_cancel(shell->cursor_timer);
+    free(shell);
+}
+
+static void fold(struct sp_shell *shell, const struct sp_record *record)
+{
+    if (!sp_ref_is_none(&record->in)) {
+        struct cursor *cursor = find_cursor(shell, &record->in.stream);
+        cursor->at = record->in;
+        cursor->written = record->in;
+    }
+    if (record->time.ns > shell->market.ns && record->kind != SP_REC_STREAM_STARTED) {
+        shell->market = record->time;
+    }
+    shell->options.core->apply(shell->options.core_state, record);
+    if (shell->options.applied != NULL) shell->options.applied(shell->options.ctx, record);
+}
+
+sp_status sp_shell_replay(struct sp_shell *shell, uint64_t from_seq, struct sp_err *err)
+{
+    struct sp_service *service = shell->options.service;
+    struct sp_journal_reader *reader = NULL;
+    struct sp_record *record = malloc(sizeof *record);
+    uint64_t first = from_seq > 0 ? from_seq : sp_journal_first_seq(service->journal);
+
+    if (record == NULL) return SP_FAIL(err, SP_NO_MEMORY, "replay record");
+    sp_status status = sp_journal_reader_open(service->dir, &service->stream, first, &reader, err);
+    while (status == SP_OK) {
+        status = sp_journal_reader_next(reader, record, NULL, err);
+        if (status == SP_OK) fold(shell, record);
+    }
+    /* The market clock starts anew: what the feed says next may be earlier (another recording). */
+    shell->market = (sp_wall){0};
+    sp_journal_reader_close(reader);
+    free(record);
+    return status == SP_AGAIN ? SP_OK : status;
+}
+
+struct sp_ref sp_shell_cursor(const struct sp_shell *shell, const sp_name *stream)
+{
+    for (uint32_t i = 0; i < shell->cursor_count; i++) {
+        if (sp_name_eq(&shell->cursors[i].at.stream, stream)) return shell->cursors[i].at;
+    }
+    return (struct sp_ref){0};
+}
+
+/* Puts the input's place into the last record, so that effect and cursor are one append. */
+static void move_cursor(struct sp_shell *shell, const struct sp_record *input)
+{
+    struct cursor *cursor = find_cursor(shell, &input->stream);
+    struct sp_decision *decision = &shell->decision;
+
+    cursor->at = sp_record_ref(input);
+    if (decision->record_count > 0) {
+        decision->records[decision->record_count - 1].in = cursor->at;
+        cursor->written = cursor->at;
+        cursor->unwritten = 0;
+    } else {
+        cursor->unwritten++;
+    }
+}
+
+void sp_shell_event(struct sp_shell *shell, enum sp_event_type type, uint32_t id,
+                    const struct sp_record *record)
+{
+    struct sp_event event = {.type = type,
+                             .now = sp_clock_mono(),
+                             .wall = sp_clock_wall(),
+                             .market = shell->market,
+                             .id = id,
+                             .record = record};
+
+    SP_ASSERT(!shell->busy);
+    shell->busy = true;
+    shell->stats.events++;
+    begin(shell);
+    shell->options.core->decide(shell->options.core_state, &event, &shell->decision);
+    if (type == SP_EVENT_RECORD) move_cursor(shell, record);
+    if (keep(shell)) perform_all(shell);
+    if (type == SP_EVENT_RECORD) {
+        struct cursor *cursor = find_cursor(shell, &record->stream);
+        if (cursor->unwritten >= CURSOR_EVERY_INPUTS) write_cursor(shell, cursor);
+    }
+    shell->busy = false;
+}
+
+void sp_shell_set_market(struct sp_shell *shell, sp_wall market)
+{
+    if (market.ns > shell->market.ns) shell->market = market;
+}
+
+sp_wall sp_shell_market(const struct sp_shell *shell)
+{
+    return shell->market;
+}
+
+void sp_shell_on_record(void *ctx, const struct sp_record *record)
+{
+    struct sp_shell *shell = ctx;
+
+    sp_shell_event(shell, SP_EVENT_RECORD, 0, record);
+}
+
+void sp_shell_on_notice(void *ctx, const struct sp_sub_notice *notice)
+{
+    struct sp_shell *shell = ctx;
+
+    if (notice->type != SP_SUB_REWOUND) return;
+    begin(shell);
+    struct sp_record *record = sp_decision_add(&shell->decision, SP_REC_STREAM_REWOUND, NULL);
+    struct cursor *cursor = find_cursor(shell, &notice->stream);
+    record->body.stream_rewound = (struct sp_stream_rewound){.stream = notice->stream,
+                                                             .seen_epoch = notice->seen_epoch,
+                                                             .seen_seq = cursor->at.seq,
+                                                             .new_epoch = notice->epoch,
+                                                             .first_seq = notice->first_seq};
+    SP_IGNORE(!keep(shell)); /* a failure has already told the service to end */
+}
+
+struct sp_shell_stats sp_shell_stats(const struct sp_shell *shell)
+{
+    return shell->stats;
+}
