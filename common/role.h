@@ -9,18 +9,23 @@
 
 #include "proto/types.h"
 
+#define SP_ROLE_PATH_SIZE 512
+
 struct sp_role {
-    int lock_fd; /* -1 when not held */
-    uint32_t epoch;
-    char epoch_path[512];
+    int lock_fd;    /* -1 when not held */
+    int epoch_fd;   /* -1 when not held */
+    uint32_t epoch; /* 1 or more while held, else 0 */
+    char epoch_path[SP_ROLE_PATH_SIZE];
 };
 
 /* Creates dir (0700) if needed, takes the lock, raises the epoch. SP_LOCKED if another process
- * holds it (err names its pid), SP_STORAGE if the epoch cannot be made durable, SP_CORRUPT if the
- * epoch file is damaged. */
+ * holds it (err names its pid), SP_STORAGE if the epoch cannot be made durable or dir is too long,
+ * SP_CORRUPT if the epoch file is damaged beyond its two slots. An epoch is never given twice, but
+ * numbers may be skipped. */
 SP_NODISCARD sp_status sp_role_acquire(struct sp_role *role, const char *dir, struct sp_err *err);
-/* SP_FENCED if the epoch file holds a higher epoch than ours: something superseded us. One pread;
- * called before every write to a venue. */
+/* SP_FENCED if the epoch file holds a higher epoch than ours, or LOCK or EPOCH was removed: something
+ * superseded us. SP_CORRUPT if the file no longer shows our epoch. One pread and two fstats; called
+ * before every write to a venue. */
 SP_NODISCARD sp_status sp_role_check(const struct sp_role *role, struct sp_err *err);
 /* Releases the lock. Accepts a zeroed or released role. */
 void sp_role_release(struct sp_role *role);
