@@ -1,0 +1,501 @@
+/* The reading half: a cursor of our own. msgpack-c's unpacker allocates a zone per message and,
+ * before it has seen a single element, as much memory as an array claims to need (five bytes can
+ * ask for gigabytes). The cursor copies straight into the record and allocates nothing. Only nil,
+ * bool, integers, str, bin and arrays travel; maps, floats and extensions are refused wherever they
+ * stand. An integer may come in any length: the value counts.
+ */
+#include "proto/wire.h"
+
+#include "proto/decimal.h"
+#include "proto/form.h"
+
+#define ENVELOPE_FIELDS 7
+#define ID_BYTES        16
+#define REF_FIELDS      3
+#define LEVEL_FIELDS    2
+#define FACT_FIELDS     2
+#define MARK_FIELDS     4
+
+enum token_type {
+    TOKEN_REFUSED, /* map, float, extension, or the one unused byte */
+    TOKEN_NIL,
+    TOKEN_BOOL,
+    TOKEN_UINT,
+    TOKEN_INT, /* only if it is negative */
+    TOKEN_STR,
+    TOKEN_BIN,
+    TOKEN_ARRAY
+};
+
+struct token {
+    enum token_type type;
+    uint64_t value; /* the number (a negative one in two's complement), length or count */
+};
+
+/* `dto` and `field` are what is being read, for the error. */
+struct reader {
+    const uint8_t *at;
+    const uint8_t *end;
+    const char *dto;
+    const char *field;
+    struct sp_err *err;
+};
+
+#define FAILS(reader, status, fmt, ...)                                                            \
+    SP_FAIL((reader)->err, (status), "%s.%s: " fmt, (reader)->dto, (reader)->field, __VA_ARGS__)
+
+static size_t left(const struct reader *reader)
+{
+    return (size_t)(reader->end - reader->at);
+}
+
+static sp_status cut_short(const struct reader *reader)
+{
+    return FAILS(reader, SP_TRUNCATED, "%s", "frame ends too early");
+}
+
+/* The first bytes 0xc0 to 0xdf: what follows, in how many bytes, signed or not. */
+static const struct {
+    uint8_t type;
+    uint8_t width;
+    bool is_signed;
+} wide_tokens[32] = {
+    [0x00] = {TOKEN_NIL, 0, false},   [0x02] = {TOKEN_BOOL, 0, false},
+    [0x03] = {TOKEN_BOOL, 0, false},  [0x04] = {TOKEN_BIN, 1, false},
+    [0x05] = {TOKEN_BIN, 2, false},   [0x06] = {TOKEN_BIN, 4, false},
+    [0x0c] = {TOKEN_UINT, 1, false},  [0x0d] = {TOKEN_UINT, 2, false},
+    [0x0e] = {TOKEN_UINT, 4, false},  [0x0f] = {TOKEN_UINT, 8, false},
+    [0x10] = {TOKEN_UINT, 1, true},   [0x11] = {TOKEN_UINT, 2, true},
+    [0x12] = {TOKEN_UINT, 4, true},   [0x13] = {TOKEN_UINT, 8, true},
+    [0x19] = {TOKEN_STR, 1, false},   [0x1a] = {TOKEN_STR, 2, false},
+    [0x1b] = {TOKEN_STR, 4, false},   [0x1c] = {TOKEN_ARRAY, 2, false},
+    [0x1d] = {TOKEN_ARRAY, 4, false},
+};
+
+static sp_status read_wide(struct reader *reader, uint8_t first, struct token *out)
+{
+    unsigned row = first - 0xc0U;
+    unsigned width = wide_tokens[row].width;
+    uint64_t value = 0;
+
+    if (width > left(reader)) return cut_short(reader);
+    for (unsigned i = 0; i < width; i++)
+        value = value << 8 | *reader->at++;
+    out->type = (enum token_type)wide_tokens[row].type;
+    out->value = out->type == TOKEN_BOOL ? first & 1U : value;
+    if (wide_tokens[row].is_signed) {
+        unsigned shift = 64 - 8 * width;
+        int64_t number = (int64_t)(value << shift) >> shift;
+        out->type = number < 0 ? TOKEN_INT : TOKEN_UINT;
+        out->value = (uint64_t)number;
+    }
+    if (out->type == TOKEN_REFUSED) {
+        return FAILS(reader, SP_TYPE, "byte %02x begins nothing that may travel", first);
+    }
+    return SP_OK;
+}
+
+/* Reads what stands before the bytes of a str or bin, or before the elements of an array. */
+static inline sp_status read_token(struct reader *reader, struct token *out)
+{
+    if (reader->at == reader->end) return cut_short(reader);
+    uint8_t first = *reader->at++;
+    if (first < 0x80) {
+        *out = (struct token){TOKEN_UINT, first};
+    } else if (first >= 0xe0) {
+        *out = (struct token){TOKEN_INT, (uint64_t)((int64_t)first - 256)};
+    } else if (first >= 0xc0) {
+        return read_wide(reader, first, out);
+    } else if (first >= 0xa0) {
+        *out = (struct token){TOKEN_STR, first & 31U};
+    } else if (first >= 0x90) {
+        *out = (struct token){TOKEN_ARRAY, first & 15U};
+    } else {
+        return FAILS(reader, SP_TYPE, "%s", "a map may not travel");
+    }
+    return SP_OK;
+}
+
+/* Passes over one value and all it holds. Bounds depth, tokens, counts and lengths. */
+static sp_status skip_value(struct reader *reader)
+{
+    uint64_t waiting[SP_WIRE_DEPTH_MAX + 1] = {1}; /* elements still to come at each depth */
+    unsigned depth = 0;
+    unsigned tokens = 0;
+
+    for (;;) {
+        struct token token;
+
+        while (depth > 0 && waiting[depth] == 0)
+            depth--;
+        if (waiting[depth] == 0) return SP_OK;
+        waiting[depth]--;
+        if (++tokens > SP_WIRE_TOKENS_MAX) {
+            return FAILS(reader, SP_TOO_LONG, "more than %d values", SP_WIRE_TOKENS_MAX);
+        }
+        sp_status status = read_token(reader, &token);
+        if (status != SP_OK) return status;
+        if (token.type < TOKEN_STR) continue;
+        if (token.value > left(reader))
+            return cut_short(reader); /* an element is a byte at least */
+        if (token.type != TOKEN_ARRAY) {
+            reader->at += token.value;
+        } else if (depth == SP_WIRE_DEPTH_MAX) {
+            return FAILS(reader, SP_TOO_DEEP, "more than %d levels", SP_WIRE_DEPTH_MAX);
+        } else {
+            waiting[++depth] = token.value;
+        }
+    }
+}
+
+static sp_status get_uint(struct reader *reader, uint64_t max, uint64_t *out)
+{
+    struct token token;
+
+    sp_status status = read_token(reader, &token);
+    if (status != SP_OK) return status;
+    if (token.type == TOKEN_INT) return FAILS(reader, SP_RANGE, "%s", "must not be negative");
+    if (token.type != TOKEN_UINT) return FAILS(reader, SP_TYPE, "%s", "is no integer");
+    if (token.value > max) {
+        return FAILS(reader, SP_RANGE, "%" PRIu64 " is more than %" PRIu64, token.value, max);
+    }
+    *out = token.value;
+    return SP_OK;
+}
+
+static sp_status get_int(struct reader *reader, int64_t *out)
+{
+    struct token token;
+
+    sp_status status = read_token(reader, &token);
+    if (status != SP_OK) return status;
+    if (token.type != TOKEN_UINT && token.type != TOKEN_INT) {
+        return FAILS(reader, SP_TYPE, "%s", "is no integer");
+    }
+    if (token.type == TOKEN_UINT && token.value > INT64_MAX) {
+        return FAILS(reader, SP_RANGE, "%" PRIu64 " does not fit", token.value);
+    }
+    *out = (int64_t)token.value;
+    return SP_OK;
+}
+
+static sp_status get_bool(struct reader *reader, void *out)
+{
+    struct token token;
+
+    sp_status status = read_token(reader, &token);
+    if (status != SP_OK) return status;
+    if (token.type != TOKEN_BOOL) return FAILS(reader, SP_TYPE, "%s", "is neither true nor false");
+    *(bool *)out = token.value != 0;
+    return SP_OK;
+}
+
+/* An array of at most max elements. */
+static sp_status get_count(struct reader *reader, uint32_t max, uint32_t *out)
+{
+    struct token token;
+
+    sp_status status = read_token(reader, &token);
+    if (status != SP_OK) return status;
+    if (token.type != TOKEN_ARRAY) return FAILS(reader, SP_TYPE, "%s", "is no array");
+    if (token.value > max) {
+        return FAILS(reader, SP_TOO_LONG, "%" PRIu64 " items, at most %" PRIu32, token.value, max);
+    }
+    *out = (uint32_t)token.value;
+    return SP_OK;
+}
+
+/* An array of exactly `count` elements. */
+static sp_status get_tuple(struct reader *reader, uint32_t count)
+{
+    struct token token;
+
+    sp_status status = read_token(reader, &token);
+    if (status != SP_OK) return status;
+    if (token.type == TOKEN_ARRAY && token.value == count) return SP_OK;
+    return FAILS(reader, SP_TYPE, "is no array of %" PRIu32, count);
+}
+
+/* The bytes of a str or bin, of fewer than `size` bytes. They stay where they are. */
+static sp_status get_bytes(struct reader *reader, enum token_type type, size_t size,
+                           struct token *out)
+{
+    sp_status status = read_token(reader, out);
+    if (status != SP_OK) return status;
+    if (out->type != type) {
+        return FAILS(reader, SP_TYPE, "is no %s", type == TOKEN_STR ? "text" : "id");
+    }
+    if (out->value >= size) {
+        return FAILS(reader, SP_TOO_LONG, "%" PRIu64 " bytes, at most %zu", out->value, size - 1);
+    }
+    if (out->value > left(reader)) return cut_short(reader);
+    reader->at += out->value;
+    return SP_OK;
+}
+
+static sp_status get_name(struct reader *reader, sp_name *out)
+{
+    struct token token;
+
+    sp_status status = get_bytes(reader, TOKEN_STR, sizeof out->s, &token);
+    if (status != SP_OK) return status;
+    const char *text = (const char *)reader->at - token.value;
+    if (sp_name_set_n(out, text, token.value)) return SP_OK;
+    return FAILS(reader, SP_INVALID, "%s", "may hold only A-Z a-z 0-9 . _ -");
+}
+
+static sp_status get_text(struct reader *reader, sp_text *out)
+{
+    struct token token;
+
+    sp_status status = get_bytes(reader, TOKEN_STR, sizeof out->s, &token);
+    if (status != SP_OK) return status;
+    const char *text = (const char *)reader->at - token.value;
+    if (sp_text_set_n(out, text, token.value)) return SP_OK;
+    return FAILS(reader, SP_INVALID, "%s", "must be UTF-8 without NUL");
+}
+
+static sp_status get_id(struct reader *reader, struct sp_id *out)
+{
+    struct token token;
+
+    sp_status status = get_bytes(reader, TOKEN_BIN, ID_BYTES + 1, &token);
+    if (status != SP_OK) return status;
+    if (token.value != ID_BYTES) return FAILS(reader, SP_TYPE, "%s", "an id is 16 bytes");
+    const uint8_t *bytes = reader->at - ID_BYTES;
+    struct sp_id id = {0, 0};
+    for (unsigned i = 0; i < 8; i++) {
+        id.hi = id.hi << 8 | bytes[i];
+        id.lo = id.lo << 8 | bytes[8 + i];
+    }
+    *out = id;
+    return SP_OK;
+}
+
+static sp_status get_ids(struct reader *reader, struct sp_form_ids *out)
+{
+    uint32_t count = 0;
+
+    sp_status status = get_count(reader, SP_IDS_MAX, &count);
+    for (uint32_t i = 0; status == SP_OK && i < count; i++)
+        status = get_id(reader, &out->at[i]);
+    out->count = status == SP_OK ? count : 0;
+    return status;
+}
+
+static sp_status get_levels(struct reader *reader, sp_levels *out)
+{
+    uint32_t count = 0;
+
+    sp_status status = get_count(reader, SP_LEVELS_MAX, &count);
+    for (uint32_t i = 0; status == SP_OK && i < count; i++) {
+        status = get_tuple(reader, LEVEL_FIELDS);
+        if (status == SP_OK) status = get_int(reader, &out->at[i].px.e8);
+        if (status == SP_OK) status = get_int(reader, &out->at[i].qty.e8);
+    }
+    out->count = status == SP_OK ? count : 0;
+    return status;
+}
+
+static sp_status get_facts(struct reader *reader, sp_facts *out)
+{
+    uint32_t count = 0;
+
+    sp_status status = get_count(reader, SP_FACTS_MAX, &count);
+    for (uint32_t i = 0; status == SP_OK && i < count; i++) {
+        status = get_tuple(reader, FACT_FIELDS);
+        if (status == SP_OK) status = get_name(reader, &out->at[i].name);
+        if (status == SP_OK) status = get_name(reader, &out->at[i].value);
+    }
+    out->count = status == SP_OK ? count : 0;
+    return status;
+}
+
+static sp_status get_marks(struct reader *reader, sp_marks *out)
+{
+    uint32_t count = 0;
+
+    sp_status status = get_count(reader, SP_MARKS_MAX, &count);
+    for (uint32_t i = 0; status == SP_OK && i < count; i++) {
+        struct sp_mark *mark = &out->at[i];
+        uint64_t epoch = 0;
+        status = get_tuple(reader, MARK_FIELDS);
+        if (status == SP_OK) status = get_name(reader, &mark->stream);
+        if (status == SP_OK) status = get_uint(reader, UINT32_MAX, &epoch);
+        if (status == SP_OK) status = get_uint(reader, UINT64_MAX, &mark->seq);
+        if (status == SP_OK) status = get_uint(reader, UINT64_MAX, &mark->durable_seq);
+        mark->epoch = (uint32_t)epoch;
+    }
+    out->count = status == SP_OK ? count : 0;
+    return status;
+}
+
+static sp_status get_field(struct reader *reader, const struct sp_field *field, void *at)
+{
+    sp_status status = SP_OK;
+    uint64_t number = 0;
+
+    switch (sp_form_of(field)) {
+    case SP_FORM_E8:
+    case SP_FORM_WALL:
+    case SP_FORM_MONO:
+    case SP_FORM_DUR:
+    case SP_FORM_I64: status = get_int(reader, at); break;
+    case SP_FORM_U64: status = get_uint(reader, UINT64_MAX, at); break;
+    case SP_FORM_U32:
+        status = get_uint(reader, UINT32_MAX, &number);
+        *(uint32_t *)at = (uint32_t)number;
+        break;
+    case SP_FORM_ENUM:
+        status = get_uint(reader, UINT8_MAX, &number);
+        *(uint8_t *)at = (uint8_t)number;
+        break;
+    case SP_FORM_BOOL: status = get_bool(reader, at); break;
+    case SP_FORM_NAME: status = get_name(reader, at); break;
+    case SP_FORM_TEXT: status = get_text(reader, at); break;
+    case SP_FORM_ID: status = get_id(reader, at); break;
+    case SP_FORM_IDS: status = get_ids(reader, at); break;
+    case SP_FORM_LEVELS: status = get_levels(reader, at); break;
+    case SP_FORM_FACTS: status = get_facts(reader, at); break;
+    case SP_FORM_MARKS: status = get_marks(reader, at); break;
+    case SP_FORM_RETIRED: status = skip_value(reader); break; /* an old writer may still fill it */
+    }
+    return status;
+}
+
+/* Everything before the kind, so that a frame of an unknown kind can still be counted. */
+static sp_status get_head(struct reader *reader, struct sp_record *out)
+{
+    struct token array;
+    uint64_t version = 0;
+    uint64_t epoch = 0;
+
+    reader->field = "envelope";
+    sp_status status = read_token(reader, &array);
+    if (status != SP_OK) return status;
+    if (array.type != TOKEN_ARRAY) return FAILS(reader, SP_TYPE, "%s", "is no array");
+    reader->field = "version";
+    status = get_uint(reader, UINT64_MAX, &version);
+    if (status != SP_OK) return status;
+    if (version != SP_WIRE_VERSION) {
+        return FAILS(reader, SP_VERSION, "%" PRIu64 ", %d is spoken here", version,
+                     SP_WIRE_VERSION);
+    }
+    if (array.value != ENVELOPE_FIELDS) {
+        return FAILS(reader, SP_TYPE, "an envelope has %d values", ENVELOPE_FIELDS);
+    }
+    reader->field = "epoch";
+    status = get_uint(reader, UINT32_MAX, &epoch);
+    out->epoch = (uint32_t)epoch;
+    if (status != SP_OK) return status;
+    reader->field = "seq";
+    status = get_uint(reader, UINT64_MAX, &out->seq);
+    if (status != SP_OK) return status;
+    reader->field = "time";
+    status = get_int(reader, &out->time.ns);
+    if (status != SP_OK) return status;
+    if (out->time.ns < 0 || out->time.ns > SP_WALL_NS_MAX) {
+        return FAILS(reader, SP_RANGE, "%s", "must be in the years 1970 to 2261");
+    }
+    return SP_OK;
+}
+
+static sp_status get_causes(struct reader *reader, struct sp_record *out)
+{
+    uint32_t count = 0;
+
+    reader->field = "by";
+    sp_status status = get_count(reader, SP_CAUSES_MAX, &count);
+    for (uint32_t i = 0; status == SP_OK && i < count; i++) {
+        struct sp_ref *ref = &out->by[i];
+        uint64_t epoch = 0;
+        status = get_tuple(reader, REF_FIELDS);
+        if (status == SP_OK) status = get_name(reader, &ref->stream);
+        if (status == SP_OK && sp_ref_is_none(ref)) {
+            status = FAILS(reader, SP_INVALID, "%s", "a cause without stream");
+        }
+        if (status == SP_OK) status = get_uint(reader, UINT32_MAX, &epoch);
+        if (status == SP_OK) status = get_uint(reader, UINT64_MAX, &ref->seq);
+        ref->epoch = (uint32_t)epoch;
+    }
+    out->by_count = status == SP_OK ? count : 0;
+    return status;
+}
+
+static sp_status get_body(struct reader *reader, const struct sp_schema *schema, void *body)
+{
+    struct token array;
+
+    memset(body, 0, schema->size);
+    reader->dto = schema->name;
+    reader->field = "body";
+    sp_status status = read_token(reader, &array);
+    if (status != SP_OK) return status;
+    if (array.type != TOKEN_ARRAY) return FAILS(reader, SP_TYPE, "%s", "is no array");
+    for (uint64_t i = 0; i < array.value && i < schema->field_count; i++) {
+        const struct sp_field *field = &schema->fields[i];
+        reader->field = field->name;
+        status = get_field(reader, field, (char *)body + field->offset);
+        if (status != SP_OK) return status;
+    }
+    reader->field = "body";
+    for (uint64_t i = schema->field_count; i < array.value; i++) {
+        status = skip_value(reader);
+        if (status != SP_OK) return status;
+    }
+    return sp_validate(schema, body, reader->err);
+}
+
+/* The stream name up to its NUL. */
+static sp_status get_stream(struct reader *reader, sp_name *out)
+{
+    size_t max = left(reader) < SP_NAME_SIZE ? left(reader) : SP_NAME_SIZE;
+    const uint8_t *nul = max > 0 ? memchr(reader->at, '\0', max) : NULL;
+
+    reader->field = "stream";
+    if (nul == NULL && max == SP_NAME_SIZE) return FAILS(reader, SP_TOO_LONG, "%s", "does not end");
+    if (nul == NULL) return cut_short(reader);
+    if (!sp_name_set_n(out, (const char *)reader->at, (size_t)(nul - reader->at))) {
+        return FAILS(reader, SP_INVALID, "%s", "may hold only A-Z a-z 0-9 . _ -");
+    }
+    reader->at = nul + 1;
+    return SP_OK;
+}
+
+/* The scan before decoding: the whole frame is one value within the bounds, and nothing else. */
+static sp_status scan(const struct reader *begin)
+{
+    struct reader reader = *begin;
+
+    reader.field = "frame";
+    sp_status status = skip_value(&reader);
+    if (status != SP_OK) return status;
+    if (left(&reader) == 0) return SP_OK;
+    return FAILS(&reader, SP_INVALID, "%zu bytes after its end", left(&reader));
+}
+
+sp_status sp_wire_decode(const uint8_t *buf, size_t len_bytes, struct sp_record *out,
+                         struct sp_err *err)
+{
+    struct reader reader = {.at = buf, .end = buf + len_bytes, .dto = "frame", .err = err};
+    uint64_t kind = 0;
+
+    memset(out, 0, offsetof(struct sp_record, body));
+    reader.field = "frame";
+    if (len_bytes > SP_WIRE_FRAME_MAX) {
+        return FAILS(&reader, SP_TOO_LONG, "%zu bytes, at most %zu", len_bytes, SP_WIRE_FRAME_MAX);
+    }
+    sp_status status = get_stream(&reader, &out->stream);
+    if (status == SP_OK) status = scan(&reader);
+    if (status == SP_OK) status = get_head(&reader, out);
+    if (status != SP_OK) return status;
+    reader.field = "kind";
+    status = get_uint(&reader, UINT64_MAX, &kind);
+    if (status != SP_OK) return status;
+    const struct sp_kind_info *info = kind <= UINT32_MAX ? sp_kind_info((uint32_t)kind) : NULL;
+    if (info == NULL) return FAILS(&reader, SP_UNKNOWN_KIND, "%" PRIu64 " is not known", kind);
+    status = get_causes(&reader, out);
+    if (status == SP_OK) status = get_body(&reader, sp_schema_of(info->dto), &out->body);
+    if (status == SP_OK) out->kind = (enum sp_kind)kind;
+    return status;
+}
