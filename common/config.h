@@ -21,6 +21,7 @@
 #define SP_READS_MAX     8
 #define SP_PARAMS_MAX    16
 #define SP_PROBLEMS_MAX  100
+#define SP_ALERTS_MAX    8
 
 struct sp_platform {
     sp_name installation;
@@ -33,8 +34,13 @@ struct sp_platform {
     uint32_t queue_max; /* messages per peer */
     uint64_t message_max_bytes;
     uint64_t disk_warn_bytes, disk_reduce_only_bytes;
-    char http_host[64];
+    char http_host[64]; /* numeric IPv4 */
     uint16_t http_port;
+    uint32_t alert_count;
+    struct sp_alert_config {
+        enum sp_alert_target { SP_ALERT_LOG } target;
+        enum sp_severity from;
+    } alerts[SP_ALERTS_MAX];
 };
 
 enum sp_world_type { SP_WORLD_NONE, SP_WORLD_BACKTEST, SP_WORLD_PAPER, SP_WORLD_LIVE };
@@ -179,12 +185,31 @@ struct sp_problems {
     struct sp_problem at[SP_PROBLEMS_MAX];
 };
 
+/* `file` is copied; line 0 means the whole file. */
+struct sp_problem_place {
+    const char *file;
+    uint32_t line;
+};
+/* Adds an error or a warning (`hint` may be NULL). The same text at the same place is added once. */
+void sp_problems_error(struct sp_problems *problems, struct sp_problem_place place,
+                       const char *hint, const char *fmt, ...) SP_PRINTF(4, 5);
+void sp_problems_warn(struct sp_problems *problems, struct sp_problem_place place, const char *hint,
+                      const char *fmt, ...) SP_PRINTF(4, 5);
+/* By file, in the order in which the files came up, then by line. */
+void sp_problems_sort(struct sp_problems *problems);
+
 /* Loads and checks everything: schema, references, dependencies, event chain, capabilities, storage
  * and clock. SP_CONFIG if there is any error (see problems); *out (malloc'ed) is NULL then. */
 SP_NODISCARD sp_status sp_config_load(const char *dir, struct sp_config **out,
                                       struct sp_problems *problems);
+/* The same with the caller's check of a blueprint's workers; NULL: none. sp_config_load is this with
+ * sp_workers_validate, in a library of its own because workers depend on this one. */
+typedef void sp_blueprint_check_fn(const struct sp_blueprint *blueprint,
+                                   struct sp_problems *problems);
+SP_NODISCARD sp_status sp_config_read(const char *dir, sp_blueprint_check_fn *check,
+                                      struct sp_config **out, struct sp_problems *problems);
 void sp_config_free(struct sp_config *config);
-/* "FILE:LINE: text\n    hint\n" of each problem. */
+/* "FILE:LINE: text\n    hint\n" of each problem; a warning's text begins with "warning: ". */
 void sp_problems_print(const struct sp_problems *problems, int fd);
 
 /* The service instances of an operation in start order: marketdata, venue, execution,
