@@ -17,13 +17,17 @@ struct sp_journal;
 struct sp_journal_options {
     const char *dir;                 /* the service's own directory; segments live in it */
     sp_name stream;                  /* "execution", "strategy.ema" */
-    const char *installation;        /* foreign journals are refused */
-    const char *world;               /* "" if none */
-    uint32_t epoch;                  /* from sp_role_acquire */
+    const char *installation;        /* a name; foreign journals are refused */
+    const char *world;               /* a name; "" or NULL if none */
+    uint32_t epoch;                  /* from sp_role_acquire: above all in the journal */
     uint64_t segment_bytes;          /* rotate above this; 0 = 64 MiB */
     sp_dur sync_every;               /* lazy sync by the helper thread; 0 = 500 ms; <0 = never */
     uint64_t noted_seq;              /* highest sequence a snapshot or ledger says was synced: W */
     const struct sp_file_port *port; /* NULL = the real one */
+    /* What the first record says, for runs that must repeat byte for byte: */
+    sp_wall start_time; /* 0 = now */
+    const char *build;  /* NULL = this build */
+    sp_name boot_id;    /* empty = the kernel's */
 };
 
 /* Opens or creates the journal, recovers it (drops an unfinished batch, moves a torn tail to
@@ -35,12 +39,14 @@ SP_NODISCARD sp_status sp_journal_open(const struct sp_journal_options *options,
                                        struct sp_journal **out, struct sp_err *err);
 /* Seals nothing, stops the helper, syncs what is left, closes. NULL is accepted. */
 void sp_journal_close(struct sp_journal *journal);
-/* Writes the SEAL line, syncs; for an orderly stop. The next open starts a new segment. */
+/* Syncs, writes the SEAL line, syncs. The next append or open starts a new segment. For an orderly
+ * stop; not needed for correctness. SP_STORAGE. */
 SP_NODISCARD sp_status sp_journal_seal(struct sp_journal *journal, struct sp_err *err);
 
 /* Appends 1..SP_DECISION_RECORDS_MAX records as one batch: all of them are there after a crash or
  * none. Each record must have seq = next_seq, next_seq + 1, ..., our stream and epoch, valid
- * bodies, and causes where its kind demands them (asserted: they are our own). One write(2). */
+ * bodies, a kind that is kept, and causes where its kind demands them (asserted: they are our own).
+ * One write(2). Rotates first if the segment is full. SP_STORAGE. */
 SP_NODISCARD sp_status sp_journal_append(struct sp_journal *journal,
                                          const struct sp_record *records, uint32_t count,
                                          struct sp_err *err);
@@ -62,15 +68,18 @@ struct sp_journal_stats sp_journal_stats(const struct sp_journal *journal);
 
 struct sp_journal_reader;
 
-/* Opens a stream's directory at `first_seq` (1 = from the beginning; a sequence that is no longer
- * held gives SP_GONE). Works while the writer appends. SP_NOT_FOUND if there is no journal. */
+/* Opens a stream's directory at `first_seq` (0 = the oldest held; a sequence that is no longer held
+ * gives SP_GONE; one that is not there yet is waited for). Works while the writer appends.
+ * stream may be NULL: then it is taken from the files. SP_NOT_FOUND if there is no journal,
+ * SP_INVALID if it is another stream's, SP_CORRUPT, SP_VERSION, SP_IO, SP_NO_MEMORY. */
 SP_NODISCARD sp_status sp_journal_reader_open(const char *dir, const sp_name *stream,
                                               uint64_t first_seq, struct sp_journal_reader **out,
                                               struct sp_err *err);
 void sp_journal_reader_close(struct sp_journal_reader *reader);
-/* The next record of a complete batch. SP_OK; SP_AGAIN at the end (call again later: a live tail);
- * SP_CORRUPT on a damaged line in the middle. SEGMENT and SEAL lines are checked and passed over.
- * *out is overwritten in full. meta may be NULL. */
+/* The next record of a complete batch. SP_OK; SP_AGAIN at the end, which may be an unfinished batch
+ * or a torn tail (call again later: a live tail); SP_CORRUPT on damage to what was acknowledged;
+ * SP_GONE if the segment that comes next was deleted meanwhile; SP_IO. SEGMENT and SEAL lines are
+ * checked and passed over. *out is overwritten in full on SP_OK. meta may be NULL. */
 SP_NODISCARD sp_status sp_journal_reader_next(struct sp_journal_reader *reader,
                                               struct sp_record *out, struct sp_line_meta *meta,
                                               struct sp_err *err);
@@ -84,7 +93,8 @@ struct sp_journal_report {
     uint32_t segments, sealed, epochs;
     bool torn_tail; /* unfinished last line or batch: normal after a kill */
 };
-/* Reads everything: sequence, chain, CRCs, seals. SP_OK, or SP_CORRUPT with where and what. */
+/* Reads everything: sequence, chain, CRCs, seals, bodies. SP_OK, or SP_CORRUPT with where and what;
+ * the other statuses of sp_journal_reader_open. *report says how far it came in either case. */
 SP_NODISCARD sp_status sp_journal_verify(const char *dir, const sp_name *stream,
                                          struct sp_journal_report *report, struct sp_err *err);
 
