@@ -1,0 +1,145 @@
+/* The books of the gateway: orders, trades, strategy links, balances - the fold of its journal.
+ *
+ * Authoritative state: changes only in sp_books_apply. Capacities are fixed; what has ended is
+ * forgotten oldest first, what has not ended never. Exact integers throughout. One thread.
+ */
+#ifndef SP_EXECUTION_BOOKS_H
+#define SP_EXECUTION_BOOKS_H
+
+#include "common/config.h"
+#include "proto/record.h"
+#include "services/execution/order_life.h"
+
+#define SP_ORDERS_MAX   1024
+#define SP_TRADES_MAX   256
+#define SP_FILLS_MAX    8192
+#define SP_PLANS_MAX    1024
+#define SP_ASSETS_MAX   16
+#define SP_SCOPES_MAX   (SP_LINKS_MAX + 2)
+#define SP_COMMANDS_MAX 256
+
+struct sp_order {
+    struct sp_order_intent intent;
+    struct sp_ref intent_ref;
+    enum sp_order_state state;
+    sp_qty filled;
+    uint64_t venue_order_id;
+    sp_text reason; /* why it ended */
+};
+
+/* Why a trade is to be closed; durable, so that an exit survives a crash in its middle. */
+struct sp_exit_want {
+    bool wanted;
+    uint8_t cause; /* enum sp_close_cause */
+    sp_thr_ids threat_ids;
+    sp_sch_id scheduled_id;
+    sp_cmd_id command_id;
+    struct sp_ref by;
+};
+
+struct sp_trade_book {
+    sp_trd_id trade_id;
+    sp_pln_id plan_id;
+    uint32_t link; /* index into links */
+    sp_name symbol;
+    uint8_t open_cause;
+    sp_opp_ids opportunity_ids;
+    sp_px stop_px, target_px;
+    uint32_t legs; /* orders so far */
+    bool opened, closed, protected_once;
+    sp_qty bought_qty, sold_qty, dust;
+    sp_amt bought, sold, fees; /* quote currency */
+    sp_qty fee_qty;            /* fees paid in the base asset: they shrink the position */
+    sp_wall opened_at, closed_at;
+    struct sp_ref opened_ref;
+    struct sp_exit_want exit;
+    struct sp_exit_want last_sell; /* what the newest sell was for; by is its fill */
+    struct sp_ref last_ref;        /* last record about it */
+};
+
+struct sp_link_book {
+    sp_name id;
+    sp_amt capital;
+    sp_amt cash;         /* capital - bought + sold - fees */
+    sp_amt realised_pnl; /* of closed trades */
+    sp_amt fees;
+    sp_amt peak; /* highest capital + realised_pnl */
+    int64_t day; /* days since 1970 UTC of the market clock, of realised_today */
+    sp_amt realised_today;
+};
+
+struct sp_fill_book {
+    struct sp_fill fill;
+};
+
+struct sp_asset_book {
+    sp_name asset;
+    sp_amt amount;
+};
+
+/* A halt that lasts. Scope "all" or "strategy.ID". */
+struct sp_scope_book {
+    sp_name scope;
+    bool halted;   /* by an operator, or a limit */
+    uint8_t cause; /* enum sp_halt_cause */
+    sp_text reason;
+};
+
+struct sp_books {
+    const struct sp_config *config;
+    const struct sp_world_config *world;
+    uint64_t version; /* sequence of the last record that changed orders, fills or balances */
+    uint32_t epoch;   /* of the newest STREAM_STARTED */
+    uint32_t order_count, trade_count, fill_count, plan_count, command_count;
+    uint32_t link_count, asset_count, scope_count;
+    uint64_t fill_total, plan_total, command_total; /* ever: positions in the rings */
+    uint64_t max_venue_trade_id;
+    uint64_t incidents; /* impossible steps: our books and the venue disagree */
+    struct sp_order orders[SP_ORDERS_MAX];
+    struct sp_trade_book trades[SP_TRADES_MAX];
+    struct sp_fill_book fills[SP_FILLS_MAX];
+    sp_pln_id plans[SP_PLANS_MAX];
+    sp_cmd_id commands[SP_COMMANDS_MAX];
+    struct sp_link_book links[SP_LINKS_MAX];
+    struct sp_asset_book assets[SP_ASSETS_MAX];
+    struct sp_scope_book scopes[SP_SCOPES_MAX];
+    /* The breaker over connections (scope all). */
+    enum sp_breaker breaker;
+    sp_thr_ids breaker_threats;
+    sp_text breaker_reason;
+    /* The threat this service minted for its own venue connection; none while connected. */
+    struct sp_threat venue_threat;
+    struct sp_ref venue_threat_ref;
+};
+
+/* Empty books: the links' capital, and the venue's configured balances as baseline. */
+void sp_books_init(struct sp_books *books, const struct sp_config *config);
+/* Folds one record of the execution journal. Records that mean nothing here are passed over. */
+void sp_books_apply(struct sp_books *books, const struct sp_record *record);
+
+/* NULL if not there. */
+struct sp_order *sp_books_order(struct sp_books *books, const sp_name *client_order_id);
+struct sp_trade_book *sp_books_trade(struct sp_books *books, sp_trd_id trade_id);
+struct sp_trade_book *sp_books_open_trade(struct sp_books *books, uint32_t link);
+struct sp_link_book *sp_books_link(struct sp_books *books, const sp_name *id, uint32_t *index);
+const struct sp_scope_book *sp_books_halt_of(const struct sp_books *books, const sp_name *link);
+bool sp_books_has_fill(const struct sp_books *books, const sp_name *symbol, uint64_t trade_id);
+bool sp_books_has_plan(const struct sp_books *books, sp_pln_id plan_id);
+bool sp_books_has_command(const struct sp_books *books, sp_cmd_id command_id);
+/* Whether one more order or trade has a place. */
+bool sp_books_has_room(const struct sp_books *books);
+
+/* Base quantity a trade holds. */
+sp_qty sp_trade_position(const struct sp_trade_book *trade);
+/* Live orders of a trade (UNKNOWN included); those of one role if role is not NONE. */
+uint32_t sp_books_live_orders(const struct sp_books *books, const struct sp_trade_book *trade,
+                              enum sp_leg_role role);
+uint32_t sp_books_in_flight(const struct sp_books *books);
+
+/* What one fill does to a trade and its link: used by apply, and by decide on copies. */
+void sp_trade_fold_fill(struct sp_trade_book *trade, struct sp_link_book *link,
+                        const struct sp_instrument_config *instrument, const struct sp_fill *fill);
+/* sold - bought - fees. */
+sp_amt sp_trade_pnl(const struct sp_trade_book *trade);
+
+#endif

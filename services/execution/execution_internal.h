@@ -1,0 +1,63 @@
+/* What the files of the execution core share; nobody else includes it. */
+#ifndef SP_EXECUTION_INTERNAL_H
+#define SP_EXECUTION_INTERNAL_H
+
+#include "services/execution/execution_core.h"
+
+/* One event on its way through the core. */
+struct sp_turn {
+    struct sp_execution *x;
+    const struct sp_event *event;
+    struct sp_decision *decision;
+};
+
+/* plan_input.c */
+void sp_x_plan(struct sp_turn *turn);
+/* venue_input.c */
+void sp_x_venue_up(struct sp_turn *turn);
+void sp_x_venue_down(struct sp_turn *turn);
+void sp_x_venue_message(struct sp_turn *turn);
+void sp_x_sent(struct sp_turn *turn);
+void sp_x_not_sent(struct sp_turn *turn, const struct sp_record *message, const char *why);
+void sp_x_watch_venue(struct sp_turn *turn);
+/* control_input.c */
+void sp_x_threat(struct sp_turn *turn);
+void sp_x_reconciled(struct sp_turn *turn);
+void sp_x_command(struct sp_turn *turn);
+void sp_x_correction(struct sp_turn *turn);
+void sp_x_stop(struct sp_turn *turn);
+/* Opens the breaker for a threat, or moves it on when the threat ends. */
+void sp_x_breaker_opens(struct sp_turn *turn, sp_thr_id threat, const char *why,
+                        const struct sp_ref *cause);
+void sp_x_breaker_eases(struct sp_turn *turn, sp_thr_id threat, const struct sp_ref *cause);
+/* tend.c: every trade gets what it needs next. */
+void sp_x_tend(struct sp_turn *turn);
+
+/* orders.c: building records and messages. */
+/* Fills the fields of an intent that follow from its trade: ids, link, symbol, leg, client order
+ * id. `leg_offset` is 1 for the next order, 2 for the one after. */
+void sp_x_fill_intent(struct sp_turn *turn, const struct sp_trade_book *trade, uint32_t leg_offset,
+                      struct sp_order_intent *intent);
+/* The effect that sends an order whose intent was just added; returns its message body. */
+struct sp_venue_order *sp_x_send(struct sp_turn *turn, const struct sp_order_intent *intent);
+void sp_x_cancel(struct sp_turn *turn, const struct sp_order *order);
+/* Adds an ORDER_* record about an order. */
+struct sp_order_event *sp_x_order_event(struct sp_turn *turn, enum sp_kind kind,
+                                        const struct sp_order *order, const char *reason);
+void sp_x_ledger_state(struct sp_turn *turn, const struct sp_trade_book *trade,
+                       const struct sp_link_book *link, const struct sp_ref *cause);
+struct sp_pending *sp_x_pending(struct sp_execution *x, const sp_name *client_order_id);
+/* A free or the order's own entry; NULL if all are taken (the timer comes back to it). */
+struct sp_pending *sp_x_pending_take(struct sp_execution *x, const sp_name *client_order_id);
+/* Books an execution unless it is known: FILL, TRADE_OPENED, LEDGER_STATE_CHANGED. */
+void sp_x_book_fill(struct sp_turn *turn, const struct sp_fill_view *view,
+                    const struct sp_ref *cause, sp_rec_id reconciliation_id);
+
+/* Room for n more records in this decision: what does not fit waits for the next event. */
+static inline bool sp_turn_has_room(const struct sp_turn *turn, uint32_t records)
+{
+    return turn->decision->record_count + records <= SP_DECISION_RECORDS_MAX &&
+           turn->decision->effect_count + 2 <= SP_DECISION_EFFECTS_MAX;
+}
+
+#endif

@@ -1,0 +1,273 @@
+#include "services/execution/gate.h"
+
+#include "proto/decimal.h"
+
+#include <string.h>
+
+#define NS_PER_DAY (INT64_C(86400) * 1000000000)
+
+static sp_name decimal_name(int64_t e8)
+{
+    char buf[SP_E8_TEXT_SIZE];
+    sp_name name = {{0}};
+
+    SP_IGNORE(!sp_name_set(&name, sp_e8_format(e8, buf))); /* a decimal always fits */
+    return name;
+}
+
+static sp_name duration_name(sp_dur d)
+{
+    char buf[SP_DUR_TEXT_SIZE];
+    sp_name name = {{0}};
+
+    SP_IGNORE(!sp_name_set(&name, sp_dur_format(d, buf))); /* a duration always fits */
+    return name;
+}
+
+static void add_fact(sp_facts *facts, const char *name, sp_name value)
+{
+    if (facts->count == SP_FACTS_MAX) return;
+    facts->at[facts->count].name = sp_name_of(name);
+    facts->at[facts->count].value = value;
+    facts->count++;
+}
+
+static bool refuse(struct sp_refusal *refusal, const char *gate, const char *reason)
+{
+    *refusal = (struct sp_refusal){.gate = gate};
+    sp_text_printf(&refusal->reason, "%s", reason);
+    return false;
+}
+
+static bool refuse_value(struct sp_refusal *refusal, const char *gate, sp_name value, sp_name limit)
+{
+    *refusal = (struct sp_refusal){.gate = gate, .limit = limit, .value = value};
+    sp_text_printf(&refusal->reason, "%s is %s, the limit is %s", gate, value.s, limit.s);
+    return false;
+}
+
+bool sp_gate_worst_price(const struct sp_gate_view *view, enum sp_side side, sp_px limit_px,
+                         sp_px *out)
+{
+    sp_ratio collar = view->books->config->risk.price_collar;
+
+    if (limit_px.e8 > 0) {
+        *out = limit_px;
+        return true;
+    }
+    if (view->market == NULL) return false;
+    sp_px touch = side == SP_SIDE_BUY ? view->market->ask : view->market->bid;
+    if (touch.e8 <= 0) touch = view->market->last;
+    if (touch.e8 <= 0) return false;
+    sp_ratio factor = {side == SP_SIDE_BUY ? SP_FX_ONE + collar.e8 : SP_FX_ONE - collar.e8};
+    return sp_px_times_ratio(touch, factor, out);
+}
+
+static bool check_state(const struct sp_gate_view *view, const struct sp_plan *plan,
+                        struct sp_refusal *refusal)
+{
+    sp_text reason = {{0}}, next = {{0}};
+
+    if (sp_gate_trading(view, &plan->strategy_link_id, &reason, &next) != SP_TRADING_ALLOWED) {
+        const char *gate = !view->venue_up ? "venue" : !view->reconciled ? "reconciled" : "halted";
+        return refuse(refusal, gate, reason.s);
+    }
+    if (!sp_books_has_room(view->books)) {
+        return refuse(refusal, "capacity", "order tables are half full of live orders");
+    }
+    return true;
+}
+
+static bool check_data(const struct sp_gate_view *view, sp_facts *facts, struct sp_refusal *refusal)
+{
+    sp_dur limit = view->books->config->risk.data_age_max;
+
+    if (view->market == NULL || view->market->received.ns == 0) {
+        return refuse(refusal, "price", "no market data for this instrument yet");
+    }
+    sp_dur age = sp_mono_since(view->now, view->market->received);
+    if (age.ns > limit.ns) {
+        return refuse_value(refusal, "data_age", duration_name(age), duration_name(limit));
+    }
+    add_fact(facts, "data_age", duration_name(age));
+    return true;
+}
+
+static bool check_one_position(const struct sp_gate_view *view, const struct sp_plan *plan,
+                               uint32_t link, struct sp_refusal *refusal)
+{
+    const struct sp_trade_book *open = sp_books_open_trade(view->books, link);
+
+    if (plan->side != SP_SIDE_BUY) return refuse(refusal, "side", "spot is long only: BUY opens");
+    if (open != NULL) return refuse(refusal, "one_position", "the link has an open trade");
+    if (sp_books_trade(view->books, plan->trade_id) != NULL) {
+        return refuse(refusal, "trade_id", "this trade id was used before");
+    }
+    return true;
+}
+
+static bool check_filters(const struct sp_instrument_config *instrument, const struct sp_plan *plan,
+                          sp_amt value, struct sp_refusal *refusal)
+{
+    if (plan->qty.e8 % instrument->step.e8 != 0) {
+        return refuse_value(refusal, "step", decimal_name(plan->qty.e8),
+                            decimal_name(instrument->step.e8));
+    }
+    if (plan->qty.e8 < instrument->min_qty.e8) {
+        return refuse_value(refusal, "min_qty", decimal_name(plan->qty.e8),
+                            decimal_name(instrument->min_qty.e8));
+    }
+    const sp_px prices[] = {plan->limit_px, plan->stop_px, plan->target_px};
+    for (size_t i = 0; i < sizeof prices / sizeof *prices; i++) {
+        if (prices[i].e8 % instrument->tick.e8 == 0) continue;
+        return refuse_value(refusal, "tick", decimal_name(prices[i].e8),
+                            decimal_name(instrument->tick.e8));
+    }
+    if (value.e8 < instrument->min_value.e8) {
+        return refuse_value(refusal, "min_value", decimal_name(value.e8),
+                            decimal_name(instrument->min_value.e8));
+    }
+    return true;
+}
+
+/* Adds the fact, or refuses. A limit of zero is not set. */
+static bool check_max(const char *gate, sp_amt value, sp_amt limit, sp_facts *facts,
+                      struct sp_refusal *refusal)
+{
+    if (limit.e8 == 0) return true;
+    if (value.e8 > limit.e8) {
+        return refuse_value(refusal, gate, decimal_name(value.e8), decimal_name(limit.e8));
+    }
+    add_fact(facts, gate, decimal_name(limit.e8));
+    return true;
+}
+
+static bool check_open_orders(const struct sp_gate_view *view, struct sp_refusal *refusal)
+{
+    uint32_t limit = view->books->config->risk.open_orders_max, live = 0;
+
+    if (limit == 0) return true;
+    for (uint32_t i = 0; i < view->books->order_count; i++) {
+        if (sp_order_is_live(view->books->orders[i].state)) live++;
+    }
+    if (live < limit) return true;
+    return refuse_value(refusal, "open_orders_max", decimal_name((int64_t)live * SP_FX_ONE),
+                        decimal_name((int64_t)limit * SP_FX_ONE));
+}
+
+/* The price the plan was made at must still be near the market. */
+static bool check_collar(const struct sp_gate_view *view, const struct sp_plan *plan,
+                         struct sp_refusal *refusal)
+{
+    sp_ratio collar = view->books->config->risk.price_collar, ratio = {0};
+    sp_px reference = plan->limit_px.e8 > 0 ? plan->limit_px : plan->reference_px;
+    sp_px touch = view->market->ask.e8 > 0 ? view->market->ask : view->market->last;
+
+    if (collar.e8 == 0) return true;
+    if (reference.e8 <= 0 || touch.e8 <= 0 || !sp_px_div_px(reference, touch, &ratio)) {
+        return refuse(refusal, "price", "no usable reference price");
+    }
+    int64_t away = ratio.e8 > SP_FX_ONE ? ratio.e8 - SP_FX_ONE : SP_FX_ONE - ratio.e8;
+    if (away <= collar.e8) return true;
+    return refuse_value(refusal, "price_collar", decimal_name(away), decimal_name(collar.e8));
+}
+
+static bool check_losses(const struct sp_gate_view *view, const struct sp_link_book *link,
+                         struct sp_refusal *refusal)
+{
+    const struct sp_risk_config *risk = &view->books->config->risk;
+    bool same_day = view->market_time.ns / NS_PER_DAY == link->day;
+    int64_t lost = same_day && link->realised_today.e8 < 0 ? -link->realised_today.e8 : 0;
+
+    if (risk->daily_loss_max.e8 > 0 && lost >= risk->daily_loss_max.e8) {
+        return refuse_value(refusal, "daily_loss_max", decimal_name(lost),
+                            decimal_name(risk->daily_loss_max.e8));
+    }
+    if (risk->drawdown_max.e8 == 0) return true;
+    sp_amt equity = {link->capital.e8 + link->realised_pnl.e8};
+    sp_amt down = {link->peak.e8 - equity.e8};
+    sp_ratio drawdown = {0};
+    if (!sp_amt_div_amt(down, link->peak, &drawdown)) {
+        return refuse(refusal, "drawdown_max", "drawdown cannot be computed");
+    }
+    if (drawdown.e8 < risk->drawdown_max.e8) return true;
+    return refuse_value(refusal, "drawdown_max", decimal_name(drawdown.e8),
+                        decimal_name(risk->drawdown_max.e8));
+}
+
+static bool check_values(const struct sp_gate_view *view, const struct sp_plan *plan,
+                         const struct sp_link_book *link, sp_facts *facts,
+                         struct sp_refusal *refusal)
+{
+    const struct sp_risk_config *risk = &view->books->config->risk;
+    const struct sp_instrument_config *instrument =
+        sp_world_instrument(view->books->world, plan->symbol.s);
+    sp_px worst = {0}, now = plan->limit_px;
+    sp_amt value = {0}, worst_value = {0};
+
+    if (instrument == NULL) return refuse(refusal, "instrument", "not traded in this world");
+    if (now.e8 == 0) now = view->market->ask.e8 > 0 ? view->market->ask : view->market->last;
+    if (!sp_gate_worst_price(view, SP_SIDE_BUY, plan->limit_px, &worst) ||
+        !sp_px_times_qty(now, plan->qty, &value) ||
+        !sp_px_times_qty(worst, plan->qty, &worst_value)) {
+        return refuse(refusal, "price", "the order's value cannot be computed");
+    }
+    if (!check_filters(instrument, plan, value, refusal)) return false;
+    add_fact(facts, "order_value", decimal_name(value.e8));
+    if (!check_max("order_value_max", value, risk->order_value_max, facts, refusal)) return false;
+    if (!check_max("position_value_max", value, risk->position_value_max, facts, refusal)) {
+        return false;
+    }
+    return check_max("capital", worst_value, link->cash, facts, refusal);
+}
+
+bool sp_gate_open_plan(const struct sp_gate_view *view, const struct sp_plan *plan, sp_facts *facts,
+                       struct sp_refusal *refusal)
+{
+    uint32_t index = 0;
+    const struct sp_link_book *link = sp_books_link(view->books, &plan->strategy_link_id, &index);
+
+    memset(facts, 0, sizeof *facts);
+    if (link == NULL) return refuse(refusal, "link", "not a strategy link of this operation");
+    return check_state(view, plan, refusal) && check_data(view, facts, refusal) &&
+           check_one_position(view, plan, index, refusal) &&
+           check_values(view, plan, link, facts, refusal) && check_open_orders(view, refusal) &&
+           check_collar(view, plan, refusal) && check_losses(view, link, refusal);
+}
+
+enum sp_trading sp_gate_trading(const struct sp_gate_view *view, const sp_name *link,
+                                sp_text *reason, sp_text *next_step)
+{
+    const struct sp_books *books = view->books;
+    sp_name nobody = {{0}};
+    const struct sp_scope_book *halt = sp_books_halt_of(books, link != NULL ? link : &nobody);
+
+    if (!view->venue_up) {
+        sp_text_printf(reason, "no connection to venue %s", books->world->venue.s);
+        sp_text_printf(next_step, "reconnects by itself, then reconciles");
+        return SP_TRADING_STOPPED;
+    }
+    if (halt != NULL) {
+        sp_text_printf(reason, "halted (%s): %s", halt->scope.s, halt->reason.s);
+        sp_text_printf(next_step, "spoor resume");
+        return SP_TRADING_REDUCE_ONLY;
+    }
+    if (books->breaker != SP_BREAKER_CLOSED) {
+        bool open = books->breaker == SP_BREAKER_OPEN;
+        sp_text_printf(reason, "circuit breaker %s: %s",
+                       sp_enum_name(SP_ENUM_BREAKER, (uint8_t)books->breaker),
+                       books->breaker_reason.s);
+        sp_text_printf(next_step, "%s",
+                       open ? "ends with the threat, then reconciles"
+                            : "closes after a clean reconciliation");
+        return SP_TRADING_REDUCE_ONLY;
+    }
+    if (!view->reconciled) {
+        sp_text_printf(reason, "books not reconciled with the venue yet");
+        sp_text_printf(next_step, "the reconciliation service compares them");
+        return SP_TRADING_REDUCE_ONLY;
+    }
+    sp_text_printf(reason, "books equal");
+    *next_step = (sp_text){{0}};
+    return SP_TRADING_ALLOWED;
+}

@@ -1,0 +1,52 @@
+/* The gate: what every order passes before its intent is written, in the last process before the
+ * venue. Limits count orders in flight and of unknown outcome at their worst. Missing or stale
+ * prices, and arithmetic that does not fit, close it. Pure; one thread.
+ *
+ * First form: reconciliation, halts, breaker, venue connection, data age, instrument filters, order
+ * and position value, open orders, price collar, capital, daily loss and drawdown. Not yet: message
+ * budget, venue clock offset, repeated-firing throttle.
+ */
+#ifndef SP_EXECUTION_GATE_H
+#define SP_EXECUTION_GATE_H
+
+#include "services/execution/books.h"
+
+/* The newest prices of an instrument: derived from ticks, lost at a restart. */
+struct sp_market_view {
+    sp_name symbol;
+    sp_px bid, ask, last;
+    sp_mono received; /* of the newest tick, 0 if there was none */
+};
+
+/* What the gate knows beside the books. */
+struct sp_gate_view {
+    struct sp_books *books;
+    const struct sp_market_view *market; /* of the plan's instrument, NULL if none */
+    sp_mono now;
+    sp_wall market_time;
+    bool venue_up;
+    bool reconciled; /* cleanly, in this epoch and venue connection */
+};
+
+/* Why a plan is refused: names of check and limit, values as decimal text. */
+struct sp_refusal {
+    const char *gate;
+    sp_name limit, value;
+    sp_text reason;
+};
+
+/* Checks a risk-increasing plan. True: *facts lists what was read, for the intent. False: *refusal
+ * says why. */
+SP_NODISCARD bool sp_gate_open_plan(const struct sp_gate_view *view, const struct sp_plan *plan,
+                                    sp_facts *facts, struct sp_refusal *refusal);
+
+/* What is possible now for a link (NULL: for all), with reason and next step for a person. */
+enum sp_trading sp_gate_trading(const struct sp_gate_view *view, const sp_name *link,
+                                sp_text *reason, sp_text *next_step);
+
+/* The price at which a limit counts a market order: ask for buys, bid for sells, moved by the
+ * collar; the order's own price if it has one. False if there is no usable price. */
+SP_NODISCARD bool sp_gate_worst_price(const struct sp_gate_view *view, enum sp_side side,
+                                      sp_px limit_px, sp_px *out);
+
+#endif

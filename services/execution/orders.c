@@ -1,0 +1,200 @@
+#include "services/execution/execution_internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Four base32 characters that tell installations apart at a shared venue account. */
+static void installation_code(const char *installation, char out[5])
+{
+    static const char digits[] = "0123456789abcdefghjkmnpqrstvwxyz";
+    uint32_t hash = 2166136261u; /* FNV-1a */
+
+    for (const char *p = installation; *p != '\0'; p++) {
+        hash = (hash ^ (uint8_t)*p) * 16777619u;
+    }
+    for (int i = 0; i < 4; i++)
+        out[i] = digits[(hash >> (5 * i)) & 31];
+    out[4] = '\0';
+}
+
+sp_name sp_execution_client_order_id(const char *installation, sp_trd_id trade_id, uint32_t leg)
+{
+    char code[5], id[SP_ID_TEXT_SIZE], text[SP_NAME_SIZE];
+    sp_name name = {{0}};
+
+    SP_ASSERT(leg > 0 && leg < 1000);
+    installation_code(installation, code);
+    snprintf(text, sizeof text, "s%s%s%03u", code, sp_id_digits(trade_id.raw, id), leg);
+    bool fits = sp_name_set(&name, text);
+    SP_ASSERT(fits);
+    return name;
+}
+
+void sp_x_fill_intent(struct sp_turn *turn, const struct sp_trade_book *trade, uint32_t leg_offset,
+                      struct sp_order_intent *intent)
+{
+    intent->order_id.raw = sp_decision_mint(turn->decision, SP_ID_ORD);
+    intent->plan_id = trade->plan_id;
+    intent->trade_id = trade->trade_id;
+    intent->strategy_link_id = turn->x->books.links[trade->link].id;
+    intent->symbol = trade->symbol;
+    intent->leg = trade->legs + leg_offset;
+    intent->client_order_id =
+        sp_execution_client_order_id(turn->decision->installation, trade->trade_id, intent->leg);
+    intent->open_cause = trade->open_cause;
+    intent->opportunity_ids = trade->opportunity_ids;
+}
+
+struct sp_venue_order *sp_x_send(struct sp_turn *turn, const struct sp_order_intent *intent)
+{
+    struct sp_effect *effect = sp_decision_effect(turn->decision, SP_XE_SEND);
+    struct sp_pending *pending = sp_x_pending_take(turn->x, &intent->client_order_id);
+    struct sp_venue_order *order = &effect->message.body.venue_order;
+
+    effect->message.kind = SP_REC_VENUE_ORDER;
+    effect->message.time = turn->decision->time;
+    *order = (struct sp_venue_order){.request_id = ++turn->x->last_request_id,
+                                     .client_order_id = intent->client_order_id,
+                                     .symbol = intent->symbol,
+                                     .side = intent->side,
+                                     .type = intent->type,
+                                     .tif = intent->tif,
+                                     .qty = intent->qty,
+                                     .px = intent->px,
+                                     .stop_px = intent->stop_px};
+    if (pending != NULL) {
+        pending->request_id = order->request_id;
+        pending->since = turn->event->now;
+        pending->is_question = false;
+    }
+    return order;
+}
+
+void sp_x_cancel(struct sp_turn *turn, const struct sp_order *order)
+{
+    struct sp_effect *effect = sp_decision_effect(turn->decision, SP_XE_CANCEL);
+
+    effect->message.kind = SP_REC_VENUE_CANCEL;
+    effect->message.time = turn->decision->time;
+    effect->message.body.venue_cancel =
+        (struct sp_venue_cancel){.request_id = ++turn->x->last_request_id,
+                                 .client_order_id = order->intent.client_order_id,
+                                 .symbol = order->intent.symbol};
+}
+
+struct sp_order_event *sp_x_order_event(struct sp_turn *turn, enum sp_kind kind,
+                                        const struct sp_order *order, const char *reason)
+{
+    struct sp_record *record = sp_decision_add(turn->decision, kind, &order->intent_ref);
+    struct sp_order_event *body = &record->body.order_event;
+    int64_t tick = order->intent.tick_received.ns;
+
+    body->order_id = order->intent.order_id;
+    body->client_order_id = order->intent.client_order_id;
+    body->trade_id = order->intent.trade_id;
+    body->strategy_link_id = order->intent.strategy_link_id;
+    body->venue_order_id = order->venue_order_id;
+    body->filled_qty = order->filled;
+    if (tick != 0 && turn->event->now.ns > tick) {
+        body->since_tick = (sp_dur){turn->event->now.ns - tick};
+    }
+    sp_text_printf(&body->reason, "%s", reason);
+    return body;
+}
+
+void sp_x_ledger_state(struct sp_turn *turn, const struct sp_trade_book *trade,
+                       const struct sp_link_book *link, const struct sp_ref *cause)
+{
+    struct sp_record *record = sp_decision_add(turn->decision, SP_REC_LEDGER_STATE_CHANGED, cause);
+    struct sp_ledger_state *body = &record->body.ledger_state;
+
+    body->strategy_link_id = link->id;
+    body->symbol = trade->symbol;
+    body->position = sp_trade_position(trade);
+    body->cost = (sp_amt){trade->bought.e8 - trade->sold.e8};
+    body->cash = link->cash;
+    body->realised_pnl = link->realised_pnl;
+    body->fees = link->fees;
+    body->trade_id = trade->trade_id;
+}
+
+struct sp_pending *sp_x_pending(struct sp_execution *x, const sp_name *client_order_id)
+{
+    for (uint32_t i = 0; i < SP_PENDING_MAX; i++) {
+        if (sp_name_eq(&x->pending[i].client_order_id, client_order_id)) return &x->pending[i];
+    }
+    return NULL;
+}
+
+struct sp_pending *sp_x_pending_take(struct sp_execution *x, const sp_name *client_order_id)
+{
+    sp_name nobody = {{0}};
+    struct sp_pending *pending = sp_x_pending(x, client_order_id);
+
+    if (pending == NULL) pending = sp_x_pending(x, &nobody);
+    if (pending == NULL) return NULL;
+    *pending = (struct sp_pending){.client_order_id = *client_order_id};
+    return pending;
+}
+
+static void add_opened(struct sp_turn *turn, const struct sp_trade_book *trade,
+                       const struct sp_fill *fill, const struct sp_ref *cause)
+{
+    struct sp_record *record = sp_decision_add(turn->decision, SP_REC_TRADE_OPENED, cause);
+
+    record->body.trade_opened = (struct sp_trade_opened){.trade_id = trade->trade_id,
+                                                         .strategy_link_id = fill->strategy_link_id,
+                                                         .symbol = trade->symbol,
+                                                         .side = fill->side,
+                                                         .cause = trade->open_cause,
+                                                         .opportunity_ids = trade->opportunity_ids,
+                                                         .plan_id = trade->plan_id,
+                                                         .px = fill->px,
+                                                         .qty = fill->qty};
+}
+
+void sp_x_book_fill(struct sp_turn *turn, const struct sp_fill_view *view,
+                    const struct sp_ref *cause, sp_rec_id reconciliation_id)
+{
+    struct sp_execution *x = turn->x;
+    struct sp_order *order = sp_books_order(&x->books, &view->client_order_id);
+
+    if (order == NULL) return; /* not ours: reconciliation names it */
+    if (sp_books_has_fill(&x->books, &view->symbol, view->venue_trade_id)) {
+        x->duplicates++;
+        return;
+    }
+    struct sp_trade_book *trade = sp_books_trade(&x->books, order->intent.trade_id);
+    const struct sp_instrument_config *instrument =
+        sp_world_instrument(x->books.world, view->symbol.s);
+    SP_ASSERT(trade != NULL && instrument != NULL);
+
+    struct sp_ref at = sp_decision_next_ref(turn->decision);
+    struct sp_record *record =
+        sp_decision_add(turn->decision, SP_REC_FILL, cause != NULL ? cause : &order->intent_ref);
+    struct sp_fill *fill = &record->body.fill;
+    *fill = (struct sp_fill){.order_id = order->intent.order_id,
+                             .client_order_id = view->client_order_id,
+                             .trade_id = trade->trade_id,
+                             .strategy_link_id = order->intent.strategy_link_id,
+                             .venue = x->books.world->venue,
+                             .symbol = view->symbol,
+                             .venue_trade_id = view->venue_trade_id,
+                             .side = view->side,
+                             .px = view->px,
+                             .qty = view->qty,
+                             .fee = view->fee,
+                             .fee_asset = view->fee_asset,
+                             .liquidity = view->liquidity,
+                             .venue_time = view->venue_time,
+                             .reconciliation_id = reconciliation_id};
+    if (order->intent.tick_received.ns != 0 && turn->event->now.ns > 0) {
+        fill->since_tick = sp_mono_since(turn->event->now, order->intent.tick_received);
+    }
+    struct sp_trade_book after = *trade;
+    struct sp_link_book link = x->books.links[trade->link];
+    sp_trade_fold_fill(&after, &link, instrument, fill);
+    if (!trade->opened) add_opened(turn, trade, fill, &at);
+    sp_x_ledger_state(turn, &after, &link, &at);
+    x->fills++;
+}

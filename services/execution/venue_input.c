@@ -1,0 +1,380 @@
+/* What the venue says, and what it fails to say.
+ *
+ * An answer or report that names an order moves it; no answer within the limit, a lost connection
+ * or our own death make it UNKNOWN, and from then on questions by client order id settle it. "Not
+ * found" proves nothing by itself: absence needs several such answers in a row, over longer than a
+ * sent order can still be on its way. On the native adapter the way is a local socket that the venue
+ * reads in order, so two seconds after the connection came up is beyond it.
+ */
+#include "services/execution/execution_internal.h"
+
+#include <string.h>
+
+#define ANSWER_LIMIT_NS     (INT64_C(2000) * 1000000)
+#define QUESTION_EVERY_NS   (INT64_C(250) * 1000000)
+#define ABSENT_AFTER_NS     (INT64_C(2000) * 1000000)
+#define ABSENT_ANSWERS      3
+#define VENUE_LOST_AFTER_NS (INT64_C(1000) * 1000000)
+
+static struct sp_record *venue_record(struct sp_turn *turn, enum sp_kind kind, const char *reason)
+{
+    struct sp_record *record = sp_decision_add(turn->decision, kind, NULL);
+
+    record->body.feed.feed = turn->x->books.world->venue;
+    record->body.feed.messages = turn->x->venue_generation;
+    sp_text_printf(&record->body.feed.reason, "%s", reason);
+    return record;
+}
+
+static void ask_fills(struct sp_turn *turn)
+{
+    struct sp_effect *effect = sp_decision_effect(turn->decision, SP_XE_ASK);
+    uint64_t newest = turn->x->books.max_venue_trade_id;
+
+    /* Fills may come out of order, so the question reaches back; known ones are passed over. */
+    turn->x->fills_request = ++turn->x->last_request_id;
+    effect->message.kind = SP_REC_VENUE_QUERY;
+    effect->message.body.venue_query =
+        (struct sp_venue_query){.request_id = turn->x->fills_request,
+                                .what = sp_name_of("fills"),
+                                .after_trade_id = newest > 100 ? newest - 100 : 0};
+}
+
+static void ask_order(struct sp_turn *turn, struct sp_pending *pending,
+                      const struct sp_order *order)
+{
+    struct sp_effect *effect = sp_decision_effect(turn->decision, SP_XE_ASK);
+
+    pending->is_question = true;
+    pending->request_id = ++turn->x->last_request_id;
+    pending->asked = turn->event->now;
+    effect->message.kind = SP_REC_VENUE_QUERY;
+    effect->message.body.venue_query =
+        (struct sp_venue_query){.request_id = pending->request_id,
+                                .what = sp_name_of("order"),
+                                .client_order_id = order->intent.client_order_id,
+                                .symbol = order->intent.symbol};
+}
+
+/* Orders whose answer can no longer come: their connection or their process is gone. */
+static void orders_become_unknown(struct sp_turn *turn, const char *why)
+{
+    struct sp_books *books = &turn->x->books;
+
+    for (uint32_t i = 0; i < books->order_count; i++) {
+        const struct sp_order *order = &books->orders[i];
+        bool waits =
+            order->state == SP_ORDER_STATE_INTENT_DURABLE || order->state == SP_ORDER_STATE_SENT;
+        if (!waits || !sp_turn_has_room(turn, 4)) continue;
+        sp_x_order_event(turn, SP_REC_ORDER_UNKNOWN, order, why);
+    }
+}
+
+void sp_x_venue_up(struct sp_turn *turn)
+{
+    struct sp_execution *x = turn->x;
+
+    x->venue_generation = (uint32_t)turn->event->record->body.venue_query.request_id;
+    x->venue_up = true;
+    x->reconciled = false;
+    x->caught_up = false;
+    memset(x->pending, 0, sizeof x->pending);
+    struct sp_ref at = sp_decision_next_ref(turn->decision);
+    venue_record(turn, SP_REC_VENUE_CONNECTED, "connected, reports subscribed");
+    if (!sp_thr_id_is_none(x->books.venue_threat.threat_id)) {
+        sp_thr_id lost = x->books.venue_threat.threat_id;
+        struct sp_ref ended = sp_decision_next_ref(turn->decision);
+        struct sp_record *record =
+            sp_decision_add(turn->decision, SP_REC_THREAT_ENDED, &x->books.venue_threat_ref);
+        sp_record_add_cause(record, &at);
+        record->body.threat = x->books.venue_threat;
+        record->body.threat.ended = turn->decision->time;
+        sp_x_breaker_eases(turn, lost, &ended);
+    }
+    orders_become_unknown(turn, "the connection or process that sent it is gone");
+    for (uint32_t i = 0; i < x->books.order_count; i++) {
+        const struct sp_order *order = &x->books.orders[i];
+        if (!sp_order_is_live(order->state)) continue;
+        struct sp_pending *pending = sp_x_pending_take(x, &order->intent.client_order_id);
+        if (pending == NULL) break; /* in flight for too long: the timer asks */
+        pending->is_question = true;
+        pending->since = turn->event->now;
+    }
+    ask_fills(turn);
+}
+
+void sp_x_venue_down(struct sp_turn *turn)
+{
+    struct sp_execution *x = turn->x;
+
+    if (!x->venue_up) return;
+    x->venue_up = false;
+    x->reconciled = false;
+    x->venue_down_since = turn->event->now;
+    x->fills_request = 0;
+    venue_record(turn, SP_REC_VENUE_DISCONNECTED, "connection lost");
+    orders_become_unknown(turn, "the connection was lost before an answer came");
+}
+
+/* ---- Answers ---- */
+
+static void acknowledge(struct sp_turn *turn, const struct sp_order *order, uint64_t venue_order_id)
+{
+    if (!sp_order_is_in_flight(order->state)) return;
+    struct sp_order_event *body = sp_x_order_event(turn, SP_REC_ORDER_ACK, order, "");
+    body->venue_order_id = venue_order_id;
+    const struct sp_trade_book *trade = sp_books_trade(&turn->x->books, order->intent.trade_id);
+    if (order->intent.role == SP_LEG_ROLE_ENTRY || order->intent.role == SP_LEG_ROLE_EXIT) return;
+
+    struct sp_ref cause = sp_decision_next_ref(turn->decision);
+    cause.seq--; /* the acknowledgement just added */
+    struct sp_record *record = sp_decision_add(turn->decision, SP_REC_POSITION_ADJUSTED, &cause);
+    struct sp_position_adjusted *now = &record->body.position_adjusted;
+    bool is_stop = order->intent.role == SP_LEG_ROLE_STOP;
+    now->trade_id = order->intent.trade_id;
+    now->strategy_link_id = order->intent.strategy_link_id;
+    now->symbol = order->intent.symbol;
+    now->qty = trade != NULL ? sp_trade_position(trade) : (sp_qty){0};
+    if (is_stop) {
+        now->stop_px = order->intent.stop_px;
+        now->stop_order_id = order->intent.order_id;
+    } else {
+        now->target_px = order->intent.px;
+        now->target_order_id = order->intent.order_id;
+    }
+    sp_text_printf(&now->reason, "%s resting at the venue", is_stop ? "stop" : "target");
+}
+
+static void answer_to_send(struct sp_turn *turn, const struct sp_pending *pending,
+                           const struct sp_venue_answer *answer)
+{
+    const struct sp_order *order = sp_books_order(&turn->x->books, &pending->client_order_id);
+
+    if (order == NULL) return;
+    if (answer->ok) {
+        bool is_stop_leg = order->intent.role == SP_LEG_ROLE_STOP && order->intent.pair.s[0] != 0;
+        acknowledge(turn, order,
+                    is_stop_leg ? answer->pair_venue_order_id : answer->venue_order_id);
+    } else if (!sp_order_is_in_flight(order->state)) {
+        return; /* a report was faster */
+    } else if (sp_name_is(&answer->status, "REFUSED") || sp_name_is(&answer->status, "INVALID")) {
+        sp_x_order_event(turn, SP_REC_ORDER_REJECTED, order, answer->reason.s);
+    } else {
+        sp_x_order_event(turn, SP_REC_ORDER_UNKNOWN, order, answer->reason.s);
+    }
+}
+
+static void answer_to_question(struct sp_turn *turn, struct sp_pending *pending,
+                               const struct sp_venue_answer *answer)
+{
+    const struct sp_order *order = sp_books_order(&turn->x->books, &pending->client_order_id);
+    sp_dur waited = sp_mono_since(turn->event->now, pending->since);
+
+    pending->request_id = 0;
+    if (answer->ok || order == NULL) return;
+    if (!sp_name_is(&answer->status, "NOT_FOUND")) return; /* a failed question says nothing */
+    pending->absent_answers++;
+    if (pending->absent_answers < ABSENT_ANSWERS || waited.ns < ABSENT_AFTER_NS) return;
+    if (order->state != SP_ORDER_STATE_UNKNOWN) return;
+    sp_x_order_event(turn, SP_REC_ORDER_ABSENT_PROVEN, order,
+                     "the venue does not know it, asked repeatedly after it could have arrived");
+    *pending = (struct sp_pending){0};
+}
+
+static void on_answer(struct sp_turn *turn)
+{
+    const struct sp_venue_answer *answer = &turn->event->record->body.venue_answer;
+    struct sp_execution *x = turn->x;
+
+    if (answer->request_id == x->fills_request) {
+        x->fills_request = 0;
+        if (answer->ok) x->caught_up = true;
+        return;
+    }
+    for (uint32_t i = 0; i < SP_PENDING_MAX; i++) {
+        struct sp_pending *pending = &x->pending[i];
+        if (pending->request_id != answer->request_id || pending->client_order_id.s[0] == '\0')
+            continue;
+        if (pending->is_question) {
+            answer_to_question(turn, pending, answer);
+        } else {
+            answer_to_send(turn, pending, answer);
+            *pending = (struct sp_pending){0};
+        }
+    }
+}
+
+/* ---- States of orders ---- */
+
+static enum sp_kind end_kind(uint8_t state)
+{
+    if (state == SP_ORDER_STATE_CANCELED) return SP_REC_ORDER_CANCELED;
+    if (state == SP_ORDER_STATE_EXPIRED) return SP_REC_ORDER_EXPIRED;
+    if (state == SP_ORDER_STATE_REJECTED) return SP_REC_ORDER_REJECTED;
+    return SP_REC_NONE;
+}
+
+static void order_is(struct sp_turn *turn, const struct sp_order *order, uint8_t state,
+                     uint64_t venue_order_id, const char *reason)
+{
+    enum sp_kind end = end_kind(state);
+
+    if (end != SP_REC_NONE && sp_order_is_live(order->state)) {
+        struct sp_order_event *body = sp_x_order_event(turn, end, order, reason);
+        body->venue_order_id = venue_order_id;
+    } else if (state == SP_ORDER_STATE_OPEN || state == SP_ORDER_STATE_PARTIALLY_FILLED) {
+        acknowledge(turn, order, venue_order_id);
+    }
+}
+
+static void on_report(struct sp_turn *turn)
+{
+    const struct sp_venue_report *report = &turn->event->record->body.venue_report;
+    const struct sp_order *order = sp_books_order(&turn->x->books, &report->client_order_id);
+
+    if (order == NULL) return; /* not ours: reconciliation names it */
+    if (report->venue_trade_id != 0) {
+        struct sp_fill_view view = {.venue_trade_id = report->venue_trade_id,
+                                    .client_order_id = report->client_order_id,
+                                    .venue_order_id = report->venue_order_id,
+                                    .symbol = report->symbol,
+                                    .side = report->side,
+                                    .px = report->px,
+                                    .qty = report->qty,
+                                    .fee = report->fee,
+                                    .fee_asset = report->fee_asset,
+                                    .liquidity = report->liquidity,
+                                    .venue_time = report->venue_time};
+        sp_x_book_fill(turn, &view, NULL, (sp_rec_id){{0}});
+        return;
+    }
+    order_is(turn, order, report->state, report->venue_order_id, report->reason.s);
+}
+
+/* The answer to "order": executions come first, so that the end of an order never hides one. */
+static void on_order_view(struct sp_turn *turn)
+{
+    const struct sp_order_view *view = &turn->event->record->body.order_view;
+    struct sp_order *order = sp_books_order(&turn->x->books, &view->client_order_id);
+    struct sp_pending *pending = sp_x_pending(turn->x, &view->client_order_id);
+
+    if (order == NULL || pending == NULL || pending->request_id != view->request_id) return;
+    if (view->filled_qty.e8 > order->filled.e8) {
+        if (turn->x->fills_request == 0) ask_fills(turn);
+        return;
+    }
+    order_is(turn, order, view->state, view->venue_order_id, view->reason.s);
+    *pending = (struct sp_pending){0};
+}
+
+void sp_x_venue_message(struct sp_turn *turn)
+{
+    const struct sp_record *record = turn->event->record;
+
+    if (record->kind == SP_REC_VENUE_ANSWER) on_answer(turn);
+    if (record->kind == SP_REC_VENUE_REPORT) on_report(turn);
+    if (record->kind == SP_REC_ORDER_VIEW) on_order_view(turn);
+    if (record->kind == SP_REC_FILL_VIEW) {
+        sp_x_book_fill(turn, &record->body.fill_view, NULL, (sp_rec_id){{0}});
+    }
+}
+
+/* ---- Our own sends ---- */
+
+/* An order message is about one order, or about both legs of a pair. */
+static void for_each_sent(struct sp_turn *turn, const struct sp_record *message, enum sp_kind kind,
+                          const char *reason)
+{
+    const struct sp_venue_order *sent = &message->body.venue_order;
+    const sp_name *ids[] = {&sent->client_order_id, &sent->pair_client_order_id};
+
+    for (size_t i = 0; i < 2; i++) {
+        if (ids[i]->s[0] == '\0') continue;
+        const struct sp_order *order = sp_books_order(&turn->x->books, ids[i]);
+        if (order != NULL) sp_x_order_event(turn, kind, order, reason);
+    }
+}
+
+void sp_x_sent(struct sp_turn *turn)
+{
+    const struct sp_record *message = turn->event->record;
+
+    if (message->kind != SP_REC_VENUE_ORDER) return;
+    for_each_sent(turn, message, SP_REC_ORDER_SENT, "");
+    turn->x->orders_sent++;
+    const struct sp_order *order =
+        sp_books_order(&turn->x->books, &message->body.venue_order.client_order_id);
+    if (order != NULL && order->intent.tick_received.ns != 0) {
+        turn->x->tick_to_send = sp_mono_since(turn->event->now, order->intent.tick_received);
+    }
+}
+
+void sp_x_not_sent(struct sp_turn *turn, const struct sp_record *message, const char *why)
+{
+    if (message->kind != SP_REC_VENUE_ORDER) return; /* a cancel or question is repeated */
+    for_each_sent(turn, message, SP_REC_SEND_SUPPRESSED, why);
+    struct sp_pending *pending = sp_x_pending(turn->x, &message->body.venue_order.client_order_id);
+    if (pending != NULL) *pending = (struct sp_pending){0};
+}
+
+/* ---- The clock ---- */
+
+static void watch_connection(struct sp_turn *turn)
+{
+    struct sp_execution *x = turn->x;
+    sp_dur down = sp_mono_since(turn->event->now, x->venue_down_since);
+
+    if (x->venue_up || x->venue_down_since.ns == 0 || down.ns < VENUE_LOST_AFTER_NS) return;
+    if (!sp_thr_id_is_none(x->books.venue_threat.threat_id)) return;
+    struct sp_ref at = sp_decision_next_ref(turn->decision);
+    sp_thr_id id = {sp_decision_mint(turn->decision, SP_ID_THR)};
+    struct sp_record *record = sp_decision_add(turn->decision, SP_REC_THREAT_DETECTED, NULL);
+    struct sp_threat *threat = &record->body.threat;
+    threat->threat_id = id;
+    threat->threat_type = sp_name_of("CONNECTION_LOST");
+    threat->severity = SP_SEVERITY_CRITICAL;
+    threat->worker = sp_name_of("venue_monitor");
+    threat->began = turn->decision->time;
+    sp_text_printf(&threat->rule, "no connection to venue %s for more than 1 s",
+                   x->books.world->venue.s);
+    sp_x_breaker_opens(turn, id, "connection to the venue lost", &at);
+}
+
+static void watch_order(struct sp_turn *turn, const struct sp_order *order)
+{
+    struct sp_pending *pending = sp_x_pending(turn->x, &order->intent.client_order_id);
+    sp_mono now = turn->event->now;
+
+    if (pending == NULL && order->state == SP_ORDER_STATE_UNKNOWN) {
+        pending = sp_x_pending_take(turn->x, &order->intent.client_order_id);
+        if (pending == NULL) return;
+        pending->is_question = true;
+        pending->since = now;
+    }
+    if (pending == NULL) return;
+    if (pending->is_question) {
+        bool due = sp_mono_since(now, pending->asked).ns >= QUESTION_EVERY_NS;
+        if (due) ask_order(turn, pending, order);
+    } else if (sp_mono_since(now, pending->since).ns >= ANSWER_LIMIT_NS) {
+        if (sp_order_is_in_flight(order->state) && order->state != SP_ORDER_STATE_UNKNOWN) {
+            sp_x_order_event(turn, SP_REC_ORDER_UNKNOWN, order, "no answer within 2 s");
+        }
+        pending->is_question = true;
+        pending->request_id = 0;
+        pending->since = now;
+    }
+}
+
+void sp_x_watch_venue(struct sp_turn *turn)
+{
+    struct sp_books *books = &turn->x->books;
+
+    watch_connection(turn);
+    if (!turn->x->venue_up) return;
+    if (!turn->x->caught_up && turn->x->fills_request == 0) ask_fills(turn);
+    for (uint32_t i = 0; i < books->order_count; i++) {
+        if (!sp_order_is_live(books->orders[i].state)) continue;
+        if (!sp_turn_has_room(turn, 4)) return;
+        watch_order(turn, &books->orders[i]);
+    }
+}
