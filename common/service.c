@@ -163,7 +163,6 @@ static sp_status open_bus(struct life *life, struct sp_err *err)
     const struct sp_platform *platform = &life->config->platform;
 
     sp_status status = sp_file_make_dirs(sp_file_port_real(), platform->run_dir, err);
-    if (status == SP_OK) status = sp_loop_open(&service->loop, err);
     if (status != SP_OK) return status;
     struct sp_bus_options options = {.run_dir = platform->run_dir,
                                      .data_dir = platform->data_dir,
