@@ -3,9 +3,9 @@
  *   type (1) | installation | 00 | stream | 00 | epoch (4, big-endian) | seq (8) | n (4)
  *
  * which no two different sources share, because names hold no NUL. Bytes are gathered into
- * little-endian words of eight (the last one padded with zeros, and followed by the byte count), and
- * each word is absorbed by two independent lanes of a 64-bit multiply-xorshift mixer. 16 bits of one
- * lane and all of the other go into the id: two ids of the same millisecond collide with
+ * little-endian words of eight (the last one padded with zeros, and followed by the byte count),
+ * and each word is absorbed by two independent lanes of a 64-bit multiply-xorshift mixer. 16 bits
+ * of one lane and all of the other go into the id: two ids of the same millisecond collide with
  * probability 2^-80. This is not a cryptographic hash: ids tell our own things apart, they guard
  * nothing. Changing any of it changes every id, so the test pins some.
  */

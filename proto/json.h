@@ -1,8 +1,8 @@
 /* Records as JSON text: the journal's lines and what people read.
  *
  * Fixed-point values are decimal strings, times are RFC 3339 strings, durations carry a unit, ids
- * are their whole text, enumerations their names, lists arrays (levels [["px","qty"],...], facts one
- * object, marks objects); nanoseconds since boot are strings, other integers are numbers up to
+ * are their whole text, enumerations their names, lists arrays (levels [["px","qty"],...], facts
+ * one object, marks objects); nanoseconds since boot are strings, other integers are numbers up to
  * 2^53 - 1 and strings above. Empty fields are left out. The journal line around a body is:
  *
  *   {"c":"9f3a12bc","s":42,"e":7,"w":40,"m":0,"t":"...","k":"ORDER_INTENT",
@@ -28,17 +28,17 @@ struct sp_line_meta {
 /* {"px":"61837.63",...}. SP_FULL if it does not fit; *len_bytes is then untouched. No NUL. */
 SP_NODISCARD sp_status sp_json_encode_body(const struct sp_schema *schema, const void *dto,
                                            char *buf, size_t cap_bytes, size_t *len_bytes);
-/* Reads an object written by the above, or by hand: fields in any order, spaces between values, empty
- * values spelt out. Validates. *out is initialised but undefined on failure, and err says which field
- * is wrong:
+/* Reads an object written by the above, or by hand: fields in any order, spaces between values,
+ * empty values spelt out. Validates. *out is initialised but undefined on failure, and err says
+ * which field is wrong:
  *   SP_TRUNCATED     the text ends too early
  *   SP_TYPE          not the JSON type, or not the text form, of its field
  *   SP_RANGE         a number out of the range of its field
  *   SP_TOO_LONG      text or list above its bound
  *   SP_UNKNOWN_KIND  no such field
  *   SP_MISSING       a required field is empty
- *   SP_INVALID       not JSON, a field twice, something after the object, or a value that breaks its
- *                    rule (sp_validate) */
+ *   SP_INVALID       not JSON, a field twice, something after the object, or a value that breaks
+ *                    its rule (sp_validate) */
 SP_NODISCARD sp_status sp_json_decode_body(const struct sp_schema *schema, const char *text,
                                            size_t len_bytes, void *out, struct sp_err *err);
 
@@ -50,8 +50,8 @@ SP_NODISCARD sp_status sp_json_encode_line(const struct sp_record *record,
 /* The bytes {"c":"xxxxxxxx", come first; the checksum covers all bytes after this prefix. */
 #define SP_LINE_CRC_PREFIX ((size_t)16)
 
-/* Reads a line. The stream name is not in the line: the caller gives it. Does not check the CRC. The
- * envelope has exactly the form above; statuses are those of the body. On failure out->kind is
+/* Reads a line. The stream name is not in the line: the caller gives it. Does not check the CRC.
+ * The envelope has exactly the form above; statuses are those of the body. On failure out->kind is
  * SP_REC_NONE and out->body must not be read; with SP_UNKNOWN_KIND (also: a newer writer) the rest
  * of the envelope is set all the same. */
 SP_NODISCARD sp_status sp_json_decode_line(const char *text, size_t len_bytes,

@@ -1,7 +1,7 @@
 /* Strings and numbers of JSON text, for json_read.c. Internal to proto. Any thread.
  *
- * JSON as RFC 8259 has it and nothing more: no needless zeros, no raw control characters. On failure
- * *out is untouched and err names dto.field. Each returns, besides what it says:
+ * JSON as RFC 8259 has it and nothing more: no needless zeros, no raw control characters. On
+ * failure *out is untouched and err names dto.field. Each returns, besides what it says:
  *   SP_TRUNCATED  the text ends too early
  *   SP_TYPE       another type of value
  *   SP_INVALID    no JSON, or text that its field may not hold

@@ -50,7 +50,8 @@ const struct sp_field *sp_schema_field(const struct sp_schema *schema, const cha
 /* Checks every value against its kind and flags; quantities and times must not be negative whatever
  * the flags, names of facts must differ. On failure err names the DTO, field and rule, e.g.
  * "order_intent.qty: must be > 0, is -5". SP_MISSING (required, empty), SP_RANGE (a number,
- * enumeration or count out of range), SP_INVALID (text that is not of its kind, empty list item). */
+ * enumeration or count out of range), SP_INVALID (text that is not of its kind, empty list
+ * item). */
 SP_NODISCARD sp_status sp_validate(const struct sp_schema *schema, const void *dto,
                                    struct sp_err *err);
 /* Whether the field holds its empty value. */

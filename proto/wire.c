@@ -1,5 +1,5 @@
-/* The writing half: msgpack-c's packer onto the caller's buffer, without allocation. Every value has
- * one encoding, the shortest. Reading is in wire_read.c.
+/* The writing half: msgpack-c's packer onto the caller's buffer, without allocation. Every value
+ * has one encoding, the shortest. Reading is in wire_read.c.
  */
 #include "proto/wire.h"
 

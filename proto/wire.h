@@ -23,9 +23,9 @@
  * type is an assertion. */
 SP_NODISCARD sp_status sp_wire_encode(const struct sp_record *record, uint8_t *buf,
                                       size_t cap_bytes, size_t *len_bytes, struct sp_err *err);
-/* Reads one frame, all of it, and validates the body. out->in is always none: cursors do not travel.
- * Only sizeof(DTO) bytes of out->body are written. On failure out->kind is SP_REC_NONE, out->body
- * must not be read, and err says which field is wrong:
+/* Reads one frame, all of it, and validates the body. out->in is always none: cursors do not
+ * travel. Only sizeof(DTO) bytes of out->body are written. On failure out->kind is SP_REC_NONE,
+ * out->body must not be read, and err says which field is wrong:
  *   SP_TRUNCATED     ends too early, or claims more elements or bytes than there are
  *   SP_TYPE          not the msgpack type of its field, or one that never travels (map, float, ext)
  *   SP_RANGE         a number out of the range of its field

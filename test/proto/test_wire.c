@@ -18,7 +18,7 @@ struct frame {
 static void make_frame(enum sp_kind kind, uint64_t seed, struct sp_record *record,
                        struct frame *out)
 {
-    filler_record(kind, seed, record);
+    sp_filler_record(kind, seed, record);
     assert_int_equal(sp_wire_encode(record, out->bytes, sizeof out->bytes, &out->len, NULL), SP_OK);
 }
 
@@ -75,7 +75,7 @@ static void test_wire_every_truncation_is_refused(void **state)
 
     (void)state;
     for (unsigned dto = 1; dto < SP_DTO_COUNT; dto++) {
-        make_frame(filler_kind_of((enum sp_dto)dto), 7, &record, &frame);
+        make_frame(sp_filler_kind_of((enum sp_dto)dto), 7, &record, &frame);
         for (size_t len = 0; len < frame.len; len++) {
             assert_int_equal(decode(frame.bytes, len, &record, NULL), SP_TRUNCATED);
         }
@@ -94,11 +94,11 @@ static void test_wire_every_mutation_is_survived(void **state)
 
     (void)state;
     for (unsigned dto = 1; dto < SP_DTO_COUNT; dto++) {
-        make_frame(filler_kind_of((enum sp_dto)dto), 11, &record, &frame);
+        make_frame(sp_filler_kind_of((enum sp_dto)dto), 11, &record, &frame);
         for (size_t at = 0; at < frame.len; at++) {
             uint8_t old = frame.bytes[at];
             for (size_t i = 0; i < sizeof values + 8; i++) {
-                frame.bytes[at] = i < 8 ? old ^ (uint8_t)(1U << i) : values[i - 8];
+                frame.bytes[at] = (uint8_t)(i < 8 ? old ^ 1U << i : values[i - 8]);
                 if (decode(frame.bytes, frame.len, &record, NULL) != SP_OK) continue;
                 accepted++;
                 assert_int_equal(
@@ -123,107 +123,72 @@ static sp_status decode_text(const char *bytes, size_t len, struct sp_err *err)
 /* stream "m", then [1, epoch 1, seq 2, time 3, kind TRADE, by []] and room for a body */
 #define HEAD "m\0\x97\x01\x01\x02\x03\x0a\x90"
 
+#define ROW(status, bytes, text)                                                                   \
+    {                                                                                              \
+        status, bytes, sizeof(bytes) - 1, text                                                     \
+    }
+
+static const struct {
+    sp_status status;
+    const char *bytes;
+    size_t len;
+    const char *text; /* begin of the message */
+} bad_frames[] = {
+    ROW(SP_OK, HEAD "\x95\x01\x02\x03\x01\x04", ""),
+    ROW(SP_OK, HEAD "\x94\x01\x02\x03\x01", ""),                          /* older writer */
+    ROW(SP_OK, HEAD "\x97\x01\x02\x03\x01\x04\x93\xc0\xa1x\x90\x05", ""), /* newer writer */
+    ROW(SP_OK, HEAD "\x95\x01\xcf\0\0\0\0\0\0\0\x05\xd3\0\0\0\0\0\0\0\x05\x01\x04", ""),
+    ROW(SP_TRUNCATED, "", "frame.stream"),
+    ROW(SP_TRUNCATED, "m", "frame.stream"),
+    ROW(SP_TRUNCATED, "m\0", "frame.frame"),
+    ROW(SP_TRUNCATED, "m\0\xdd\xff\xff\xff\xff", "frame.frame"),
+    ROW(SP_TRUNCATED, "m\0\xdd\x10\0\0\0", "frame.frame"),
+    ROW(SP_TRUNCATED, "m\0\xdc\xff\xff\x01", "frame.frame"),
+    ROW(SP_TRUNCATED, HEAD "\x9f\x01", "frame.frame"),
+    ROW(SP_TRUNCATED, HEAD "\x95\x01\xdb\xff\xff\xff\xff\x01", "frame.frame"),
+    ROW(SP_TRUNCATED, HEAD "\x95\x01\xc6\x7f\xff\xff\xff\x01", "frame.frame"),
+    ROW(SP_TOO_LONG, "m123456789012345678901234567890123456789\0\x97", "frame.stream"),
+    ROW(SP_INVALID, "m m\0\x97\x01\x01\x02\x03\x0a\x90\x90", "frame.stream"),
+    ROW(SP_INVALID, HEAD "\x95\x01\x02\x03\x01\x04\x05", "frame.frame: 1 bytes after"),
+    ROW(SP_TOO_DEEP, "m\0\x91\x91\x91\x91\x91\x91\x91\x91\x91\x01", "frame.frame"),
+    ROW(SP_TYPE, "m\0\x81\x01\x01", "frame.frame"),
+    ROW(SP_TYPE, "m\0\x01", "frame.envelope"),
+    ROW(SP_TYPE, "m\0\x96\x01\x01\x02\x03\x0a\x90", "frame.version: an envelope"),
+    ROW(SP_VERSION, "m\0\x91\x02", "frame.version"),
+    ROW(SP_VERSION, "m\0\x97\0\x01\x02\x03\x0a\x90\x90", "frame.version"),
+    ROW(SP_RANGE, "m\0\x97\x01\xcf\0\0\0\x01\0\0\0\0\x02\x03\x0a\x90\x90", "frame.epoch"),
+    ROW(SP_RANGE, "m\0\x97\x01\x01\xff\x03\x0a\x90\x90", "frame.seq"),
+    ROW(SP_RANGE, "m\0\x97\x01\x01\x02\xff\x0a\x90\x90", "frame.time"),
+    ROW(SP_TYPE, "m\0\x97\x01\x01\x02\xca\0\0\0\0\x0a\x90\x90", "frame.frame"),
+    ROW(SP_UNKNOWN_KIND, "m\0\x97\x01\x01\x02\x03\x63\x90\x90", "frame.kind: 99"),
+    ROW(SP_UNKNOWN_KIND, "m\0\x97\x01\x01\x02\x03\xcf\0\0\0\x01\0\0\0\x0a\x90\x90", "frame.kind"),
+    ROW(SP_TYPE, "m\0\x97\x01\x01\x02\x03\x0a\xc0\x90", "frame.by"),
+    ROW(SP_TYPE, "m\0\x97\x01\x01\x02\x03\x0a\x91\x92\xa1x\x01\x90", "frame.by"),
+    ROW(SP_INVALID, "m\0\x97\x01\x01\x02\x03\x0a\x91\x93\xa0\x01\x02\x90", "frame.by"),
+    ROW(SP_TOO_LONG, "m\0\x97\x01\x01\x02\x03\x0a\x99\1\1\1\1\1\1\1\1\1\x90", "frame.by"),
+    ROW(SP_TYPE, HEAD "\x01", "trade.body"),
+    ROW(SP_TYPE, HEAD "\x95\xa1x\x02\x03\x01\x04", "trade.trade_id"),
+    ROW(SP_TYPE, HEAD "\x95\x01\xc2\x03\x01\x04", "trade.px"),
+    ROW(SP_TYPE, HEAD "\x95\x01\xc0\x03\x01\x04", "trade.px"),
+    ROW(SP_RANGE, HEAD "\x95\x01\xcf\xff\0\0\0\0\0\0\0\x03\x01\x04", "trade.px"),
+    ROW(SP_RANGE, HEAD "\x95\x01\xff\x03\x01\x04", "trade.px: must be > 0, is -0.00000001"),
+    ROW(SP_MISSING, HEAD "\x95\x01\0\x03\x01\x04", "trade.px: required, is missing"),
+    ROW(SP_MISSING, HEAD "\x90", "trade.px"),
+    ROW(SP_RANGE, HEAD "\x95\x01\x02\x03\x03\x04", "trade.taker_side: 3 is not"),
+    ROW(SP_RANGE, HEAD "\x95\x01\x02\x03\xcd\x01\x01\x04", "trade.taker_side"),
+    ROW(SP_RANGE, HEAD "\x95\x01\x02\x03\x01\xff", "trade.received: must be >= 0, is -1"),
+};
+
 static void test_wire_bad_frames_get_their_status(void **state)
 {
-    static const struct {
-        sp_status status;
-        const char *bytes;
-        size_t len;
-        const char *text; /* begin of the message */
-    } rows[] = {
-#define ROW(status, bytes, text) {status, bytes, sizeof(bytes) - 1, text},
-        ROW(SP_OK, HEAD "\x95\x01\x02\x03\x01\x04", "")
-            ROW(SP_OK, HEAD "\x94\x01\x02\x03\x01", "")                      /* older writer */
-        ROW(SP_OK, HEAD "\x97\x01\x02\x03\x01\x04\x93\xc0\xa1x\x90\x05", "") /* newer writer */
-        ROW(SP_OK, HEAD "\x95\x01\xcf\0\0\0\0\0\0\0\x05\xd3\0\0\0\0\0\0\0\x05\x01\x04", "") ROW(
-            SP_TRUNCATED, "",
-            "frame.stream") ROW(SP_TRUNCATED, "m",
-                                "frame.stream") ROW(SP_TRUNCATED, "m\0",
-                                                    "frame.frame") ROW(SP_TRUNCATED,
-                                                                       "m\0\xdd\xff\xff\xff\xff",
-                                                                       "frame.frame")
-            ROW(SP_TRUNCATED, "m\0\xdd\x10\0\0\0", "frame.frame") ROW(
-                SP_TRUNCATED, "m\0\xdc\xff\xff\x01",
-                "frame.frame") ROW(SP_TRUNCATED, HEAD "\x9f\x01",
-                                   "frame.frame") ROW(SP_TRUNCATED,
-                                                      HEAD "\x95\x01\xdb\xff\xff\xff\xff\x01",
-                                                      "frame.frame")
-                ROW(SP_TRUNCATED, HEAD "\x95\x01\xc6\x7f\xff\xff\xff\x01", "frame.frame") ROW(
-                    SP_TOO_LONG, "m123456789012345678901234567890123456789\0\x97",
-                    "frame.stream") ROW(SP_INVALID, "m m\0\x97\x01\x01\x02\x03\x0a\x90\x90",
-                                        "frame.stream") ROW(SP_INVALID,
-                                                            HEAD "\x95\x01\x02\x03\x01\x04\x05",
-                                                            "frame.frame: 1 bytes after")
-                    ROW(SP_TOO_DEEP, "m\0\x91\x91\x91\x91\x91\x91\x91\x91\x91\x01", "frame.frame") ROW(
-                        SP_TYPE, "m\0\x81\x01\x01",
-                        "frame.frame") ROW(SP_TYPE, "m\0\x01",
-                                           "frame.envelope") ROW(SP_TYPE,
-                                                                 "m\0\x96\x01\x01\x02\x03\x0a\x90",
-                                                                 "frame.version: an envelope")
-                        ROW(SP_VERSION, "m\0\x91\x02", "frame.version") ROW(
-                            SP_VERSION, "m\0\x97\0\x01\x02\x03\x0a\x90\x90",
-                            "frame.version") ROW(SP_RANGE,
-                                                 "m\0\x97\x01\xcf\0\0\0\x01\0\0\0\0\x02\x03\x0a\x90\x90",
-                                                 "frame.epoch") ROW(SP_RANGE,
-                                                                    "m\0\x97\x01\x01\xff\x03\x0a\x90\x90",
-                                                                    "frame.seq")
-                            ROW(SP_RANGE, "m\0\x97\x01\x01\x02\xff\x0a\x90\x90", "frame.time") ROW(
-                                SP_TYPE, "m\0\x97\x01\x01\x02\xca\0\0\0\0\x0a\x90\x90",
-                                "frame.frame") ROW(SP_UNKNOWN_KIND,
-                                                   "m\0\x97\x01\x01\x02\x03\x63\x90\x90",
-                                                   "frame.kind: 99")
-                                ROW(SP_UNKNOWN_KIND,
-                                    "m\0\x97\x01\x01\x02\x03\xcf\0\0\0\x01\0\0\0\x0a\x90\x90",
-                                    "frame.kind") ROW(SP_TYPE,
-                                                      "m\0\x97\x01\x01\x02\x03\x0a\xc0\x90",
-                                                      "frame.by")
-                                    ROW(SP_TYPE, "m\0\x97\x01\x01\x02\x03\x0a\x91\x92\xa1x\x01\x90",
-                                        "frame.by")
-                                        ROW(SP_INVALID,
-                                            "m\0\x97\x01\x01\x02\x03\x0a\x91\x93\xa0\x01\x02\x90",
-                                            "frame.by") ROW(SP_TOO_LONG,
-                                                            "m\0\x97\x01\x01\x02\x03\x0a\x99\1\1\1\1\1\1\1\1\1\x90",
-                                                            "frame.by") ROW(SP_TYPE, HEAD "\x01",
-                                                                            "trade.body")
-                                            ROW(SP_TYPE, HEAD "\x95\xa1x\x02\x03\x01\x04",
-                                                "trade.trade_id") ROW(SP_TYPE,
-                                                                      HEAD "\x95\x01\xc2\x03\x01\x04",
-                                                                      "trade.px")
-                                                ROW(SP_TYPE, HEAD "\x95\x01\xc0\x03\x01\x04", "trade.px") ROW(
-                                                    SP_RANGE,
-                                                    HEAD
-                                                    "\x95\x01\xcf\xff\0\0\0\0\0\0\0\x03\x01\x04",
-                                                    "trade.px")
-                                                    ROW(SP_RANGE, HEAD "\x95\x01\xff\x03\x01\x04",
-                                                        "trade.px: must be > 0, is -0.00000001")
-                                                        ROW(SP_MISSING,
-                                                            HEAD "\x95\x01\0\x03\x01\x04",
-                                                            "trade.px: required, is missing")
-                                                            ROW(SP_MISSING, HEAD "\x90", "trade.px") ROW(
-                                                                SP_RANGE,
-                                                                HEAD "\x95\x01\x02\x03\x03\x04",
-                                                                "trade.taker_side: 3 is not")
-                                                                ROW(SP_RANGE,
-                                                                    HEAD
-                                                                    "\x95\x01\x02\x03\xcd\x01\x01\x04",
-                                                                    "trade.taker_side")
-                                                                    ROW(SP_RANGE,
-                                                                        HEAD
-                                                                        "\x95\x01\x02\x03\x01\xff",
-                                                                        "trade.received: must be >= 0, is -1")
-#undef ROW
-    };
-
     (void)state;
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    for (size_t i = 0; i < sizeof bad_frames / sizeof *bad_frames; i++) {
+        const char *text = bad_frames[i].text;
         struct sp_err err = {0};
-        sp_status status = decode_text(rows[i].bytes, rows[i].len, &err);
-        if (status != rows[i].status ||
-            strncmp(err.text, rows[i].text, strlen(rows[i].text)) != 0) {
-            fail_msg("row %zu: %s instead of %s: \"%s\" instead of \"%s\"", i,
-                     sp_status_name(status), sp_status_name(rows[i].status), err.text,
-                     rows[i].text);
-        }
+        sp_status status = decode_text(bad_frames[i].bytes, bad_frames[i].len, &err);
+        if (status == bad_frames[i].status && strncmp(err.text, text, strlen(text)) == 0) continue;
+        fail_msg("row %zu: %s instead of %s: \"%s\" instead of \"%s\"", i, sp_status_name(status),
+                 sp_status_name(bad_frames[i].status), err.text, text);
     }
 }
 
@@ -318,7 +283,7 @@ static void test_wire_encode_needs_its_room_to_the_byte(void **state)
 
     (void)state;
     for (unsigned dto = 1; dto < SP_DTO_COUNT; dto++) {
-        make_frame(filler_kind_of((enum sp_dto)dto), 3, &record, &frame);
+        make_frame(sp_filler_kind_of((enum sp_dto)dto), 3, &record, &frame);
         for (size_t cap = 0; cap < frame.len; cap++) {
             len = 4711;
             assert_int_equal(sp_wire_encode(&record, small, cap, &len, NULL), SP_FULL);
