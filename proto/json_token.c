@@ -198,6 +198,11 @@ static sp_status parse_integer(const struct sp_json_span *span, bool *negative, 
     return SP_OK;
 }
 
+static bool is_number_char(char c)
+{
+    return (c >= '0' && c <= '9') || c == '-' || c == '+' || c == '.' || c == 'e' || c == 'E';
+}
+
 /* Beyond 2^53 - 1 programs that read JSON lose digits: such a number must stand in a string. */
 static sp_status get_integer(struct sp_json_reader *reader, bool *negative, uint64_t *out)
 {
@@ -210,10 +215,8 @@ static sp_status get_integer(struct sp_json_reader *reader, bool *negative, uint
         return sp_json_parsed(reader, parse_integer(&span, negative, out), &span, "integer");
     }
     span.at = reader->at;
-    while (reader->at < reader->end && *reader->at != '\0' &&
-           strchr("+-.0123456789Ee", *reader->at) != NULL) {
+    while (reader->at < reader->end && is_number_char(*reader->at))
         reader->at++;
-    }
     span.len = (size_t)(reader->at - span.at);
     if (reader->at == reader->end)
         return sp_json_cut_short(reader); /* a number never ends a text */

@@ -6,6 +6,8 @@
  */
 #include "proto/wire.h"
 
+#include <endian.h>
+
 #include "proto/decimal.h"
 #include "proto/form.h"
 
@@ -71,6 +73,22 @@ static const struct {
     [0x1b] = {TOKEN_STR, 4, false},   [0x1c] = {TOKEN_ARRAY, 2, false},
     [0x1d] = {TOKEN_ARRAY, 4, false},
 };
+
+/* A big-endian number of 0, 1, 2, 4 or 8 bytes. */
+static inline uint64_t load(const uint8_t *at, unsigned width)
+{
+    uint16_t u16 = 0;
+    uint32_t u32 = 0;
+    uint64_t u64 = 0;
+
+    switch (width) {
+    case 1: return *at;
+    case 2: memcpy(&u16, at, sizeof u16); return be16toh(u16);
+    case 4: memcpy(&u32, at, sizeof u32); return be32toh(u32);
+    case 8: memcpy(&u64, at, sizeof u64); return be64toh(u64);
+    default: return 0;
+    }
+}
 
 static sp_status read_wide(struct reader *reader, uint8_t first, struct token *out)
 {
@@ -263,11 +281,9 @@ static sp_status get_id(struct reader *reader, struct sp_id *out)
     if (status != SP_OK) return status;
     if (token.value != ID_BYTES) return FAILS(reader, SP_TYPE, "%s", "an id is 16 bytes");
     const uint8_t *bytes = reader->at - ID_BYTES;
-    struct sp_id id = {0, 0};
-    for (unsigned i = 0; i < 8; i++) {
-        id.hi = id.hi << 8 | bytes[i];
-        id.lo = id.lo << 8 | bytes[8 + i];
-    }
+    struct sp_id id;
+    id.hi = load(bytes, 8);
+    id.lo = load(bytes + 8, 8);
     *out = id;
     return SP_OK;
 }
