@@ -322,6 +322,19 @@ static void test_match_partial_fill_of_the_target_cancels_the_stop(void **state)
     assert_int_equal(match.order_count, 0);
 }
 
+static void test_match_complete_fill_of_the_target_cancels_the_stop(void **state)
+{
+    (void)state;
+    start();
+    place_pair(1, 105, 95, 4);
+    quote(11, 105, 9, 106, 1);
+    assert_int_equal(events.count, 2);
+    is_fill(0, 1, 105, 4, MAKER);
+    assert_true(events.at[0].is_complete);
+    is_event(1, SP_MATCH_CANCELED, 2);
+    assert_int_equal(match.order_count, 0);
+}
+
 static void test_match_trigger_of_the_stop_cancels_the_target(void **state)
 {
     (void)state;
@@ -480,6 +493,7 @@ int main(void)
         cmocka_unit_test(test_match_stop_triggers_on_a_trade_and_takes),
         cmocka_unit_test(test_match_stop_that_would_trigger_at_once_is_refused),
         cmocka_unit_test(test_match_partial_fill_of_the_target_cancels_the_stop),
+        cmocka_unit_test(test_match_complete_fill_of_the_target_cancels_the_stop),
         cmocka_unit_test(test_match_trigger_of_the_stop_cancels_the_target),
         cmocka_unit_test(test_match_cancel_of_one_leg_cancels_both),
         cmocka_unit_test(test_match_pair_needs_target_above_and_stop_below_the_market),
