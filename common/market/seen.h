@@ -12,7 +12,7 @@
 #include "common/market/book_sync.h"
 #include "common/market/source.h"
 
-#define SP_SEEN_TAKEN_MAX 128
+#define SP_SEEN_TAKEN_MAX 256
 
 struct sp_seen_taken {
     enum sp_side side; /* of the book: BUY is bids */

@@ -64,7 +64,7 @@ static void start(void)
     struct sp_book_snapshot *snap = &event.body.book_snapshot;
 
     sp_match_fini(&match);
-    assert_int_equal(sp_match_init(&match, &rules, 64, NULL), SP_OK);
+    assert_int_equal(sp_match_init(&match, &rules, 512, NULL), SP_OK);
     memset(snap, 0, sizeof *snap);
     snap->last_update_id = 10;
     snap->bids.count = snap->asks.count = 3;
@@ -424,23 +424,29 @@ static void test_match_stops_without_room_for_their_events_wait_a_call(void **st
 {
     uint64_t update_id = 10;
     uint32_t ended = 0;
+    struct sp_match_order stop = {.side = SP_SIDE_BUY,
+                                  .type = SP_ORDER_TYPE_STOP_LOSS,
+                                  .qty = {359 * ONE / 100},
+                                  .stop_px = {101 * ONE}};
 
     (void)state;
     start();
-    for (int64_t px = 10; px < 60; px++)
-        level(++update_id, SP_SIDE_BUY, px, 1);
-    for (uint64_t no = 1; no <= 60; no++)
-        place_stop(no, SP_SIDE_SELL, 98, 45);
-    trade(98, 1, SP_SIDE_SELL);
-    for (int call = 0; call < 60 && ended < 60; call++) {
-        assert_true(events.count <= SP_MATCH_EVENTS_MAX);
+    /* Quantities that never match a level, so that the walks make as many fills as can be. */
+    for (int64_t px = 104; px < 229; px++)
+        level(++update_id, SP_SIDE_SELL, px, 1);
+    for (stop.order_no = 1; stop.order_no <= SP_MATCH_ORDERS_MAX; stop.order_no++) {
+        sp_match_place(&match, &stop, &events);
+    }
+    trade(101, 1, SP_SIDE_BUY);
+    assert_true(match.order_count > 0);
+    for (int call = 0; call < 8 && ended < SP_MATCH_ORDERS_MAX; call++) {
         for (uint32_t i = 0; i < events.count; i++) {
             bool last = events.at[i].is_complete || events.at[i].type == SP_MATCH_EXPIRED;
             if (last) ended++;
         }
-        if (ended < 60) trade(100, 1, SP_SIDE_BUY); /* back above: what triggered stays triggered */
+        trade(90, 1, SP_SIDE_SELL); /* back below: what triggered stays triggered */
     }
-    assert_int_equal(ended, 60);
+    assert_int_equal(ended, SP_MATCH_ORDERS_MAX);
     assert_int_equal(match.order_count, 0);
 }
 
