@@ -94,11 +94,10 @@ static sp_status read_wide(struct reader *reader, uint8_t first, struct token *o
 {
     unsigned row = first - 0xc0U;
     unsigned width = wide_tokens[row].width;
-    uint64_t value = 0;
 
     if (width > left(reader)) return cut_short(reader);
-    for (unsigned i = 0; i < width; i++)
-        value = value << 8 | *reader->at++;
+    uint64_t value = load(reader->at, width);
+    reader->at += width;
     out->type = (enum token_type)wide_tokens[row].type;
     out->value = out->type == TOKEN_BOOL ? first & 1U : value;
     if (wide_tokens[row].is_signed) {
