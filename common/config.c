@@ -16,7 +16,8 @@ static const struct sp_strict_limits file_limits = {.bytes_max = (size_t)1024 * 
 struct file {
     char shown[SP_PATH_SIZE], path[SP_PATH_SIZE], dir[SP_PATH_SIZE];
     struct sp_strict_json *json;
-    bool is_good; /* no error of syntax or schema */
+    struct sp_problem_place named_by; /* another file, or none */
+    bool is_good;                     /* no error of syntax or schema */
 };
 
 struct loading {
@@ -44,7 +45,11 @@ static bool read_file(struct loading *l, struct file *f, const struct sp_table *
     SP_ASSERT(slash != NULL);
     *slash = '\0';
     status = sp_strict_json_load(f->path, &file_limits, &f->json, &fault);
-    if (status != SP_OK && fault.line == 0) {
+    if (status != SP_OK && fault.line == 0 && f->named_by.file != NULL) {
+        sp_problems_error(l->problems, f->named_by,
+                          "paths are relative to the file that names them", "%s %s", f->shown,
+                          fault.text);
+    } else if (status != SP_OK && fault.line == 0) {
         sp_problems_error(l->problems, place, NULL, "%s", fault.text);
     } else if (status != SP_OK) {
         place.line = fault.line;
@@ -113,6 +118,8 @@ static void load_blueprint(struct loading *l, uint32_t index, const char *dir_sh
         return;
     }
     if (!name_file(l, dir_shown, text, &f)) return;
+    f.named_by = (struct sp_problem_place){l->operation.shown,
+                                           sp_strict_line(sp_strict_get(node, "blueprint"))};
     memcpy(blueprint->file_shown, f.shown, sizeof f.shown);
     memcpy(f.path, blueprint->file, sizeof f.path);
     if (read_file(l, &f, &sp_blueprint_table, blueprint)) {
@@ -120,12 +127,6 @@ static void load_blueprint(struct loading *l, uint32_t index, const char *dir_sh
         check_times_in_force(l, blueprint);
         if (l->operation.is_good) sp_config_check_link(&l->files, l->config, index, l->problems);
         if (l->check != NULL) l->check(blueprint, l->problems);
-    } else if (f.json == NULL) {
-        struct sp_problem_place place = {l->operation.shown,
-                                         sp_strict_line(sp_strict_get(node, "blueprint"))};
-        sp_problems_error(l->problems, place, "paths are relative to the file that names them",
-                          "strategy_links[%" PRIu32 "].blueprint: %s cannot be used", index,
-                          f.shown);
     }
     sp_strict_json_free(f.json);
 }

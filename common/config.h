@@ -190,7 +190,7 @@ struct sp_problem_place {
     const char *file;
     uint32_t line;
 };
-/* Adds an error or a warning (`hint` may be NULL). The same text at the same place is added once. */
+/* Adds an error or a warning (`hint` may be NULL). The same text at one place is added once. */
 void sp_problems_error(struct sp_problems *problems, struct sp_problem_place place,
                        const char *hint, const char *fmt, ...) SP_PRINTF(4, 5);
 void sp_problems_warn(struct sp_problems *problems, struct sp_problem_place place, const char *hint,
@@ -202,7 +202,7 @@ void sp_problems_sort(struct sp_problems *problems);
  * and clock. SP_CONFIG if there is any error (see problems); *out (malloc'ed) is NULL then. */
 SP_NODISCARD sp_status sp_config_load(const char *dir, struct sp_config **out,
                                       struct sp_problems *problems);
-/* The same with the caller's check of a blueprint's workers; NULL: none. sp_config_load is this with
+/* The same with the caller's check of a blueprint's workers; NULL: none. sp_config_load is this and
  * sp_workers_validate, in a library of its own because workers depend on this one. */
 typedef void sp_blueprint_check_fn(const struct sp_blueprint *blueprint,
                                    struct sp_problems *problems);

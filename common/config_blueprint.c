@@ -79,7 +79,7 @@ static const struct sp_field worker_fields[] = {
 static const struct sp_table worker_table = SP_TABLE(worker_fields, "one worker");
 
 /* All categories go to one array, in the order of this table. */
-#define ROWS(which, least_count)                                                                    \
+#define ROWS(which, least_count)                                                                   \
     {                                                                                              \
         .element_bytes = sizeof(struct sp_worker_config),                                          \
         .count_offset = offsetof(struct sp_blueprint, worker_count),                               \

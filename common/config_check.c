@@ -1,5 +1,6 @@
 #include "common/config_check.h"
 
+#include "common/config_value.h"
 #include "common/units.h"
 #include "proto/decimal.h"
 
@@ -150,8 +151,9 @@ static void find_world(const struct sp_config_files *files, struct sp_config *co
         if (strcmp(known[i], world) == 0) return;
     }
     link->world = 0;
-    nearest = known[0];
-    snprintf(hint, sizeof hint, "there is \"%s\"", nearest);
+    nearest = sp_config_nearest(world, known, config->world_count);
+    snprintf(hint, sizeof hint, nearest != NULL ? "did you mean \"%s\"?" : "there is \"%s\"",
+             nearest != NULL ? nearest : known[0]);
     sp_problems_error(problems, place(files->operation_shown, node, KEYS("world")), hint,
                       "strategy_links[%" PRIu32 "].world: there is no world \"%.60s\"", index,
                       world);

@@ -70,6 +70,10 @@ static const char *example_hint(const struct sp_field *f, char buf[240])
     const char *example = f->example != NULL ? f->example : sp_value_type_example(f->type);
     char all[200];
 
+    if (f->fallback != NULL && sp_value_type_kind(f->type) == SP_STRICT_INTEGER) {
+        example = f->fallback;
+    }
+
     if (f->words != NULL) {
         list_words(f->words, count_words(f->words), all, sizeof all);
         snprintf(buf, 240, "known here: %s", all);
@@ -148,7 +152,8 @@ static bool in_bounds(struct sp_table_reader *r, const struct sp_field *f,
         return false;
     }
     if (!is_low && !is_high) return true;
-    snprintf(hint, sizeof hint, "allowed: %s%s%s", f->min == NULL ? "at most" : f->min,
+    snprintf(hint, sizeof hint, "allowed: %s%s%s",
+             f->min == NULL ? is_unsigned ? "0 to" : "at most" : f->min,
              f->min != NULL && f->max != NULL ? " to " : " ", f->max == NULL ? "or more" : f->max);
     sp_problems_error(r->problems, place_of(r, node), hint, "%s: %s is too %s", r->path,
                       sp_strict_text(node), is_low ? "small" : "large");

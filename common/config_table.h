@@ -1,8 +1,8 @@
 /* Configuration read by tables: each key with its type, unit, bounds, default and meaning.
  *
- * One table serves three readers: the loader below, the messages that tell what is expected, and the
- * JSON Schemas (config_schema.c). A wrong value is added to the problems with its line, and reading
- * goes on, so that all mistakes are found at once. One thread; tables are constant.
+ * One table serves three readers: the loader below, the messages that tell what is expected, and
+ * the JSON Schemas (config_schema.c). A wrong value is added to the problems with its line, and
+ * reading goes on, so that all mistakes are found at once. One thread; tables are constant.
  */
 #ifndef SP_COMMON_CONFIG_TABLE_H
 #define SP_COMMON_CONFIG_TABLE_H

@@ -91,7 +91,7 @@ void sp_value_store(const struct sp_field *field, const struct sp_scalar *value,
 /* Is `word` in the NULL-terminated list (which may be NULL)? *index is then its place. */
 bool sp_value_has_word(const char *const *words, const char *word, size_t *index);
 
-/* BASE/PATH, or PATH if it is absolute, without "." and ".." where they can be resolved in the text.
+/* BASE/PATH, or PATH if it is absolute, without "." and ".." where the text tells.
  * False, leaving out untouched, if it does not fit. `base` may be "" for relative results. */
 SP_NODISCARD bool sp_config_join(const char *base, const char *path, char out[SP_PATH_SIZE]);
 /* The candidate closest to `word` if it is close enough to be a slip of the finger, else NULL. */

@@ -1,4 +1,4 @@
-/* The grammar of RFC 8259, checked to the letter, and where each value stands: one token a value, in
+/* The grammar of RFC 8259, checked to the letter, and where each value stands: a token a value, in
  * the order of the text. Knows nothing of what the values mean. Any thread.
  */
 #ifndef SP_COMMON_JSON_SCAN_H
@@ -31,7 +31,7 @@ struct sp_json_scan {
     uint32_t line, depth, capacity;
 };
 
-/* Scans scan->text, of which the first four fields are set and the others zero. SP_INVALID, SP_RANGE,
+/* Scans scan->text, of which the first four fields are set, the others zero. SP_INVALID, SP_RANGE,
  * SP_TOO_DEEP, SP_NO_MEMORY, with *fault filled. */
 SP_NODISCARD sp_status sp_json_scan(struct sp_json_scan *scan);
 /* The column of a byte, counted in characters from 1. */

@@ -1,9 +1,9 @@
 /* JSON read strictly, every value with its line and column: for configuration and snapshots.
  *
- * The only module that knows cJSON. What cJSON takes and we refuse: bytes after the value, duplicate
- * keys, leading zeros and other number forms outside RFC 8259, numbers that are not finite or beyond
- * 2^53, raw control characters, escaped NULs, invalid UTF-8, a byte-order mark, input above a size
- * or depth. Keys are case-sensitive. A document is immutable after parsing: any thread may read it.
+ * The only module that knows cJSON. What cJSON takes and we refuse: bytes after the value, a key
+ * twice, leading zeros and other number forms outside RFC 8259, numbers not finite or beyond 2^53,
+ * raw control characters, escaped NULs, invalid UTF-8, a byte-order mark, input above a size or
+ * depth. Keys are case-sensitive. A document is immutable after parsing: any thread may read it.
  */
 #ifndef SP_COMMON_STRICT_JSON_H
 #define SP_COMMON_STRICT_JSON_H
@@ -64,11 +64,11 @@ const struct sp_strict_node *sp_strict_first(const struct sp_strict_node *node);
 const struct sp_strict_node *sp_strict_next(const struct sp_strict_node *node);
 uint32_t sp_strict_count(const struct sp_strict_node *node);
 
-/* The value; SP_TYPE, leaving *out untouched, if the node (which may be NULL) is of another kind. */
+/* The value; SP_TYPE, leaving *out untouched, if the node (or NULL) is of another kind. */
 SP_NODISCARD sp_status sp_strict_string(const struct sp_strict_node *node, const char **out);
 SP_NODISCARD sp_status sp_strict_integer(const struct sp_strict_node *node, int64_t *out);
 SP_NODISCARD sp_status sp_strict_bool(const struct sp_strict_node *node, bool *out);
-/* What a string holds, or a number, true, false or null as it is written. NULL for lists and objects. */
+/* What a string holds, or a number, true, false or null as written. NULL for lists and objects. */
 const char *sp_strict_text(const struct sp_strict_node *node);
 
 #endif
