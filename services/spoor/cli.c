@@ -80,7 +80,8 @@ void sp_cli_help(const struct sp_cli_command *commands)
             if ((int)c->group != group) continue;
             if (!titled) printf("\n%s\n", group_titles[group]);
             titled = true;
-            printf("  %-10s %-22s %s\n", c->name, c->args, c->about);
+            printf("  %-10s %-22s %.*s\n", c->name, c->args, (int)strcspn(c->about, "\n"),
+                   c->about);
         }
     }
     printf("\nOptions of all commands\n"

@@ -38,7 +38,7 @@ struct sp_cli_command {
     const char *name;
     enum sp_cli_group group;
     const char *args;
-    const char *about;
+    const char *about; /* its first line is for the list, all of it for --help */
     sp_cmd_fn *run;
 };
 
