@@ -102,7 +102,8 @@ SP_NODISCARD sp_status sp_bus_watch(struct sp_bus *bus, const sp_name *service,
 
 struct sp_bus_stats {
     uint64_t published, publish_drops, received, duplicates, gaps, replayed_files, replayed_socket,
-        ring_gone, decode_errors, reconnects;
+        ring_gone, decode_errors, reconnects,
+        zombies;      /* frames of an epoch that has been superseded: dropped */
     uint64_t lag_max; /* records a facts subscription is behind, now */
 };
 struct sp_bus_stats sp_bus_stats(const struct sp_bus *bus);

@@ -1,5 +1,5 @@
-/* A round: wait -> signals -> `first` sources until nothing waits -> every other source once -> timers
- * that are due -> the idle function.
+/* A round: wait -> signals -> `first` sources until nothing waits -> every other source once ->
+ * timers that are due -> the idle function.
  *
  * Sources and timers are removed by marking; the marks are swept between rounds, so that callbacks
  * may remove anything. The poll set is rebuilt only when the sources have changed.

@@ -31,9 +31,9 @@ void sp_loop_remove_sock(struct sp_loop *loop, struct sp_sock *sock);
 SP_NODISCARD sp_status sp_loop_add_fd(struct sp_loop *loop, int fd, sp_loop_fn *fn, void *ctx);
 void sp_loop_remove_fd(struct sp_loop *loop, int fd);
 
-/* Calls fn after `first`, then every `every` (0: once). Lost ticks are not made up for. `out` may be
- * NULL; else the timer is valid until it is cancelled or the loop closes, also after it has fired
- * once. SP_NO_MEMORY. */
+/* Calls fn after `first`, then every `every` (0: once). Lost ticks are not made up for. `out` may
+ * be NULL; else the timer is valid until it is cancelled or the loop closes, also after it has
+ * fired once. SP_NO_MEMORY. */
 SP_NODISCARD sp_status sp_loop_add_timer(struct sp_loop *loop, sp_dur first, sp_dur every,
                                          sp_loop_fn *fn, void *ctx, struct sp_timer **out);
 /* Exactly once per timer. NULL is accepted. */
@@ -43,7 +43,7 @@ void sp_timer_cancel(struct sp_timer *timer);
 typedef bool sp_loop_idle_fn(void *ctx);
 void sp_loop_set_idle(struct sp_loop *loop, sp_loop_idle_fn *fn, void *ctx);
 
-/* Runs until sp_loop_stop or a stop signal; may be called again, for an orderly stop. SP_OK, SP_IO. */
+/* Runs until sp_loop_stop or a stop signal; may be called again, for an orderly stop. SP_IO. */
 SP_NODISCARD sp_status sp_loop_run(struct sp_loop *loop, struct sp_err *err);
 /* One round, waiting at most `wait` for something to do. */
 SP_NODISCARD sp_status sp_loop_turn(struct sp_loop *loop, sp_dur wait, struct sp_err *err);

@@ -1,18 +1,19 @@
 /* Options, and why (libzmq 4.3.4; each was a real failure of somebody):
  *
  *   LINGER 0            the library's default waits for ever at exit
- *   SNDHWM, RCVHWM      finite and per peer; tuning only: the bus finds and replays what was dropped
+ *   SNDHWM, RCVHWM      finite and per peer; only tuning: the bus replays what was dropped
  *   MAXMSGSIZE          the body is allocated from the claimed size before anything is checked
  *   HANDSHAKE_IVL 2 s   a peer that connects and says nothing holds a descriptor for 30 s otherwise
  *   RECONNECT_IVL 20 ms, up to 1 s
- *   IMMEDIATE 1         (DEALER) without a connection a send is refused, not kept for a peer that may
- *                       come much later: a queued command is a command nobody expects any more
+ *   IMMEDIATE 1         (DEALER) without a connection a send is refused, not kept for a peer that
+ *                       may come much later: nobody expects that command any more
  *   ROUTER_MANDATORY 1  a peer that has gone is an error, not a silent drop
  *   no HEARTBEAT_*      they abort a slow subscriber; the bus has its own
  *   no XPUB_NODROP      it stalls the publisher
  *
- * The context lives until the process ends: terminating it can hang, and the kernel closes everything
- * just as well. It is the one global here because sockets of one process must share the I/O thread.
+ * The context lives until the process ends: terminating it can hang, and the kernel closes
+ * everything just as well. It is the one global here because sockets of one process must share the
+ * I/O thread.
  *
  * Waiting: a socket's descriptor is edge-triggered and any call on the socket may consume the edge.
  * So `drained` remembers that the last call was a receive that found nothing, after which every new
