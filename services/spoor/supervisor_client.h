@@ -24,8 +24,8 @@ struct sp_supervisor_sockets {
 };
 void sp_supervisor_sockets_find(const char *run_dir, struct sp_supervisor_sockets *out);
 
-/* Asks and reads to the end of the answer; `name` may be NULL. SP_CLOSED: nobody listens. SP_TIMEOUT.
- * SP_IO, SP_CORRUPT: the answer breaks off or is not one. */
+/* Asks and reads to the end of the answer; `name` may be NULL. SP_CLOSED: nobody listens.
+ * SP_TIMEOUT. SP_IO, SP_CORRUPT: the answer breaks off or is not one. */
 SP_NODISCARD sp_status sp_supervisor_ask(const char *path, const char *command, const char *name,
                                          sp_dur timeout, struct sp_supervisor_answer *answer,
                                          struct sp_err *err);

@@ -1,8 +1,8 @@
 /* The control socket of the supervisor: RUN/<supervisor>.sock, a unix stream, mode 0600.
  *
  * One connection carries one command. The client writes one line, a supervisor_request as JSON; the
- * answer is one line, a command_reply, then for status one child_status per line, and the end of the
- * file. Waiting commands (start, stop, restart, down) are answered when they are done, each for
+ * answer is one line, a command_reply, then for status one child_status per line, and the end of
+ * the file. Waiting commands (start, stop, restart, down) are answered when they are done, each for
  * itself: none waits for another service's. Bounded, never blocks. One thread.
  */
 #ifndef SP_SUPERVISOR_CONTROL_H
@@ -36,8 +36,8 @@ struct sp_control {
     struct sp_control_client clients[SP_CONTROL_CLIENTS_MAX];
 };
 
-/* Removes what a dead supervisor left (the role's lock makes it ours), binds, listens. SP_INVALID if
- * the path is too long, SP_IO. */
+/* Removes what a dead supervisor left (the role's lock makes it ours), binds, listens. SP_INVALID
+ * if the path is too long, SP_IO. */
 SP_NODISCARD sp_status sp_control_open(struct sp_control *control, const char *path,
                                        struct sp_err *err);
 /* Closes everything and removes the socket. */

@@ -1,6 +1,6 @@
 /* The log of one child: a file that is appended to and rotated: NAME.log, NAME.log.1 the newest old
- * one, up to NAME.log.KEEP. What cannot be written is dropped and counted: a full disk must not stop
- * the supervisor. One thread.
+ * one, up to NAME.log.KEEP. What cannot be written is dropped and counted: a full disk must not
+ * stop the supervisor. One thread.
  */
 #ifndef SP_SUPERVISOR_LOG_FILE_H
 #define SP_SUPERVISOR_LOG_FILE_H

@@ -97,7 +97,8 @@ static void close_all(const int *fds, size_t count)
     }
 }
 
-/* The descriptors of both sides. All of them are close-on-exec; dup2 clears that for the child's. */
+/* The descriptors of both sides. All of them are close-on-exec; dup2 clears that for the child's.
+ * */
 enum { OUR_NOTIFY, ITS_NOTIFY, OUR_LOG, ITS_LOG, ITS_NULL, FD_COUNT };
 
 static sp_status open_descriptors(int fds[FD_COUNT], struct sp_err *err)
@@ -226,8 +227,8 @@ unsigned long long sp_process_start_time(pid_t pid)
     if (n <= 0) return SP_PROCESS_START_TIME_NONE;
     text[n] = '\0';
 
-    /* The name in parentheses may hold spaces and parentheses: count from the last one. The state is
-     * field 3, the start time field 22. */
+    /* The name in parentheses may hold spaces and parentheses: count from the last one. The state
+     * is field 3, the start time field 22. */
     const char *at = strrchr(text, ')');
     for (int field = 2; at != NULL && field < 22; field++) {
         at = strchr(at + 1, ' ');

@@ -34,8 +34,8 @@ struct sp_process sp_process_none(void);
 void sp_process_dump(pid_t pid, const char *name);
 
 #define SP_PROCESS_START_TIME_NONE 0
-/* Clock ticks from boot to its start: with the pid, and within one boot, its identity. NONE if there
- * is no such process. */
+/* Clock ticks from boot to its start: with the pid, and within one boot, its identity. NONE if
+ * there is no such process. */
 unsigned long long sp_process_start_time(pid_t pid);
 
 #endif

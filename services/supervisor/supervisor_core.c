@@ -327,7 +327,7 @@ static void retry_lock(struct step *step)
     if (held.ns >= LOCKED_ALARM_NS) {
         sp_text_printf(
             &child->text,
-            "another process has held its lock for %lld s; end that one, e.g. a copy started by hand",
+            "another process has held its lock for %lld s; end it if you started it by hand",
             (long long)(held.ns / S));
     }
     child->state = SP_SUPERVISED_BACKOFF;
@@ -419,8 +419,8 @@ static void settle(struct sp_supervisor *core, sp_mono now, struct sp_supervisor
     }
 }
 
-/* Every child gets a fresh interval if it was we who slept (a stopped supervisor, a paused machine):
- * else we would end all of them on waking up. */
+/* Every child gets a fresh interval if it was we who slept (a stopped supervisor, a paused
+ * machine): else we would end all of them on waking up. */
 static void forgive_own_stall(struct sp_supervisor *core, sp_mono now)
 {
     int64_t slept = core->last.ns != 0 ? sp_mono_since(now, core->last).ns : 0;
@@ -494,7 +494,8 @@ void sp_supervisor_stop_all(struct sp_supervisor *core, bool whole, sp_mono now,
     settle(core, now, actions);
 }
 
-/* The value of `key` (with its '=') at the start of text or after a space; NULL if it is not there. */
+/* The value of `key` (with its '=') at the start of text or after a space; NULL if it is not there.
+ * */
 static const char *value_of(const char *text, const char *key)
 {
     const char *at = strstr(text, key);

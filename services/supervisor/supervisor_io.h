@@ -1,7 +1,7 @@
 /* The supervisor's life around the pure core: signals, children, timers, the control socket.
  *
- * One thread (the journal has its sync helper). Links no libzmq: a library's abort must not take the
- * supervisor down. supervisor_run.c sets up and tears down, supervisor_io.c is the loop,
+ * One thread (the journal has its sync helper). Links no libzmq: a library's abort must not take
+ * the supervisor down. supervisor_run.c sets up and tears down, supervisor_io.c is the loop,
  * supervisor_commands.c answers the control socket.
  */
 #ifndef SP_SUPERVISOR_IO_H

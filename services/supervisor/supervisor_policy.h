@@ -20,8 +20,8 @@ struct sp_supervisor_policy {
 };
 struct sp_supervisor_policy sp_supervisor_policy_default(void);
 
-/* Applies "budget=3,window=10s,cooldown_min=1s" to *policy. SP_USAGE: err names the key or value that
- * is wrong and lists the keys; *policy is then unspecified. */
+/* Applies "budget=3,window=10s,cooldown_min=1s" to *policy. SP_USAGE: err names the key or value
+ * that is wrong and lists the keys; *policy is then unspecified. */
 SP_NODISCARD sp_status sp_supervisor_policy_parse(const char *text,
                                                   struct sp_supervisor_policy *policy,
                                                   struct sp_err *err);

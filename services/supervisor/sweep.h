@@ -1,8 +1,9 @@
 /* What a supervisor leaves for the next one: which processes were its children.
  *
- * RUN/<supervisor>.children has one line per living child: "BOOT_ID PID START_TIME NAME". The file is
- * replaced at every birth and death. A child normally ends with its supervisor; the next supervisor
- * makes sure of it before it starts anything, and the locks of the services are the last guard.
+ * RUN/<supervisor>.children has one line per living child: "BOOT_ID PID START_TIME NAME". The file
+ * is replaced at every birth and death. A child normally ends with its supervisor; the next
+ * supervisor makes sure of it before it starts anything, and the locks of the services are the last
+ * guard.
  */
 #ifndef SP_SUPERVISOR_SWEEP_H
 #define SP_SUPERVISOR_SWEEP_H

@@ -133,8 +133,8 @@ static void test_supervisor_core_every_cell_of_the_table_is_filled(void **state)
     }
 }
 
-/* Every event in every state leaves a valid state, and no process is ever started while one lives or
- * forgotten: a child lives exactly while the core says so. */
+/* Every event in every state leaves a valid state, and no process is ever started while one lives
+ * or forgotten: a child lives exactly while the core says so. */
 static void test_supervisor_core_any_event_in_any_state_keeps_the_invariants(void **state)
 {
     uint64_t random = 1;
