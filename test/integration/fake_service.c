@@ -7,6 +7,8 @@
  *   hang             says READY, then makes no progress
  *   never            never says READY
  *   deaf             as ready, but ignores TERM and the end of the supervisor
+ *   blind            as ready, but does not notice the end of the supervisor, only TERM
+ *   chatty           as ready, after writing 4000 long lines
  *   fork             as ready, with a child of its own that ignores TERM
  *
  * "fake_service --verify DIR STREAM" checks a journal and prints how many records it has.
@@ -84,16 +86,17 @@ static void have_a_deaf_child(const char *dir, const char *instance)
 static int live(int fd, const char *dir, const char *instance, const char *behaviour)
 {
     bool deaf = strcmp(behaviour, "deaf") == 0;
+    bool blind = strcmp(behaviour, "blind") == 0;
     bool hang = strcmp(behaviour, "hang") == 0;
     char text[SP_NOTIFY_TEXT_MAX] = "";
     unsigned rounds = 0;
 
     for (;;) {
         struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
-        int n = poll(&poll_fd, deaf && rounds > 20 ? 0 : 1, 50);
+        int n = poll(&poll_fd, (deaf || blind) && rounds > 20 ? 0 : 1, 50);
         sp_status status = n > 0 ? sp_notify_receive(fd, text) : SP_AGAIN;
         if (status == SP_OK) note(dir, text, instance);
-        if (status == SP_CLOSED) asked_to_stop = 1;
+        if (status == SP_CLOSED && !blind) asked_to_stop = 1;
         if (asked_to_stop && !deaf) break;
         if (!hang && ++rounds % 5 == 0) sp_notify_send(fd, "PROGRESS=%u", rounds);
     }
@@ -121,6 +124,10 @@ int main(int argc, char **argv)
     printf("hello from %s\n", instance);
     fflush(stdout);
 
+    for (int i = 0; i < 4000 && strcmp(behaviour, "chatty") == 0; i++) {
+        printf("line %04d %090d\n", i, 0);
+        if (i % 100 == 99) fflush(stdout);
+    }
     if (strncmp(behaviour, "exit ", 5) == 0) {
         sp_notify_send(fd, "STATUS=as told");
         return atoi(behaviour + 5);

@@ -60,6 +60,13 @@ class Operation:
         with contextlib.suppress(FileNotFoundError):
             (self.fake / "order").unlink()
 
+    def end_strays(self):
+        """After a failure: what outlived everything. Its command line names our folder."""
+        for pid in {int(line[2]) for line in self.order()}:
+            with contextlib.suppress(OSError):
+                if str(self.folder).encode() in pathlib.Path(f"/proc/{pid}/cmdline").read_bytes():
+                    os.kill(pid, signal.SIGKILL)
+
     def ask(self, command, name=None, sock="supervisor.sock"):
         with socket.socket(socket.AF_UNIX) as s:
             s.settimeout(DEADLINE)
@@ -244,9 +251,26 @@ def test_stuck(op):
     return "a hung and a SIGSTOPped child are dumped, ended, replaced; with their children"
 
 
+def test_logs_and_memory(op):
+    op.behave("health", "chatty")
+    op.spoor("up")
+    op.behave("health", "ready")
+    pid = op.status()["supervisor"]["pid"]
+    op.spoor("stop", "health")
+    files = sorted(op.logs.glob("health.log*"))
+    assert len(files) >= 6 and all(f.stat().st_size <= 65536 for f in files), files
+    lines = sum(f.read_text().count("line ") for f in files)
+    assert lines == 4000, lines
+    usage = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    private = sum(int(line.split()[1]) for line in usage if line.startswith("Private_"))
+    op.spoor("down")
+    return f"4000 lines in {len(files)} rotated logs, none lost; supervisor {private} KiB private"
+
+
 def test_supervisor_killed(op):
     op.forget_order()
     op.behave("venue", "deaf")
+    op.behave("marketdata", "blind")
     op.spoor("up")
     rows = op.status()
     pids = {n: r["pid"] for n, r in rows.items()}
@@ -259,6 +283,7 @@ def test_supervisor_killed(op):
     assert took < 2.0, took
     os.kill(pids["venue"], 0)  # it ignores everything: the sweep is for this one
     op.behave("venue", "ready")
+    op.behave("marketdata", "ready")
     sweeper = subprocess.Popen([BUILD / "spoor", "-C", op.config, "up"], env=op.env, text=True,
                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     # TERM is ignored and the sweep's patience is long, so help it along here.
@@ -315,7 +340,8 @@ def test_bad_configuration(op):
 
 def main():
     tests = [test_order, test_restart_after_kill, test_bad_requests, test_stop_order, test_give_up,
-             test_stuck, test_supervisor_killed, test_only, test_bad_configuration]
+             test_stuck, test_logs_and_memory,
+             test_supervisor_killed, test_only, test_bad_configuration]
     with tempfile.TemporaryDirectory(prefix="spoor-") as folder:
         op = Operation(folder)
         try:
@@ -329,6 +355,7 @@ def main():
         finally:
             subprocess.run([BUILD / "spoor", "-C", op.config, "down"], env=op.env,
                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            op.end_strays()
 
 
 main()
