@@ -15,11 +15,25 @@ struct sp_journal_reader {
     struct sp_segment_cursor cursor;
     struct sp_batch batch;
     uint32_t batch_at; /* next line of the batch */
+    uint64_t newest;   /* first sequence of the newest segment when this one was entered */
     struct sp_batch_line line;
     /* How far it came, for verification. */
     uint64_t bytes_before; /* in segments that are done */
     uint32_t segments, sealed;
 };
+
+/* Where the newest segment begins. */
+static sp_status find_newest(const struct sp_journal_reader *reader, uint64_t *out,
+                             struct sp_err *err)
+{
+    struct sp_segment_list list;
+    sp_status status = sp_segment_list_read(reader->dir, &list, err);
+
+    if (status != SP_OK) return status;
+    *out = list.first[list.count - 1];
+    sp_segment_list_free(&list);
+    return SP_OK;
+}
 
 static sp_status enter_segment(struct sp_journal_reader *reader, uint64_t first_seq,
                                struct sp_err *err)
@@ -38,6 +52,7 @@ static sp_status enter_segment(struct sp_journal_reader *reader, uint64_t first_
     } else if (reader->segments > 0 && next.head.epoch < cursor->epoch) {
         status = sp_segment_damaged(&next, "epoch goes back", err);
     }
+    if (status == SP_OK) status = find_newest(reader, &reader->newest, err);
     if (status != SP_OK) {
         sp_segment_close(&next);
         return status;
@@ -104,26 +119,27 @@ void sp_journal_reader_close(struct sp_journal_reader *reader)
 /* Behind a SEAL: SP_OK in the next segment, SP_AGAIN if it is not there yet. */
 static sp_status follow(struct sp_journal_reader *reader, struct sp_err *err)
 {
-    struct sp_segment_list list;
-    uint64_t next_seq = reader->cursor.next_seq;
+    uint64_t newest = 0, next_seq = reader->cursor.next_seq;
     sp_status status = enter_segment(reader, next_seq, err);
 
     if (status == SP_OK) reader->sealed++;
     if (status != SP_NOT_FOUND) return status;
-    status = sp_segment_list_read(reader->dir, &list, err);
+    status = find_newest(reader, &newest, err);
     if (status != SP_OK) return status;
-    uint64_t newest = list.first[list.count - 1];
-    sp_segment_list_free(&list);
     if (newest <= next_seq) return SP_AGAIN;
     return SP_FAIL(err, SP_GONE, "%s no longer holds record %" PRIu64, reader->dir, next_seq);
 }
 
-static bool next_segment_exists(const struct sp_journal_reader *reader)
+/* Whether this is not the last segment: a writer seals one before it begins the next. */
+static bool is_older(const struct sp_journal_reader *reader)
 {
+    const struct sp_segment_cursor *cursor = &reader->cursor;
     char path[SP_SEGMENT_PATH_SIZE];
 
-    return sp_segment_path(reader->dir, reader->cursor.next_seq, path, NULL) == SP_OK &&
-           reader->cursor.next_seq != reader->cursor.head.first_seq && access(path, F_OK) == 0;
+    if (reader->newest > cursor->head.first_seq) return true;
+    return cursor->next_seq != cursor->head.first_seq &&
+           sp_segment_path(reader->dir, cursor->next_seq, path, NULL) == SP_OK &&
+           access(path, F_OK) == 0;
 }
 
 static sp_status next_batch(struct sp_journal_reader *reader, struct sp_err *err)
@@ -131,23 +147,22 @@ static sp_status next_batch(struct sp_journal_reader *reader, struct sp_err *err
     struct sp_segment_cursor *cursor = &reader->cursor;
     sp_status status = sp_segment_next(cursor, &reader->batch, err);
 
-    if (status == SP_AGAIN && next_segment_exists(reader)) {
-        /* The writer seals a segment before it begins the next. */
-        status = sp_segment_next(cursor, &reader->batch, err);
-        if (status == SP_AGAIN) return sp_segment_damaged(cursor, "ends without a seal", err);
-    }
     if (status == SP_CLOSED) {
         status = follow(reader, err);
-        if (status == SP_OK) status = sp_segment_next(cursor, &reader->batch, err);
+        if (status != SP_OK) return status;
+        status = sp_segment_next(cursor, &reader->batch, err);
         if (status == SP_CLOSED) return sp_segment_damaged(cursor, "a seal without records", err);
     }
+    if (status == SP_AGAIN && is_older(reader)) {
+        /* It may have been sealed between our two looks. */
+        status = sp_segment_next(cursor, &reader->batch, err);
+        if (status == SP_CLOSED) return next_batch(reader, err);
+        if (status == SP_AGAIN) return sp_segment_damaged(cursor, "ends without a seal", err);
+    }
     if (status == SP_CORRUPT && cursor->why != NULL) {
-        struct sp_segment_list list;
-        status = sp_segment_list_read(reader->dir, &list, err);
+        status = find_newest(reader, &reader->newest, err);
         if (status != SP_OK) return status;
-        bool older = list.first[list.count - 1] > cursor->head.first_seq;
-        sp_segment_list_free(&list);
-        if (older) return sp_segment_damaged(cursor, cursor->why, err);
+        if (is_older(reader)) return sp_segment_damaged(cursor, cursor->why, err);
         status = sp_segment_judge(cursor, 0, err);
         if (status == SP_OK) status = SP_AGAIN;
     }
@@ -194,14 +209,12 @@ const char *sp_journal_reader_line(const struct sp_journal_reader *reader, size_
 static sp_status verify_end(const struct sp_journal_reader *reader,
                             struct sp_journal_report *report, struct sp_err *err)
 {
-    struct sp_segment_list list;
     struct stat st;
+    uint64_t newest = 0;
     const struct sp_segment_cursor *cursor = &reader->cursor;
-    sp_status status = sp_segment_list_read(reader->dir, &list, err);
+    sp_status status = find_newest(reader, &newest, err);
 
     if (status != SP_OK) return status;
-    uint64_t newest = list.first[list.count - 1];
-    sp_segment_list_free(&list);
     if (newest > cursor->head.first_seq) {
         return sp_segment_damaged(cursor, "the segments behind it do not follow", err);
     }

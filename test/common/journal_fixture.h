@@ -16,6 +16,30 @@
 #define FIRST_SEGMENT "00000000000000000001.jsonl"
 #define FILE_CAP      ((size_t)4 * 1024 * 1024)
 
+/* A kill loses nothing that was written, so most tests need no sync, and are quicker without. */
+static inline int no_sync(void *self, int fd)
+{
+    (void)self;
+    (void)fd;
+    return 0;
+}
+static inline int no_sync_dir(void *self, const char *path)
+{
+    (void)self;
+    (void)path;
+    return 0;
+}
+static inline const struct sp_file_port *quick_port(void)
+{
+    static struct sp_file_port port;
+
+    port = *sp_file_port_real();
+    port.sync = no_sync;
+    port.datasync = no_sync;
+    port.sync_dir = no_sync_dir;
+    return &port;
+}
+
 static inline struct sp_journal_options options_for(const struct folder *f, uint32_t epoch)
 {
     return (struct sp_journal_options){.dir = f->path,
@@ -26,7 +50,8 @@ static inline struct sp_journal_options options_for(const struct folder *f, uint
                                        .sync_every = {-1},
                                        .start_time = {INT64_C(1795374000123456789)},
                                        .build = "0.0.0",
-                                       .boot_id = sp_name_of("boot")};
+                                       .boot_id = sp_name_of("boot"),
+                                       .port = quick_port()};
 }
 
 /* What a test writes as record `seq`: a cursor whose count is the sequence. */

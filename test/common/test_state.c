@@ -299,7 +299,11 @@ static void sweep_save(bool forever, bool half, int error)
 
     history_make(&h);
     for (int at = 1;; at++) {
-        struct fault fault = {.at = at, .forever = forever, .half = half, .error = error};
+        struct fault fault = {.at = at,
+                              .forever = forever,
+                              .half = half,
+                              .quick = true,
+                              .error = error};
         struct sp_file_port port = fault_port(&fault);
         struct sp_state_file faulty = h.file;
         struct sp_state_header header = {0};
@@ -367,7 +371,7 @@ static void test_state_load_survives_every_failure(void **state)
     history_make(&h);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         for (int at = 1;; at++) {
-            struct fault fault = {.at = at, .forever = true, .error = EIO};
+            struct fault fault = {.at = at, .forever = true, .quick = true, .error = EIO};
             struct sp_file_port port = fault_port(&fault);
             struct sp_state_file faulty = h.file;
             struct sp_state_header header = {0};
