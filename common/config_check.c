@@ -352,6 +352,8 @@ static void check_socket_paths(const struct sp_config_files *files, const struct
                       config->platform.run_dir, longest, SOCKET_PATH_MAX);
 }
 
+/* Too little space refuses a first start. Where there are books already, positions may be open:
+ * then it is a warning, since a service that comes back can still reduce them. */
 static void check_space(const struct sp_config_files *files, const struct sp_config *config,
                         struct sp_problems *problems)
 {
@@ -359,6 +361,7 @@ static void check_space(const struct sp_config_files *files, const struct sp_con
     char existing[SP_PATH_SIZE], want[SP_BYTES_TEXT_SIZE];
     struct stat st;
     struct statvfs fs;
+    char books[SP_PATH_SIZE];
     uint64_t free_bytes;
 
     if (platform->disk_warn_bytes < platform->disk_reduce_only_bytes) {
@@ -369,7 +372,8 @@ static void check_space(const struct sp_config_files *files, const struct sp_con
     find_existing(platform->data_dir, existing, &st);
     if (statvfs(existing, &fs) != 0) return; /* check_folder has said why */
     free_bytes = (uint64_t)fs.f_bavail * fs.f_frsize;
-    if (free_bytes < platform->disk_reduce_only_bytes) {
+    sp_config_instance_dir(config, "execution", books);
+    if (free_bytes < platform->disk_reduce_only_bytes && access(books, F_OK) != 0) {
         sp_problems_error(
             problems,
             place(files->platform_shown, files->platform, KEYS("disk", "reduce_only_below")),

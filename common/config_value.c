@@ -23,7 +23,6 @@ static const struct {
     [SP_VALUE_ID] = {"an id of at most 24 letters, digits, _ and -", "\"ema\"", SP_STRICT_STRING},
     [SP_VALUE_WORD] = {"one of the known words", NULL, SP_STRICT_STRING},
     [SP_VALUE_EITHER] = {"one of the known words", NULL, SP_STRICT_STRING},
-    [SP_VALUE_TEXT] = {"text", "\"text\"", SP_STRICT_STRING},
     [SP_VALUE_PATH] = {"a path", "\"../../var/demo\"", SP_STRICT_STRING},
     [SP_VALUE_AMOUNT] = {"an amount with its asset", "\"6000 USDT\"", SP_STRICT_STRING},
     [SP_VALUE_NUMBER] = {"a decimal number in quotes", "\"0.01\"", SP_STRICT_STRING},
@@ -125,7 +124,6 @@ sp_status sp_value_parse(const struct sp_field *f, const char *dir, const char *
     case SP_VALUE_EITHER:
         out->number = f->type == SP_VALUE_WORD ? (int64_t)index + f->word_base : index == 0;
         return SP_OK;
-    case SP_VALUE_TEXT: return SP_OK;
     case SP_VALUE_PATH:
         if (len_bytes == 0) return SP_TYPE;
         return sp_config_join(dir, text, out->text) ? SP_OK : SP_RANGE;
@@ -197,7 +195,6 @@ void sp_value_store(const struct sp_field *f, const struct sp_scalar *value, voi
     case SP_VALUE_DURATION:
     case SP_VALUE_BYTES:
     case SP_VALUE_TIME: memcpy(to, &value->number, sizeof value->number); return;
-    case SP_VALUE_TEXT:
     case SP_VALUE_OBJECT:
     case SP_VALUE_ROWS:
     case SP_VALUE_NAMES:

@@ -17,7 +17,6 @@ enum sp_value_type {
     SP_VALUE_ID,       /* a name without points, at most 24 characters -> sp_name */
     SP_VALUE_WORD,     /* one of `words` -> uint32_t: its index + word_base */
     SP_VALUE_EITHER,   /* one of two `words` -> bool: is it the first? */
-    SP_VALUE_TEXT,     /* any text; never stored */
     SP_VALUE_PATH,     /* -> char[SP_PATH_SIZE], absolute; relative to the file that names it */
     SP_VALUE_AMOUNT,   /* "6000 USDT" -> sp_amt, the asset to asset_offset (0: none) */
     SP_VALUE_NUMBER,   /* "0.01", exact decimal text -> int64_t in 1e-8 */

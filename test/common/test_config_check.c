@@ -202,6 +202,16 @@ static void test_config_check_storage_must_be_writable_and_paths_short(void **st
     assert_int_equal(load(f, NULL), SP_CONFIG);
     assert_int_equal(f->problems.errors, 2); /* warn_below is less; too little is free */
     assert_non_null(strstr(f->problems.at[1].text, "less than 1000 TiB"));
+    put(f, PLATFORM, "\"2 GiB\", \"reduce_only_below\": \"512 MiB\"",
+        "\"1000 TiB\", \"reduce_only_below\": \"1000 TiB\"");
+    assert_int_equal(load(f, NULL), SP_CONFIG);
+    assert_int_equal(f->problems.errors, 1);
+    assert_int_equal(mkdir("var", 0700), 0);
+    assert_int_equal(mkdir("var/demo", 0700), 0);
+    assert_int_equal(mkdir("var/demo/execution", 0700), 0);
+    assert_int_equal(load(f, NULL), SP_OK);
+    assert_true(f->problems.at[0].is_warning);
+    assert_non_null(strstr(f->problems.at[0].text, "less than 1000 TiB"));
     put_all(f);
 }
 
@@ -221,6 +231,7 @@ static void test_config_check_missing_folder_teaches(void **state)
 {
     struct fixture *f = *state;
 
+    sp_config_free(f->config);
     assert_int_equal(sp_config_read("nowhere", NULL, &f->config, &f->problems), SP_CONFIG);
     assert_string_equal(f->problems.at[0].file, "nowhere");
     assert_string_equal(f->problems.at[0].text, "cannot be opened: No such file or directory");
@@ -301,6 +312,7 @@ static void test_config_check_paths_join_and_words_come_near(void **state)
     assert_string_equal(sp_config_nearest("captial", words, 4), "capital");
     assert_string_equal(sp_config_nearest("onstop", words, 4), "on_stop");
     assert_string_equal(sp_config_nearest("ACTIVE", words, 4), "active");
+    assert_string_equal(sp_config_nearest("ot", words, 4), "to");
     assert_null(sp_config_nearest("leverage", words, 4));
     assert_null(sp_config_nearest("", words, 3));
 }
