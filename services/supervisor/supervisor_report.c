@@ -60,7 +60,7 @@ const char *sp_supervised_state_name(enum sp_supervised_state state)
 static const char *exit_meaning(uint32_t code)
 {
     switch (code) {
-    case SP_EXIT_OK: return "ended by itself";
+    case SP_EXIT_OK: return "ended in order";
     case SP_EXIT_USAGE: return "wrong arguments";
     case SP_EXIT_DAMAGED:
         return "acknowledged data is damaged; see its log for file and repair command";
