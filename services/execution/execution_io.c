@@ -1,0 +1,540 @@
+#include "services/execution/execution_io.h"
+
+#include "common/shell.h"
+#include "common/venue/venue.h"
+#include "proto/decimal.h"
+#include "services/execution/execution_core.h"
+#include "services/execution/ledger.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define TICK_NS        (50 * SP_NS_PER_MS)
+#define QUEUE_MAX      (2 * SP_DECISION_EFFECTS_MAX)
+#define FILL_VIEWS_MAX 512
+
+/* What became of an effect, told to the core after the event that caused it has ended. */
+struct outcome {
+    enum sp_execution_input input;
+    struct sp_record message;
+};
+
+struct io {
+    struct sp_service *service;
+    struct sp_shell *shell;
+    struct sp_venue *venue;
+    struct sp_ledger *ledger;
+    bool dirty;  /* records were applied since trades were last tended */
+    bool halted; /* the halt file was taken over */
+    uint32_t outcome_count;
+    struct outcome outcomes[QUEUE_MAX];
+    struct sp_record answer;
+    struct {
+        struct sp_metric *accepted, *refused, *expired, *sent, *fills, *duplicates, *incidents,
+            *live_orders, *in_flight, *allowed, *breaker, *ledger_lag, *tick_to_send, *appends,
+            *syncs;
+    } metrics;
+    uint64_t sends_observed;
+    struct sp_execution core;
+};
+
+/* ---- Events in ---- */
+
+/* Runs one event, then what it left behind: outcomes of its effects, and trades that need something
+ * next. Ends because outcomes shrink and tending without news changes nothing. */
+static void feed(struct io *io, enum sp_event_type type, uint32_t id,
+                 const struct sp_record *record)
+{
+    struct sp_record message;
+
+    sp_shell_event(io->shell, type, id, record);
+    while (io->outcome_count > 0 || io->dirty) {
+        if (io->outcome_count > 0) {
+            enum sp_execution_input input = io->outcomes[0].input;
+            message = io->outcomes[0].message;
+            io->outcome_count--;
+            memmove(&io->outcomes[0], &io->outcomes[1], io->outcome_count * sizeof *io->outcomes);
+            sp_shell_event(io->shell, SP_EVENT_MESSAGE, input, &message);
+        } else {
+            io->dirty = false;
+            sp_shell_event(io->shell, SP_EVENT_TIMER, SP_XT_TICK, NULL);
+        }
+    }
+}
+
+static void on_fact(void *ctx, const struct sp_record *record)
+{
+    feed(ctx, SP_EVENT_RECORD, 0, record);
+}
+
+static void on_fact_notice(void *ctx, const struct sp_sub_notice *notice)
+{
+    struct io *io = ctx;
+
+    sp_shell_on_notice(io->shell, notice);
+}
+
+static void on_market(void *ctx, const struct sp_record *record)
+{
+    struct io *io = ctx;
+
+    sp_shell_set_market(io->shell, record->time);
+    if (record->kind == SP_REC_QUOTE || record->kind == SP_REC_TRADE) {
+        feed(io, SP_EVENT_TICK, 0, record);
+    }
+}
+
+/* A gap in market data needs no repair here: the gate looks at the age of the newest price. */
+static void on_market_notice(void *ctx, const struct sp_sub_notice *notice)
+{
+    (void)ctx;
+    sp_log(SP_LOG_WARN, "market_gap", "stream=%s type=%d", notice->stream.s, (int)notice->type);
+}
+
+static void on_venue_up(void *ctx, uint32_t generation)
+{
+    struct io *io = ctx;
+    struct sp_record record = {.kind = SP_REC_VENUE_QUERY};
+
+    record.body.venue_query.request_id = generation;
+    sp_log(SP_LOG_INFO, "venue_connected", "generation=%u next=reconcile", generation);
+    sp_service_set_phase(io->service, SP_PHASE_RECONCILE);
+    feed(io, SP_EVENT_MESSAGE, SP_XI_VENUE_UP, &record);
+}
+
+static void on_venue_down(void *ctx, const char *reason)
+{
+    struct io *io = ctx;
+
+    sp_log(SP_LOG_WARN, "venue_lost", "reason=\"%s\" next=reconnecting", reason);
+    feed(io, SP_EVENT_MESSAGE, SP_XI_VENUE_DOWN, NULL);
+}
+
+static void on_venue_message(void *ctx, const struct sp_record *message)
+{
+    feed(ctx, SP_EVENT_MESSAGE, SP_XI_VENUE_MESSAGE, message);
+}
+
+/* ---- Effects out ---- */
+
+static void tell_outcome(struct io *io, enum sp_execution_input input,
+                         const struct sp_record *message)
+{
+    SP_ASSERT(io->outcome_count < QUEUE_MAX);
+    io->outcomes[io->outcome_count].input = input;
+    io->outcomes[io->outcome_count].message = *message;
+    io->outcome_count++;
+}
+
+/* The last look at the fence before bytes leave: a superseded holder sends nothing. */
+static void perform(void *ctx, const struct sp_effect *effect)
+{
+    struct io *io = ctx;
+    struct sp_err err = {0};
+
+    sp_status status = sp_role_check(&io->service->role, &err);
+    if (status != SP_OK) {
+        sp_service_fail(io->service, &err);
+        tell_outcome(io, SP_XI_NOT_SENT, &effect->message);
+        return;
+    }
+    status = sp_venue_send(io->venue, &effect->message, &err);
+    if (effect->type != SP_XE_SEND) return; /* cancels and questions are repeated by the timer */
+    tell_outcome(io, status == SP_OK ? SP_XI_SENT : SP_XI_NOT_SENT, &effect->message);
+}
+
+static void applied(void *ctx, const struct sp_record *record)
+{
+    struct io *io = ctx;
+
+    if (record->kind == SP_REC_CURSOR) return;
+    io->dirty = true;
+    if (io->ledger != NULL) sp_ledger_notify(io->ledger, record->seq);
+}
+
+/* ---- The control socket ---- */
+
+static void reply(struct io *io, const struct sp_peer *peer, enum sp_kind kind)
+{
+    io->answer.kind = kind;
+    io->answer.time = sp_clock_wall();
+    SP_IGNORE(sp_bus_reply(io->service->bus, peer, &io->answer)); /* the asker has gone */
+    memset(&io->answer, 0, sizeof io->answer);
+}
+
+static void send_order_views(struct io *io, const struct sp_peer *peer, uint64_t request_id)
+{
+    const struct sp_books *books = &io->core.books;
+
+    for (uint32_t i = 0; i < books->order_count; i++) {
+        const struct sp_order *order = &books->orders[i];
+        if (!sp_order_is_live(order->state)) continue;
+        io->answer.body.order_view =
+            (struct sp_order_view){.request_id = request_id,
+                                   .client_order_id = order->intent.client_order_id,
+                                   .venue_order_id = order->venue_order_id,
+                                   .symbol = order->intent.symbol,
+                                   .side = order->intent.side,
+                                   .type = order->intent.type,
+                                   .tif = order->intent.tif,
+                                   .state = (uint8_t)order->state,
+                                   .qty = order->intent.qty,
+                                   .filled_qty = order->filled,
+                                   .px = order->intent.px,
+                                   .stop_px = order->intent.stop_px,
+                                   .pair = order->intent.pair};
+        reply(io, peer, SP_REC_ORDER_VIEW);
+    }
+}
+
+/* The newest executions, oldest first. */
+static void send_fill_views(struct io *io, const struct sp_peer *peer, uint64_t request_id,
+                            uint32_t count)
+{
+    const struct sp_books *books = &io->core.books;
+
+    for (uint64_t n = books->fill_total - count; n < books->fill_total; n++) {
+        const struct sp_fill *fill = &books->fills[n % SP_FILLS_MAX].fill;
+        io->answer.body.fill_view = (struct sp_fill_view){.request_id = request_id,
+                                                          .venue_trade_id = fill->venue_trade_id,
+                                                          .client_order_id = fill->client_order_id,
+                                                          .symbol = fill->symbol,
+                                                          .side = fill->side,
+                                                          .px = fill->px,
+                                                          .qty = fill->qty,
+                                                          .fee = fill->fee,
+                                                          .fee_asset = fill->fee_asset,
+                                                          .liquidity = fill->liquidity,
+                                                          .venue_time = fill->venue_time};
+        reply(io, peer, SP_REC_FILL_VIEW);
+    }
+}
+
+static void send_books(struct io *io, const struct sp_peer *peer, uint64_t request_id)
+{
+    const struct sp_books *books = &io->core.books;
+    uint32_t fills = books->fill_count < FILL_VIEWS_MAX ? books->fill_count : FILL_VIEWS_MAX;
+    uint32_t live = 0;
+
+    for (uint32_t i = 0; i < books->order_count; i++) {
+        if (sp_order_is_live(books->orders[i].state)) live++;
+    }
+    io->answer.body.books_header =
+        (struct sp_books_header){.request_id = request_id,
+                                 .epoch = io->service->role.epoch,
+                                 .venue_generation = io->core.venue_generation,
+                                 .version = books->version,
+                                 .orders = live,
+                                 .balances = books->asset_count,
+                                 .fills = fills,
+                                 .in_flight = sp_books_in_flight(books)};
+    if (!io->core.caught_up) io->answer.body.books_header.in_flight++;
+    reply(io, peer, SP_REC_BOOKS_HEADER);
+    send_order_views(io, peer, request_id);
+    send_fill_views(io, peer, request_id, fills);
+    for (uint32_t i = 0; i < books->asset_count; i++) {
+        io->answer.body.balance_view = (struct sp_balance_view){.request_id = request_id,
+                                                                .asset = books->assets[i].asset,
+                                                                .free = books->assets[i].amount};
+        reply(io, peer, SP_REC_BALANCE_VIEW);
+    }
+    io->answer.body.command_reply = (struct sp_command_reply){.request_id = request_id, .ok = true};
+    reply(io, peer, SP_REC_COMMAND_REPLY);
+}
+
+static enum sp_trading trading_now(struct io *io, sp_text *reason, sp_text *next_step)
+{
+    struct sp_gate_view view = {0};
+    sp_name none = {{0}};
+
+    sp_execution_gate_view(&io->core, &none, sp_clock_mono(), sp_shell_market(io->shell), &view);
+    enum sp_trading trading = sp_gate_trading(&view, NULL, reason, next_step);
+    if (trading == SP_TRADING_REDUCE_ONLY && !io->core.reconciled &&
+        io->core.unclean.s[0] != '\0') {
+        sp_text_printf(reason, "books differ: %s", io->core.unclean.s);
+    }
+    return trading;
+}
+
+static void on_command(struct io *io, const struct sp_peer *peer, const struct sp_record *request)
+{
+    sp_text reason = {{0}}, next = {{0}};
+
+    feed(io, SP_EVENT_MESSAGE, SP_XI_COMMAND, request);
+    enum sp_trading trading = trading_now(io, &reason, &next);
+    io->answer.body.command_reply.ok = true;
+    sp_text_printf(&io->answer.body.command_reply.text, "trading %s: %s",
+                   sp_enum_name(SP_ENUM_TRADING, (uint8_t)trading), reason.s);
+    reply(io, peer, SP_REC_COMMAND_REPLY);
+}
+
+static void on_request(void *ctx, const struct sp_peer *peer, const struct sp_record *request)
+{
+    struct sp_service *service = ctx;
+    struct io *io = service->state;
+
+    if (request->kind == SP_REC_COMMAND) {
+        on_command(io, peer, request);
+    } else if (request->kind == SP_REC_QUERY && sp_name_is(&request->body.query.what, "books")) {
+        send_books(io, peer, request->body.query.request_id);
+    } else if (request->kind == SP_REC_PROPOSE_CORRECTION) {
+        uint64_t before = io->core.books.version;
+        feed(io, SP_EVENT_MESSAGE, SP_XI_CORRECTION, request);
+        io->answer.body.command_reply.ok = io->core.books.version != before;
+        reply(io, peer, SP_REC_COMMAND_REPLY);
+    }
+}
+
+static void fill_status(struct sp_service *service, struct sp_service_status *status)
+{
+    struct io *io = service->state;
+    char buf[SP_E8_TEXT_SIZE];
+
+    status->trading = (uint8_t)trading_now(io, &status->reason, &status->next_step);
+    status->breaker = (uint8_t)io->core.books.breaker;
+    status->market_time = sp_shell_market(io->shell);
+    for (uint32_t i = 0; i < io->core.books.link_count && i < SP_FACTS_MAX; i++) {
+        const struct sp_link_book *link = &io->core.books.links[i];
+        struct sp_fact *fact = &status->values.at[status->values.count++];
+        fact->name = link->id;
+        SP_IGNORE(!sp_name_set(&fact->value, sp_e8_format(link->realised_pnl.e8, buf)));
+    }
+}
+
+/* ---- Life ---- */
+
+static void update_metrics(struct io *io)
+{
+    const struct sp_execution *x = &io->core;
+    struct sp_journal_stats stats = sp_journal_stats(io->service->journal);
+    sp_text reason = {{0}}, next = {{0}};
+    uint32_t live = 0;
+
+    for (uint32_t i = 0; i < x->books.order_count; i++) {
+        if (sp_order_is_live(x->books.orders[i].state)) live++;
+    }
+    if (x->orders_sent != io->sends_observed && x->tick_to_send.ns > 0) {
+        io->sends_observed = x->orders_sent;
+        sp_metric_observe(io->metrics.tick_to_send, x->tick_to_send);
+    }
+    sp_metric_set(io->metrics.accepted, (int64_t)x->plans_accepted);
+    sp_metric_set(io->metrics.refused, (int64_t)x->plans_refused);
+    sp_metric_set(io->metrics.expired, (int64_t)x->plans_expired);
+    sp_metric_set(io->metrics.sent, (int64_t)x->orders_sent);
+    sp_metric_set(io->metrics.fills, (int64_t)x->fills);
+    sp_metric_set(io->metrics.duplicates, (int64_t)x->duplicates);
+    sp_metric_set(io->metrics.incidents, (int64_t)x->books.incidents);
+    sp_metric_set(io->metrics.live_orders, live);
+    sp_metric_set(io->metrics.in_flight, sp_books_in_flight(&x->books));
+    sp_metric_set(io->metrics.breaker, (int64_t)x->books.breaker);
+    sp_metric_set(io->metrics.allowed, trading_now(io, &reason, &next) == SP_TRADING_ALLOWED);
+    sp_metric_set(io->metrics.ledger_lag, (int64_t)(sp_journal_next_seq(io->service->journal) - 1 -
+                                                    sp_ledger_cursor(io->ledger)));
+    sp_metric_set(io->metrics.appends, (int64_t)stats.records);
+    sp_metric_set(io->metrics.syncs, (int64_t)stats.syncs);
+}
+
+static void on_tick(void *ctx)
+{
+    struct io *io = ctx;
+    struct sp_err err = {0};
+
+    feed(io, SP_EVENT_TIMER, SP_XT_TICK, NULL);
+    if (io->core.reconciled) sp_service_set_phase(io->service, SP_PHASE_READY);
+    sp_bus_set_market_time(io->service->bus, sp_shell_market(io->shell));
+    update_metrics(io);
+    if (sp_ledger_health(io->ledger, &err) != SP_OK) sp_service_fail(io->service, &err);
+}
+
+static void register_metrics(struct io *io)
+{
+    struct sp_metrics *m = io->service->metrics;
+
+    io->metrics.accepted = sp_metrics_gauge(m, "spoor_plans_accepted", "", "plans accepted");
+    io->metrics.refused = sp_metrics_gauge(m, "spoor_plans_refused", "", "plans refused");
+    io->metrics.expired = sp_metrics_gauge(m, "spoor_plans_expired", "", "plans expired");
+    io->metrics.sent = sp_metrics_gauge(m, "spoor_orders_sent", "", "order messages sent");
+    io->metrics.fills = sp_metrics_gauge(m, "spoor_fills", "", "executions booked");
+    io->metrics.duplicates =
+        sp_metrics_gauge(m, "spoor_fill_duplicates", "", "executions seen again and passed over");
+    io->metrics.incidents =
+        sp_metrics_gauge(m, "spoor_order_incidents", "", "impossible order steps");
+    io->metrics.live_orders = sp_metrics_gauge(m, "spoor_orders_live", "", "orders not ended");
+    io->metrics.in_flight =
+        sp_metrics_gauge(m, "spoor_orders_in_flight", "", "orders sent or unknown");
+    io->metrics.allowed = sp_metrics_gauge(m, "spoor_trading_allowed", "strategy=\"all\"",
+                                           "1 if risk may be increased");
+    io->metrics.breaker = sp_metrics_gauge(m, "spoor_breaker", "", "1 closed, 2 open, 3 half open");
+    io->metrics.ledger_lag =
+        sp_metrics_gauge(m, "spoor_ledger_lag_records", "", "journal records not in the ledger");
+    io->metrics.appends = sp_metrics_gauge(m, "spoor_journal_records", "", "records appended");
+    io->metrics.syncs = sp_metrics_gauge(m, "spoor_journal_syncs", "", "journal syncs");
+    io->metrics.tick_to_send =
+        sp_metrics_histogram(m, "spoor_tick_to_send_seconds", "",
+                             "from the tick in marketdata to the order sent, intent synced");
+}
+
+static sp_status subscribe_fact(struct io *io, const sp_name *service, struct sp_err *err)
+{
+    struct sp_subscription *sub = NULL;
+    struct sp_sub_options options = {.stream = *service,
+                                     .publisher = *service,
+                                     .facts = true,
+                                     .cursor = sp_shell_cursor(io->shell, service),
+                                     .on_record = on_fact,
+                                     .on_notice = on_fact_notice,
+                                     .ctx = io};
+
+    return sp_bus_subscribe(io->service->bus, &options, &sub, err);
+}
+
+static sp_status subscribe(struct io *io, struct sp_err *err)
+{
+    const struct sp_config *config = io->service->config;
+    const struct sp_world_config *world = sp_config_world(config);
+    struct sp_instance instances[SP_INSTANCES_MAX];
+    uint32_t count = sp_config_instances(config, instances);
+    sp_status status = SP_OK;
+
+    for (uint32_t i = 0; i < count && status == SP_OK; i++) {
+        const sp_name *name = &instances[i].name;
+        bool wanted = sp_name_is(name, "marketdata") || sp_name_is(name, "reconciliation") ||
+                      strncmp(name->s, "strategy.", 9) == 0;
+        if (wanted) status = subscribe_fact(io, name, err);
+    }
+    for (uint32_t i = 0; i < world->feed.symbol_count && status == SP_OK; i++) {
+        struct sp_subscription *sub = NULL;
+        struct sp_sub_options options = {.stream = sp_world_stream(world, world->feed.symbols[i].s),
+                                         .publisher = sp_name_of("marketdata"),
+                                         .paced = world->feed.speed.e8 == 0,
+                                         .on_record = on_market,
+                                         .on_notice = on_market_notice,
+                                         .ctx = io};
+        status = sp_bus_subscribe(io->service->bus, &options, &sub, err);
+    }
+    return status;
+}
+
+bool sp_execution_read_halt_file(const char *dir, struct sp_operator_command *command)
+{
+    char path[SP_PATH_SIZE + 16], scope[SP_NAME_SIZE + 1] = {0}, reason[SP_TEXT_SIZE] = {0};
+
+    snprintf(path, sizeof path, "%s/HALT", dir);
+    FILE *file = fopen(path, "re");
+    if (file == NULL) return false;
+    if (fgets(scope, sizeof scope, file) == NULL) scope[0] = '\0';
+    if (fgets(reason, sizeof reason, file) == NULL) reason[0] = '\0';
+    fclose(file);
+    scope[strcspn(scope, "\n")] = '\0';
+    reason[strcspn(reason, "\n")] = '\0';
+    *command = (struct sp_operator_command){.command = SP_COMMAND_HALT,
+                                            .operator_name = sp_name_of("halt_file")};
+    /* A damaged file halts everything: that is what it is for. */
+    if (!sp_name_set(&command->scope, scope) || scope[0] == '\0') {
+        command->scope = sp_name_of("all");
+    }
+    sp_text_printf(&command->reason, "%s", reason);
+    return true;
+}
+
+/* Taken over by the journal first, then removed. */
+static void honour_halt_file(struct io *io)
+{
+    struct sp_record record = {.kind = SP_REC_COMMAND};
+    char path[SP_PATH_SIZE + 16];
+
+    if (!sp_execution_read_halt_file(io->service->dir, &record.body.operator_command)) return;
+    struct sp_id_source source = {.installation = io->service->config->platform.installation.s,
+                                  .stream = "halt_file",
+                                  .epoch = io->service->role.epoch,
+                                  .time = sp_clock_wall()};
+    record.body.operator_command.command_id.raw = sp_id_mint(SP_ID_CMD, &source);
+    record.body.operator_command.asked = sp_clock_wall();
+    feed(io, SP_EVENT_MESSAGE, SP_XI_COMMAND, &record);
+    snprintf(path, sizeof path, "%s/HALT", io->service->dir);
+    unlink(path);
+    sp_log(SP_LOG_WARN, "halt_file_honoured", "scope=%s", record.body.operator_command.scope.s);
+}
+
+static sp_status open_ledger(struct io *io, struct sp_err *err)
+{
+    char path[SP_PATH_SIZE + 16];
+
+    snprintf(path, sizeof path, "%s/ledger.db", io->service->dir);
+    struct sp_ledger_options options = {.path = path,
+                                        .journal_dir = io->service->dir,
+                                        .stream = io->service->stream,
+                                        .journal = io->service->journal};
+    sp_status status = sp_ledger_open(&options, &io->ledger, err);
+    if (status == SP_OK) {
+        sp_ledger_notify(io->ledger, sp_journal_next_seq(io->service->journal) - 1);
+    }
+    return status;
+}
+
+static sp_status init(struct sp_service *service, struct sp_err *err)
+{
+    struct io *io = calloc(1, sizeof *io);
+    sp_dur every = {TICK_NS};
+
+    if (io == NULL) return SP_FAIL(err, SP_NO_MEMORY, "execution");
+    service->state = io;
+    io->service = service;
+    sp_execution_init(&io->core, service->config);
+    register_metrics(io);
+    struct sp_shell_options shell = {.service = service,
+                                     .core = &sp_execution_core,
+                                     .core_state = &io->core,
+                                     .perform = perform,
+                                     .applied = applied,
+                                     .ctx = io};
+    sp_status status = sp_shell_open(&shell, &io->shell, err);
+    if (status == SP_OK) status = sp_shell_replay(io->shell, 0, err);
+    if (status == SP_OK) status = open_ledger(io, err);
+    if (status != SP_OK) return status;
+    honour_halt_file(io);
+    sp_service_set_phase(service, SP_PHASE_CONNECT);
+    struct sp_venue_callbacks callbacks = {.ctx = io,
+                                           .on_up = on_venue_up,
+                                           .on_down = on_venue_down,
+                                           .on_message = on_venue_message};
+    status = sp_venue_open_native(service->loop, service->config->platform.run_dir,
+                                  &service->instance, true, &callbacks, &io->venue, err);
+    if (status == SP_OK) status = subscribe(io, err);
+    if (status != SP_OK) return status;
+    return sp_loop_add_timer(service->loop, every, every, on_tick, io, NULL);
+}
+
+static bool stop(struct sp_service *service, bool whole_operation)
+{
+    struct io *io = service->state;
+
+    if (!whole_operation) return true;
+    if (!io->core.stopping) feed(io, SP_EVENT_MESSAGE, SP_XI_STOP, NULL);
+    return sp_execution_is_flat(&io->core);
+}
+
+static void fini(struct sp_service *service)
+{
+    struct io *io = service->state;
+
+    sp_shell_close(io->shell);
+    sp_venue_close(io->venue);
+    sp_ledger_close(io->ledger);
+    free(io);
+    service->state = NULL;
+}
+
+const struct sp_service_spec sp_execution_spec = {
+    .program = "spoor-execution",
+    .about = "the one order gateway: gate, durable intents, order life, ledger",
+    .instance = "execution",
+    .journal = true,
+    .init = init,
+    .stop = stop,
+    .fini = fini,
+    .on_request = on_request,
+    .fill_status = fill_status,
+};
