@@ -35,7 +35,7 @@ uint32_t sp_venue_generation(const struct sp_venue *venue);
  * written. SP_OK: it left; the outcome is open until an answer with its request_id comes. */
 SP_NODISCARD sp_status sp_venue_send(struct sp_venue *venue, const struct sp_record *request,
                                      struct sp_err *err);
-/* Request ids unique within this process. */
+/* Request ids of a range of their own: callers may count from 1 themselves. */
 uint64_t sp_venue_next_request(struct sp_venue *venue);
 
 #endif

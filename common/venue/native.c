@@ -1,0 +1,153 @@
+/* The native adapter: msgpack DTOs to spoor-venue over its control socket.
+ *
+ * The connection is judged by questions, not by sockets: a ping every 250 ms, answered with the
+ * venue's epoch. No answer for a second, or another epoch, means that the connection is lost; what
+ * was under way is of unknown outcome. A new connection subscribes to reports first and is up when
+ * that is answered: the socket keeps order, so whatever an earlier connection of this process still
+ * had queued was handled by the venue before.
+ */
+#include "common/venue/venue.h"
+
+#include "common/bus.h"
+#include "common/clock.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define PING_EVERY_NS (250 * SP_NS_PER_MS)
+#define SILENCE_NS (1000 * SP_NS_PER_MS)
+
+struct sp_venue {
+    struct sp_venue_callbacks callbacks;
+    struct sp_loop *loop;
+    struct sp_client *client;
+    struct sp_timer *timer;
+    sp_name service;
+    bool reports, up;
+    uint32_t generation;
+    uint32_t epoch; /* of the venue, as its answers say; 0 while down */
+    uint64_t last_request;
+    uint64_t own_request; /* ping or subscribe under way */
+    sp_mono heard;
+    struct sp_record scratch;
+};
+
+/* Requests of this module are answered here and not passed on. */
+static void ask(struct sp_venue *venue, const char *what)
+{
+    struct sp_record *record = &venue->scratch;
+    struct sp_err err = {0};
+
+    memset(record, 0, sizeof *record);
+    record->kind = SP_REC_VENUE_QUERY;
+    record->time = sp_clock_wall();
+    venue->own_request = sp_venue_next_request(venue);
+    record->body.venue_query.request_id = venue->own_request;
+    record->body.venue_query.what = sp_name_of(what);
+    SP_IGNORE(sp_client_send(venue->client, record, &err)); /* silence will tell */
+}
+
+static void go_down(struct sp_venue *venue, const char *reason)
+{
+    bool was_up = venue->up;
+
+    venue->up = false;
+    venue->epoch = 0;
+    if (was_up) venue->callbacks.on_down(venue->callbacks.ctx, reason);
+}
+
+static void on_own_answer(struct sp_venue *venue, const struct sp_venue_answer *answer)
+{
+    uint32_t epoch = answer->items;
+
+    venue->own_request = 0;
+    if (!answer->ok) return;
+    if (venue->up && epoch != venue->epoch) go_down(venue, "the venue was restarted");
+    if (venue->up) return;
+    if (venue->epoch != epoch) {
+        /* First word of this incarnation: subscribe, and be up when that is answered. */
+        venue->epoch = epoch;
+        ask(venue, venue->reports ? "subscribe" : "ping");
+        return;
+    }
+    venue->up = true;
+    venue->generation++;
+    venue->callbacks.on_up(venue->callbacks.ctx, venue->generation);
+}
+
+static void on_message(void *ctx, const struct sp_record *message)
+{
+    struct sp_venue *venue = ctx;
+    bool own = message->kind == SP_REC_VENUE_ANSWER && venue->own_request != 0 &&
+               message->body.venue_answer.request_id == venue->own_request;
+
+    venue->heard = sp_clock_mono();
+    if (own) {
+        on_own_answer(venue, &message->body.venue_answer);
+    } else if (venue->up) {
+        venue->callbacks.on_message(venue->callbacks.ctx, message);
+    }
+}
+
+static void on_timer(void *ctx)
+{
+    struct sp_venue *venue = ctx;
+    sp_dur silent = sp_mono_since(sp_clock_mono(), venue->heard);
+
+    if (venue->epoch != 0 && silent.ns >= SILENCE_NS) go_down(venue, "no answer for a second");
+    ask(venue, "ping");
+}
+
+sp_status sp_venue_open_native(struct sp_loop *loop, const char *run_dir, const sp_name *service,
+                               bool reports, const struct sp_venue_callbacks *callbacks,
+                               struct sp_venue **out, struct sp_err *err)
+{
+    struct sp_venue *venue = calloc(1, sizeof *venue);
+    sp_name peer = sp_name_of("venue");
+    sp_dur every = {PING_EVERY_NS};
+
+    if (venue == NULL) return SP_FAIL(err, SP_NO_MEMORY, "venue connection");
+    venue->callbacks = *callbacks;
+    venue->loop = loop;
+    venue->service = *service;
+    venue->reports = reports;
+    venue->heard = sp_clock_mono();
+    sp_status status =
+        sp_client_open(loop, run_dir, &peer, on_message, venue, &venue->client, err);
+    if (status == SP_OK) {
+        status = sp_loop_add_timer(loop, (sp_dur){0}, every, on_timer, venue, &venue->timer);
+        if (status != SP_OK) status = SP_FAIL(err, status, "event loop: no room for a timer");
+    }
+    if (status != SP_OK) {
+        sp_venue_close(venue);
+        return status;
+    }
+    *out = venue;
+    return SP_OK;
+}
+
+void sp_venue_close(struct sp_venue *venue)
+{
+    if (venue == NULL) return;
+    sp_timer_cancel(venue->timer);
+    sp_client_close(venue->client);
+    free(venue);
+}
+
+bool sp_venue_is_up(const struct sp_venue *venue) { return venue->up; }
+uint32_t sp_venue_generation(const struct sp_venue *venue) { return venue->generation; }
+
+/* The upper half keeps ids of this module apart from the callers' own counters. */
+uint64_t sp_venue_next_request(struct sp_venue *venue)
+{
+    return (UINT64_C(1) << 40) + ++venue->last_request;
+}
+
+sp_status sp_venue_send(struct sp_venue *venue, const struct sp_record *request, struct sp_err *err)
+{
+    if (!venue->up) return SP_FAIL(err, SP_CLOSED, "venue is not connected");
+    struct sp_record *record = &venue->scratch;
+    *record = *request;
+    record->time = sp_clock_wall(); /* the venue refuses orders that are older than its window */
+    return sp_client_send(venue->client, record, err);
+}

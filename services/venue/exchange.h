@@ -1,0 +1,106 @@
+/* The practice exchange: accounts and orders over the matching engines, as a pure core.
+ *
+ * Each call changes memory and lists what changed; the service writes the list to its file in one
+ * transaction before it answers anybody. One account. Fees are taken in the quote asset. A client
+ * order id is unique among open orders only, as at Binance: once an order has ended its id is
+ * accepted again, so a client that resends may fill twice. One thread.
+ */
+#ifndef SP_VENUE_EXCHANGE_H
+#define SP_VENUE_EXCHANGE_H
+
+#include "common/config.h"
+#include "common/market/fees.h"
+#include "common/market/match.h"
+#include "proto/record.h"
+
+#define SP_VENUE_OPEN_MAX    (SP_MATCH_ORDERS_MAX * SP_SYMBOLS_MAX)
+#define SP_VENUE_CHANGES_MAX SP_MATCH_EVENTS_MAX
+#define SP_VENUE_ASSETS_MAX  16
+
+struct sp_venue_order_row {
+    uint64_t order_no, pair_no;
+    sp_name client_order_id;
+    sp_name pair_client_order_id;
+    uint32_t instrument; /* index into instruments */
+    enum sp_side side;
+    enum sp_order_type type;
+    enum sp_tif tif;
+    enum sp_order_state state;
+    sp_qty qty, filled;
+    sp_px px, stop_px;
+    sp_text reason;
+    sp_wall updated;
+};
+
+struct sp_venue_fill_row {
+    uint64_t trade_no, order_no;
+    sp_name client_order_id;
+    uint32_t instrument;
+    enum sp_side side;
+    enum sp_liquidity liquidity;
+    sp_px px;
+    sp_qty qty;
+    sp_amt fee;
+    sp_wall time;
+    sp_text market; /* what caused it, for a person */
+};
+
+struct sp_venue_balance {
+    sp_name asset;
+    sp_amt total;
+};
+
+/* One step of one order, with the execution in it if there was one. */
+struct sp_venue_change {
+    struct sp_venue_order_row order;
+    struct sp_venue_fill_row fill; /* trade_no 0: none */
+};
+
+struct sp_venue_changes {
+    uint32_t count;
+    struct sp_venue_change at[SP_VENUE_CHANGES_MAX];
+};
+
+struct sp_exchange {
+    const struct sp_world_config *world;
+    struct sp_fees fees;
+    uint64_t last_order_no, last_trade_no;
+    sp_wall time; /* venue clock: the market's */
+    uint32_t balance_count, open_count;
+    struct sp_venue_balance balances[SP_VENUE_ASSETS_MAX];
+    struct sp_venue_order_row open[SP_VENUE_OPEN_MAX]; /* oldest first */
+    struct sp_match match[SP_SYMBOLS_MAX];
+    struct sp_match_events events; /* scratch */
+};
+
+/* A new account with the configured balances, no orders. */
+SP_NODISCARD sp_status sp_exchange_init(struct sp_exchange *x, const struct sp_world_config *world,
+                                        struct sp_err *err);
+void sp_exchange_fini(struct sp_exchange *x);
+/* Puts back what the file holds, oldest order first. */
+SP_NODISCARD sp_status sp_exchange_restore(struct sp_exchange *x,
+                                           const struct sp_venue_order_row *order,
+                                           struct sp_err *err);
+
+/* Takes an order or a resting pair. SP_OK: *order_no and *pair_no (0: none) are its numbers, and
+ * *changes what happened at once. SP_REFUSED: nothing happened, err says why. */
+SP_NODISCARD sp_status sp_exchange_place(struct sp_exchange *x,
+                                         const struct sp_venue_order *request,
+                                         struct sp_venue_changes *changes, uint64_t *order_no,
+                                         uint64_t *pair_no, struct sp_err *err);
+/* SP_NOT_FOUND if no open order has that id. */
+SP_NODISCARD sp_status sp_exchange_cancel(struct sp_exchange *x, const sp_name *client_order_id,
+                                          struct sp_venue_changes *changes, struct sp_err *err);
+/* One event of an instrument's public stream. */
+void sp_exchange_market(struct sp_exchange *x, uint32_t instrument,
+                        const struct sp_market_event *event, struct sp_venue_changes *changes);
+
+const struct sp_venue_order_row *sp_exchange_open_order(const struct sp_exchange *x,
+                                                        const sp_name *client_order_id);
+/* Of an asset, what open orders hold. */
+sp_amt sp_exchange_locked(const struct sp_exchange *x, const sp_name *asset);
+struct sp_venue_balance *sp_exchange_balance(struct sp_exchange *x, const sp_name *asset);
+/* -1 if it is not traded here. */
+int sp_exchange_instrument(const struct sp_exchange *x, const sp_name *symbol);
+
+#endif
