@@ -1,0 +1,323 @@
+#include "services/venue/store.h"
+
+#include "common/db.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Amounts, prices and quantities are integers in units of 1e-8; times are ns since 1970 UTC. */
+static const char schema[] =
+    "CREATE TABLE IF NOT EXISTS counters (id INTEGER PRIMARY KEY CHECK (id = 1),"
+    " last_order_no INTEGER NOT NULL, last_trade_no INTEGER NOT NULL) STRICT;"
+    "CREATE TABLE IF NOT EXISTS balances (asset TEXT PRIMARY KEY, total INTEGER NOT NULL) STRICT;"
+    "CREATE TABLE IF NOT EXISTS orders (order_no INTEGER PRIMARY KEY, client_order_id TEXT NOT NULL,"
+    " pair_no INTEGER NOT NULL, pair_client_order_id TEXT NOT NULL, symbol TEXT NOT NULL,"
+    " side INTEGER NOT NULL, type INTEGER NOT NULL, tif INTEGER NOT NULL, state INTEGER NOT NULL,"
+    " qty INTEGER NOT NULL, filled INTEGER NOT NULL CHECK (filled BETWEEN 0 AND qty),"
+    " px INTEGER NOT NULL, stop_px INTEGER NOT NULL, reason TEXT NOT NULL,"
+    " updated INTEGER NOT NULL) STRICT;"
+    "CREATE INDEX IF NOT EXISTS orders_by_client ON orders (client_order_id, order_no);"
+    "CREATE TABLE IF NOT EXISTS fills (trade_no INTEGER PRIMARY KEY, order_no INTEGER NOT NULL,"
+    " client_order_id TEXT NOT NULL, symbol TEXT NOT NULL, side INTEGER NOT NULL,"
+    " liquidity INTEGER NOT NULL, px INTEGER NOT NULL, qty INTEGER NOT NULL, fee INTEGER NOT NULL,"
+    " time INTEGER NOT NULL, market TEXT NOT NULL) STRICT;";
+
+#define ORDER_COLUMNS                                                                              \
+    "order_no, client_order_id, pair_no, pair_client_order_id, symbol, side, type, tif, state, "   \
+    "qty, filled, px, stop_px, reason, updated"
+
+#define FILL_COLUMNS                                                                               \
+    "trade_no, order_no, client_order_id, symbol, side, liquidity, px, qty, fee, time"
+
+enum statement {
+    PUT_COUNTERS,
+    PUT_BALANCE,
+    PUT_ORDER,
+    PUT_FILL,
+    GET_COUNTERS,
+    GET_BALANCES,
+    GET_OPEN,
+    GET_ORDER,
+    GET_FILLS,
+    STATEMENTS
+};
+
+static const char *const sql[STATEMENTS] = {
+    [PUT_COUNTERS] = "INSERT OR REPLACE INTO counters VALUES (1, ?1, ?2)",
+    [PUT_BALANCE] = "INSERT OR REPLACE INTO balances VALUES (?1, ?2)",
+    [PUT_ORDER] = "INSERT OR REPLACE INTO orders (" ORDER_COLUMNS
+                  ") VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15)",
+    [PUT_FILL] = "INSERT INTO fills VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11)",
+    [GET_COUNTERS] = "SELECT last_order_no, last_trade_no FROM counters",
+    [GET_BALANCES] = "SELECT asset, total FROM balances",
+    [GET_OPEN] = "SELECT " ORDER_COLUMNS " FROM orders WHERE state < ?1 ORDER BY order_no",
+    [GET_ORDER] = "SELECT " ORDER_COLUMNS
+                  " FROM orders WHERE client_order_id = ?1 ORDER BY order_no DESC LIMIT 1",
+    [GET_FILLS] =
+        "SELECT " FILL_COLUMNS " FROM fills WHERE trade_no > ?1 ORDER BY trade_no LIMIT ?2",
+};
+
+struct sp_venue_store {
+    struct sp_db *db;
+    struct sp_stmt *statements[STATEMENTS];
+};
+
+sp_status sp_venue_store_open(const char *path, struct sp_venue_store **out, struct sp_err *err)
+{
+    struct sp_venue_store *store = calloc(1, sizeof *store);
+
+    if (store == NULL) return SP_FAIL(err, SP_NO_MEMORY, "venue store");
+    sp_status status = sp_db_open(path, SP_DB_SYNC_LAZY, schema, &store->db, err);
+    for (int i = 0; i < STATEMENTS && status == SP_OK; i++) {
+        status = sp_db_prepare(store->db, sql[i], &store->statements[i], err);
+    }
+    if (status != SP_OK) {
+        sp_venue_store_close(store);
+        return status;
+    }
+    *out = store;
+    return SP_OK;
+}
+
+void sp_venue_store_close(struct sp_venue_store *store)
+{
+    if (store == NULL) return;
+    sp_db_close(store->db);
+    free(store);
+}
+
+/* ---- Writing ---- */
+
+SP_NODISCARD static sp_status put_balances(struct sp_venue_store *store,
+                                           const struct sp_exchange *x, struct sp_err *err)
+{
+    struct sp_stmt *stmt = store->statements[PUT_BALANCE];
+    sp_status status = SP_OK;
+
+    for (uint32_t i = 0; i < x->balance_count && status == SP_OK; i++) {
+        sp_stmt_text(stmt, 1, x->balances[i].asset.s);
+        sp_stmt_int(stmt, 2, x->balances[i].total.e8);
+        status = sp_stmt_run(stmt, err);
+    }
+    return status;
+}
+
+SP_NODISCARD static sp_status put_counters(struct sp_venue_store *store,
+                                           const struct sp_exchange *x, struct sp_err *err)
+{
+    struct sp_stmt *stmt = store->statements[PUT_COUNTERS];
+
+    sp_stmt_int(stmt, 1, (int64_t)x->last_order_no);
+    sp_stmt_int(stmt, 2, (int64_t)x->last_trade_no);
+    return sp_stmt_run(stmt, err);
+}
+
+SP_NODISCARD static sp_status put_order(struct sp_venue_store *store, const struct sp_exchange *x,
+                                        const struct sp_venue_order_row *row, struct sp_err *err)
+{
+    struct sp_stmt *stmt = store->statements[PUT_ORDER];
+
+    sp_stmt_int(stmt, 1, (int64_t)row->order_no);
+    sp_stmt_text(stmt, 2, row->client_order_id.s);
+    sp_stmt_int(stmt, 3, (int64_t)row->pair_no);
+    sp_stmt_text(stmt, 4, row->pair_client_order_id.s);
+    sp_stmt_text(stmt, 5, x->world->instruments[row->instrument].symbol.s);
+    sp_stmt_int(stmt, 6, row->side);
+    sp_stmt_int(stmt, 7, row->type);
+    sp_stmt_int(stmt, 8, row->tif);
+    sp_stmt_int(stmt, 9, row->state);
+    sp_stmt_int(stmt, 10, row->qty.e8);
+    sp_stmt_int(stmt, 11, row->filled.e8);
+    sp_stmt_int(stmt, 12, row->px.e8);
+    sp_stmt_int(stmt, 13, row->stop_px.e8);
+    sp_stmt_text(stmt, 14, row->reason.s);
+    sp_stmt_int(stmt, 15, row->updated.ns);
+    return sp_stmt_run(stmt, err);
+}
+
+SP_NODISCARD static sp_status put_fill(struct sp_venue_store *store, const struct sp_exchange *x,
+                                       const struct sp_venue_fill_row *row, struct sp_err *err)
+{
+    struct sp_stmt *stmt = store->statements[PUT_FILL];
+
+    sp_stmt_int(stmt, 1, (int64_t)row->trade_no);
+    sp_stmt_int(stmt, 2, (int64_t)row->order_no);
+    sp_stmt_text(stmt, 3, row->client_order_id.s);
+    sp_stmt_text(stmt, 4, x->world->instruments[row->instrument].symbol.s);
+    sp_stmt_int(stmt, 5, row->side);
+    sp_stmt_int(stmt, 6, row->liquidity);
+    sp_stmt_int(stmt, 7, row->px.e8);
+    sp_stmt_int(stmt, 8, row->qty.e8);
+    sp_stmt_int(stmt, 9, row->fee.e8);
+    sp_stmt_int(stmt, 10, row->time.ns);
+    sp_stmt_text(stmt, 11, row->market.s);
+    return sp_stmt_run(stmt, err);
+}
+
+sp_status sp_venue_store_save(struct sp_venue_store *store, const struct sp_exchange *x,
+                              const struct sp_venue_changes *changes, struct sp_err *err)
+{
+    sp_status status = sp_db_begin(store->db, err);
+
+    for (uint32_t i = 0; i < changes->count && status == SP_OK; i++) {
+        const struct sp_venue_change *change = &changes->at[i];
+        status = put_order(store, x, &change->order, err);
+        if (status == SP_OK && change->fill.trade_no != 0) {
+            status = put_fill(store, x, &change->fill, err);
+        }
+    }
+    if (status == SP_OK) status = put_balances(store, x, err);
+    if (status == SP_OK) status = put_counters(store, x, err);
+    if (status == SP_OK) status = sp_db_commit(store->db, err);
+    if (status != SP_OK) sp_db_rollback(store->db);
+    return status;
+}
+
+/* ---- Reading ---- */
+
+static int64_t column(struct sp_stmt *stmt, int at)
+{
+    return sp_stmt_column_int(stmt, at);
+}
+
+SP_NODISCARD static sp_status read_order(struct sp_stmt *stmt, const struct sp_exchange *x,
+                                         struct sp_venue_order_row *row, struct sp_err *err)
+{
+    sp_name symbol = {{0}};
+
+    *row = (struct sp_venue_order_row){.order_no = (uint64_t)column(stmt, 0),
+                                       .pair_no = (uint64_t)column(stmt, 2),
+                                       .side = (enum sp_side)column(stmt, 5),
+                                       .type = (enum sp_order_type)column(stmt, 6),
+                                       .tif = (enum sp_tif)column(stmt, 7),
+                                       .state = (enum sp_order_state)column(stmt, 8),
+                                       .qty = {column(stmt, 9)},
+                                       .filled = {column(stmt, 10)},
+                                       .px = {column(stmt, 11)},
+                                       .stop_px = {column(stmt, 12)},
+                                       .updated = {column(stmt, 14)}};
+    bool named = sp_name_set(&row->client_order_id, sp_stmt_column_text(stmt, 1)) &&
+                 sp_name_set(&row->pair_client_order_id, sp_stmt_column_text(stmt, 3)) &&
+                 sp_name_set(&symbol, sp_stmt_column_text(stmt, 4));
+    sp_text_printf(&row->reason, "%s", sp_stmt_column_text(stmt, 13));
+    int instrument = named ? sp_exchange_instrument(x, &symbol) : -1;
+    if (instrument < 0) {
+        return SP_FAIL(err, SP_CONFIG,
+                       "the venue's file holds order %lld of %s, which this world does not trade",
+                       (long long)row->order_no, sp_stmt_column_text(stmt, 4));
+    }
+    row->instrument = (uint32_t)instrument;
+    return SP_OK;
+}
+
+SP_NODISCARD static sp_status load_balances(struct sp_venue_store *store, struct sp_exchange *x,
+                                            bool *is_new, struct sp_err *err)
+{
+    struct sp_stmt *stmt = store->statements[GET_BALANCES];
+    struct sp_venue_balance read[SP_VENUE_ASSETS_MAX];
+    uint32_t count = 0;
+    sp_status status = sp_stmt_next(stmt, err);
+
+    while (status == SP_OK && count < SP_VENUE_ASSETS_MAX) {
+        if (!sp_name_set(&read[count].asset, sp_stmt_column_text(stmt, 0))) {
+            sp_stmt_reset(stmt);
+            return SP_FAIL(err, SP_CORRUPT, "the venue's file names an impossible asset");
+        }
+        read[count++].total = (sp_amt){column(stmt, 1)};
+        status = sp_stmt_next(stmt, err);
+    }
+    sp_stmt_reset(stmt);
+    *is_new = count == 0;
+    if (count > 0) {
+        memcpy(x->balances, read, count * sizeof *read);
+        x->balance_count = count;
+    }
+    return status == SP_NOT_FOUND || status == SP_OK ? SP_OK : status;
+}
+
+SP_NODISCARD static sp_status load_open(struct sp_venue_store *store, struct sp_exchange *x,
+                                        struct sp_err *err)
+{
+    struct sp_stmt *stmt = store->statements[GET_OPEN];
+    struct sp_venue_order_row row;
+
+    sp_stmt_int(stmt, 1, SP_ORDER_STATE_FILLED);
+    sp_status status = sp_stmt_next(stmt, err);
+    while (status == SP_OK) {
+        status = read_order(stmt, x, &row, err);
+        if (status == SP_OK) status = sp_exchange_restore(x, &row, err);
+        if (status == SP_OK) status = sp_stmt_next(stmt, err);
+    }
+    sp_stmt_reset(stmt);
+    return status == SP_NOT_FOUND ? SP_OK : status;
+}
+
+sp_status sp_venue_store_load(struct sp_venue_store *store, struct sp_exchange *x,
+                              struct sp_err *err)
+{
+    struct sp_stmt *stmt = store->statements[GET_COUNTERS];
+    struct sp_venue_changes none = {0};
+    bool is_new = false;
+
+    sp_status status = sp_stmt_next(stmt, err);
+    if (status == SP_OK) {
+        x->last_order_no = (uint64_t)column(stmt, 0);
+        x->last_trade_no = (uint64_t)column(stmt, 1);
+        sp_stmt_reset(stmt);
+    } else if (status != SP_NOT_FOUND) {
+        return status;
+    }
+    status = load_balances(store, x, &is_new, err);
+    if (status == SP_OK && is_new) status = sp_venue_store_save(store, x, &none, err);
+    if (status == SP_OK) status = load_open(store, x, err);
+    return status;
+}
+
+sp_status sp_venue_store_order(struct sp_venue_store *store, const struct sp_exchange *x,
+                               const sp_name *client_order_id, struct sp_venue_order_row *out,
+                               struct sp_err *err)
+{
+    struct sp_stmt *stmt = store->statements[GET_ORDER];
+
+    sp_stmt_text(stmt, 1, client_order_id->s);
+    sp_status status = sp_stmt_next(stmt, err);
+    if (status == SP_NOT_FOUND) {
+        return SP_FAIL(err, SP_NOT_FOUND, "order %s does not exist", client_order_id->s);
+    }
+    if (status == SP_OK) status = read_order(stmt, x, out, err);
+    sp_stmt_reset(stmt);
+    return status;
+}
+
+sp_status sp_venue_store_fills(struct sp_venue_store *store, const struct sp_exchange *x,
+                               uint64_t after, uint32_t max,
+                               void (*fn)(void *ctx, const struct sp_venue_fill_row *), void *ctx,
+                               struct sp_err *err)
+{
+    struct sp_stmt *stmt = store->statements[GET_FILLS];
+
+    sp_stmt_int(stmt, 1, (int64_t)after);
+    sp_stmt_int(stmt, 2, max);
+    sp_status status = sp_stmt_next(stmt, err);
+    while (status == SP_OK) {
+        struct sp_venue_fill_row row = {.trade_no = (uint64_t)column(stmt, 0),
+                                        .order_no = (uint64_t)column(stmt, 1),
+                                        .side = (enum sp_side)column(stmt, 4),
+                                        .liquidity = (enum sp_liquidity)column(stmt, 5),
+                                        .px = {column(stmt, 6)},
+                                        .qty = {column(stmt, 7)},
+                                        .fee = {column(stmt, 8)},
+                                        .time = {column(stmt, 9)}};
+        sp_name symbol = {{0}};
+        bool named = sp_name_set(&row.client_order_id, sp_stmt_column_text(stmt, 2)) &&
+                     sp_name_set(&symbol, sp_stmt_column_text(stmt, 3));
+        int instrument = named ? sp_exchange_instrument(x, &symbol) : -1;
+        if (instrument >= 0) {
+            row.instrument = (uint32_t)instrument;
+            fn(ctx, &row);
+        }
+        status = sp_stmt_next(stmt, err);
+    }
+    sp_stmt_reset(stmt);
+    return status == SP_NOT_FOUND ? SP_OK : status;
+}

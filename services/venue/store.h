@@ -1,0 +1,38 @@
+/* The practice exchange's file: its truth, which survives ours.
+ *
+ * SQLite, one transaction per request or market event, committed before anybody hears of it. A
+ * kill of the process loses nothing that was answered; a power cut may take back the newest commits
+ * (synchronous=NORMAL: this is practice money). One thread.
+ */
+#ifndef SP_VENUE_STORE_H
+#define SP_VENUE_STORE_H
+
+#include "services/venue/exchange.h"
+
+struct sp_venue_store;
+
+SP_NODISCARD sp_status sp_venue_store_open(const char *path, struct sp_venue_store **out,
+                                           struct sp_err *err);
+void sp_venue_store_close(struct sp_venue_store *store);
+/* Fills an initialised exchange with what the file holds; a new file is given the exchange's
+ * configured balances. */
+SP_NODISCARD sp_status sp_venue_store_load(struct sp_venue_store *store, struct sp_exchange *x,
+                                           struct sp_err *err);
+/* Writes the rows of the changes, the balances and the counters in one transaction. */
+SP_NODISCARD sp_status sp_venue_store_save(struct sp_venue_store *store,
+                                           const struct sp_exchange *x,
+                                           const struct sp_venue_changes *changes,
+                                           struct sp_err *err);
+/* The newest order with that client order id, open or ended. SP_NOT_FOUND. */
+SP_NODISCARD sp_status sp_venue_store_order(struct sp_venue_store *store,
+                                            const struct sp_exchange *x,
+                                            const sp_name *client_order_id,
+                                            struct sp_venue_order_row *out, struct sp_err *err);
+/* Executions with a number above `after`, in order; fn is called for at most `max`. */
+SP_NODISCARD sp_status sp_venue_store_fills(struct sp_venue_store *store,
+                                            const struct sp_exchange *x, uint64_t after,
+                                            uint32_t max,
+                                            void (*fn)(void *ctx, const struct sp_venue_fill_row *),
+                                            void *ctx, struct sp_err *err);
+
+#endif
