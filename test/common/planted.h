@@ -82,6 +82,8 @@ static inline struct sp_disposition misbehave(void *state, struct sp_flow *flow)
     if (strcmp(misdeed, "no payload") == 0) return sp_publish("THREAT_DETECTED", NULL);
     if (strcmp(misdeed, "other payload") == 0)
         return sp_publish("THREAT_DETECTED", sp_flow_payload(flow, SP_REC_THREAT_ENDED));
+    if (strcmp(misdeed, "empty threat") == 0)
+        return sp_publish("THREAT_DETECTED", sp_flow_payload(flow, SP_REC_THREAT_DETECTED));
     if (strcmp(misdeed, "no disposition") == 0) return (struct sp_disposition){0};
     return sp_continue();
 }
