@@ -34,6 +34,7 @@ struct fault {
     int error;
     _Atomic int calls;
     _Atomic int failed;
+    enum fault_call failed_in; /* the last one that did */
 };
 
 static inline bool fault_hits(struct fault *fault, enum fault_call call)
@@ -42,6 +43,7 @@ static inline bool fault_hits(struct fault *fault, enum fault_call call)
     int n = atomic_fetch_add(&fault->calls, 1) + 1;
     if (fault->at == 0 || n < fault->at || (n > fault->at && !fault->forever)) return false;
     atomic_fetch_add(&fault->failed, 1);
+    fault->failed_in = call;
     errno = fault->error;
     return true;
 }
