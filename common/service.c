@@ -389,8 +389,10 @@ int sp_service_main(int argc, char **argv, const struct sp_service_spec *spec)
     if (status == SP_OK) {
         life->loop_rounds =
             sp_metrics_gauge(life->service.metrics, "spoor_loop_rounds", "", "event loop rounds");
-        status = open_role_and_journal(life, &err);
+        /* The loop blocks the signals, so it comes before anything that starts a thread. */
+        status = sp_loop_open(&life->service.loop, &err);
     }
+    if (status == SP_OK) status = open_role_and_journal(life, &err);
     if (status == SP_OK) status = wire(life, &err);
     if (status == SP_OK) status = run(life, &err);
     code = finish(life, status, &err);
