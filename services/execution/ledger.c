@@ -219,8 +219,8 @@ static struct sp_stmt *bind(struct sp_ledger *ledger, const struct sp_record *re
 
 /* ---- The thread ---- */
 
-/* Writes up to BATCH_MAX records not above `target`, with the cursor, in one transaction. *more says
- * whether there was more to read. */
+/* Writes up to BATCH_MAX records not above `target`, with the cursor, in one transaction. *more
+ * says whether there was more to read. */
 SP_NODISCARD static sp_status write_batch(struct sp_ledger *ledger, uint64_t target, bool *more,
                                           struct sp_err *err)
 {

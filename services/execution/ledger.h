@@ -1,9 +1,9 @@
 /* The ledger: fills, trades, orders and balances in SQLite, a projection of the execution journal.
  *
- * Written behind by one thread on one connection (EXCLUSIVE, WAL, NORMAL), so that no commit is ever
- * on the order path; limits are decided from the core's memory. Each batch commits with the cursor
- * (the journal sequence it includes) in the same transaction, and never notes a sequence that the
- * journal has not synced. Deleting the file loses nothing: the next start rebuilds it.
+ * Written behind by one thread on one connection (EXCLUSIVE, WAL, NORMAL), so that no commit is
+ * ever on the order path; limits are decided from the core's memory. Each batch commits with the
+ * cursor (the journal sequence it includes) in the same transaction, and never notes a sequence
+ * that the journal has not synced. Deleting the file loses nothing: the next start rebuilds it.
  *
  * There is no queue between the threads: the loop only says how far the journal has grown, and the
  * thread reads the journal as any other reader does.

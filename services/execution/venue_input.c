@@ -3,8 +3,8 @@
  * An answer or report that names an order moves it; no answer within the limit, a lost connection
  * or our own death make it UNKNOWN, and from then on questions by client order id settle it. "Not
  * found" proves nothing by itself: absence needs several such answers in a row, over longer than a
- * sent order can still be on its way. On the native adapter the way is a local socket that the venue
- * reads in order, so two seconds after the connection came up is beyond it.
+ * sent order can still be on its way. On the native adapter the way is a local socket that the
+ * venue reads in order, so two seconds after the connection came up is beyond it.
  */
 #include "services/execution/execution_internal.h"
 

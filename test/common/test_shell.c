@@ -1,0 +1,274 @@
+/* The live shell around a core that notes the order of what happens to it. */
+#include "common/shell.h"
+
+#include <ftw.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define EFFECT_SEND 1
+
+struct fixture {
+    char root[64];
+    struct sp_service service;
+    struct sp_config *config;
+    struct sp_shell *shell;
+    /* What the core does next, and what it saw. */
+    bool sync_kind, forbid;
+    uint32_t records_per_event;
+    char log[512];
+    uint32_t applied;
+};
+
+/* A letter for each thing, so that a test reads the order. */
+static void note(struct fixture *f, char what)
+{
+    size_t len = strlen(f->log);
+
+    assert_true(len + 1 < sizeof f->log);
+    f->log[len] = what;
+}
+
+static void decide(void *state, const struct sp_event *event, struct sp_decision *decision)
+{
+    struct fixture *f = state;
+
+    (void)event;
+    note(f, 'd');
+    for (uint32_t i = 0; i < f->records_per_event; i++) {
+        struct sp_record *record = sp_decision_add(
+            decision, f->sync_kind ? SP_REC_TRADING_HALTED : SP_REC_SCHEDULED_TICK, NULL);
+        if (f->sync_kind) {
+            record->body.trading_state.scope = sp_name_of("all");
+            record->body.trading_state.trading = SP_TRADING_STOPPED;
+            record->body.trading_state.cause = SP_HALT_CAUSE_STORAGE;
+        } else {
+            record->body.scheduled_tick.scheduled_id.raw = sp_decision_mint(decision, SP_ID_SCH);
+            record->body.scheduled_tick.schedule_name = sp_name_of("s");
+            record->body.scheduled_tick.event = sp_name_of("E");
+            record->body.scheduled_tick.timestamp = (sp_wall){1};
+        }
+    }
+    if (f->records_per_event > 0) sp_decision_effect(decision, EFFECT_SEND);
+}
+
+static void apply(void *state, const struct sp_record *record)
+{
+    struct fixture *f = state;
+
+    if (record->kind == SP_REC_STREAM_STARTED) return;
+    if (record->kind != SP_REC_CURSOR) f->applied++;
+    /* Durable already when the kind demands it. */
+    bool durable =
+        f->service.journal != NULL && sp_journal_durable_seq(f->service.journal) >= record->seq;
+    note(f, record->kind == SP_REC_CURSOR ? 'c' : f->sync_kind && !durable ? '!' : 'a');
+}
+
+static bool allows(const void *state, const struct sp_effect *effect)
+{
+    const struct fixture *f = state;
+
+    (void)effect;
+    return !f->forbid;
+}
+
+static void withdrawn(void *state, const struct sp_effect *effect, struct sp_decision *decision)
+{
+    (void)effect;
+    (void)decision;
+    note(state, 'w');
+}
+
+static void perform(void *ctx, const struct sp_effect *effect)
+{
+    assert_int_equal(effect->type, EFFECT_SEND);
+    note(ctx, 'p');
+}
+
+static const struct sp_core core = {
+    .decide = decide, .apply = apply, .allows = allows, .withdrawn = withdrawn};
+
+static void open_service(struct fixture *f)
+{
+    struct sp_err err = {0};
+    struct sp_service *service = &f->service;
+
+    service->config = f->config;
+    service->instance = sp_name_of("tester");
+    service->stream = service->instance;
+    snprintf(service->dir, sizeof service->dir, "%s/tester", f->root);
+    assert_int_equal(sp_loop_open(&service->loop, &err), SP_OK);
+    assert_int_equal(sp_file_make_dirs(sp_file_port_real(), service->dir, &err), SP_OK);
+    assert_int_equal(sp_role_acquire(&service->role, service->dir, &err), SP_OK);
+    struct sp_journal_options journal = {.dir = service->dir,
+                                         .stream = service->stream,
+                                         .installation = "test",
+                                         .world = "",
+                                         .epoch = service->role.epoch,
+                                         .sync_every = {-1}};
+    assert_int_equal(sp_journal_open(&journal, &service->journal, &err), SP_OK);
+    struct sp_bus_options bus = {.run_dir = f->root, .service = service->instance, .epoch = 1};
+    assert_int_equal(sp_bus_open(service->loop, &bus, &service->bus, &err), SP_OK);
+    assert_int_equal(sp_bus_add_facts(service->bus, service->journal, &service->stream, &err),
+                     SP_OK);
+    struct sp_shell_options shell = {.service = service,
+                                     .core = &core,
+                                     .core_state = f,
+                                     .perform = perform,
+                                     .ctx = f};
+    assert_int_equal(sp_shell_open(&shell, &f->shell, &err), SP_OK);
+    assert_int_equal(sp_shell_replay(f->shell, 0, &err), SP_OK);
+}
+
+/* As a kill would: nothing is flushed or noted. */
+static void abandon_service(struct fixture *f)
+{
+    sp_bus_close(f->service.bus);
+    sp_journal_close(f->service.journal);
+    sp_loop_close(f->service.loop);
+    sp_role_release(&f->service.role);
+    free(f->shell);
+    f->service = (struct sp_service){0};
+    f->shell = NULL;
+}
+
+static int setup(void **state)
+{
+    struct fixture *f = calloc(1, sizeof *f);
+
+    snprintf(f->root, sizeof f->root, "/tmp/spoor-shell-XXXXXX");
+    assert_non_null(mkdtemp(f->root));
+    f->config = calloc(1, sizeof *f->config);
+    f->config->platform.installation = sp_name_of("test");
+    f->records_per_event = 1;
+    open_service(f);
+    memset(f->log, 0, sizeof f->log);
+    *state = f;
+    return 0;
+}
+
+static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
+{
+    (void)st;
+    (void)flag;
+    (void)ftw;
+    return remove(path);
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+
+    abandon_service(f);
+    nftw(f->root, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+    free(f->config);
+    free(f);
+    return 0;
+}
+
+static struct sp_record input(uint64_t seq)
+{
+    return (struct sp_record){.stream = sp_name_of("other"),
+                              .epoch = 2,
+                              .seq = seq,
+                              .kind = SP_REC_DATA_GAP};
+}
+
+static void test_shell_syncs_before_it_applies_and_acts(void **state)
+{
+    struct fixture *f = *state;
+
+    f->sync_kind = true;
+    sp_shell_event(f->shell, SP_EVENT_TIMER, 0, NULL);
+    assert_string_equal(f->log, "dap");
+    assert_int_equal(sp_shell_stats(f->shell).synced, 1);
+}
+
+static void test_shell_does_not_sync_what_may_be_lazy(void **state)
+{
+    struct fixture *f = *state;
+
+    sp_shell_event(f->shell, SP_EVENT_TIMER, 0, NULL);
+    assert_string_equal(f->log, "dap");
+    assert_int_equal(sp_shell_stats(f->shell).synced, 0);
+}
+
+static void test_shell_withdraws_what_is_no_longer_allowed(void **state)
+{
+    struct fixture *f = *state;
+
+    f->forbid = true;
+    sp_shell_event(f->shell, SP_EVENT_TIMER, 0, NULL);
+    assert_string_equal(f->log, "daw");
+    assert_int_equal(sp_shell_stats(f->shell).withdrawn, 1);
+}
+
+static void test_shell_moves_the_cursor_with_the_effect(void **state)
+{
+    struct fixture *f = *state;
+    struct sp_record first = input(7);
+    sp_name other = sp_name_of("other");
+
+    sp_shell_event(f->shell, SP_EVENT_RECORD, 0, &first);
+    abandon_service(f);
+    memset(f->log, 0, sizeof f->log);
+    open_service(f);
+    struct sp_ref cursor = sp_shell_cursor(f->shell, &other);
+    assert_int_equal(cursor.seq, 7);
+    assert_int_equal(cursor.epoch, 2);
+    assert_string_equal(f->log, "a");
+}
+
+static void test_shell_covers_inputs_without_output(void **state)
+{
+    struct fixture *f = *state;
+    sp_name other = sp_name_of("other");
+
+    f->records_per_event = 0;
+    for (uint64_t seq = 1; seq <= 300; seq++) {
+        struct sp_record record = input(seq);
+        memset(f->log, 0, sizeof f->log);
+        sp_shell_event(f->shell, SP_EVENT_RECORD, 0, &record);
+        assert_string_equal(f->log, seq == 256 ? "dc" : "d");
+    }
+    assert_int_equal(sp_shell_cursor(f->shell, &other).seq, 300);
+    abandon_service(f);
+    open_service(f);
+    /* The journal knows of 256; the rest is delivered again. */
+    assert_int_equal(sp_shell_cursor(f->shell, &other).seq, 256);
+}
+
+static void test_shell_replay_folds_each_record_once(void **state)
+{
+    struct fixture *f = *state;
+
+    for (int i = 0; i < 10; i++)
+        sp_shell_event(f->shell, SP_EVENT_TIMER, 0, NULL);
+    assert_int_equal(f->applied, 10);
+    abandon_service(f);
+    f->applied = 0;
+    memset(f->log, 0, sizeof f->log);
+    open_service(f);
+    assert_int_equal(f->applied, 10);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(test_shell_syncs_before_it_applies_and_acts),
+        TEST(test_shell_does_not_sync_what_may_be_lazy),
+        TEST(test_shell_withdraws_what_is_no_longer_allowed),
+        TEST(test_shell_moves_the_cursor_with_the_effect),
+        TEST(test_shell_covers_inputs_without_output),
+        TEST(test_shell_replay_folds_each_record_once),
+    };
+#undef TEST
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
