@@ -4,7 +4,7 @@
  * and a gapless sequence. PUB is a fast hint; a subscriber that sees a gap, or a heartbeat that
  * promises more than it has, replays: facts from the publisher's journal files (also of a dead
  * publisher) or its ROUTER; market data from the publisher's ring, past it a snapshot and a gap
- * notice. bus.c and docs/bus.md have the rules and the failure matrix. One thread: the loop's.
+ * notice. docs/bus.md has the rules and the failure matrix. One thread: the loop's.
  */
 #ifndef SP_COMMON_BUS_H
 #define SP_COMMON_BUS_H
@@ -28,16 +28,20 @@ struct sp_bus_options {
 /* A question on the control socket; answer with sp_bus_reply, at once or later. */
 typedef void sp_bus_request_fn(void *ctx, const struct sp_peer *peer,
                                const struct sp_record *request);
-/* Whether a snapshot of a ring stream can be given: fills up to `max` records (BOOK_SNAPSHOT parts)
- * that bring a late joiner to the ring's newest sequence; returns how many. */
+/* A snapshot of a ring stream: fills up to `max` records (BOOK_SNAPSHOT parts, body and time only)
+ * that bring a late joiner to the ring's newest sequence; returns how many, 0 if there is none. */
 typedef uint32_t sp_bus_snapshot_fn(void *ctx, const sp_name *stream, struct sp_record *out,
                                     uint32_t max);
 
-/* The caller holds the role's lock: stale socket files of a dead predecessor are replaced. */
+/* The caller holds the role's lock: stale socket files of a dead predecessor are replaced. Makes
+ * run_dir (0700) if needed. Our own facts are replayed from data_dir/service. SP_INVALID: a name or
+ * path that is too long; SP_CONFIG: others may write in run_dir; SP_IO, SP_TOO_LONG, SP_NO_MEMORY,
+ * SP_FULL (the loop). */
 SP_NODISCARD sp_status sp_bus_open(struct sp_loop *loop, const struct sp_bus_options *options,
                                    struct sp_bus **out, struct sp_err *err);
 void sp_bus_close(struct sp_bus *bus);
 void sp_bus_on_request(struct sp_bus *bus, sp_bus_request_fn *fn, void *ctx);
+/* SP_CLOSED: the asker has gone; SP_FULL: it does not read. */
 SP_NODISCARD sp_status sp_bus_reply(struct sp_bus *bus, const struct sp_peer *peer,
                                     const struct sp_record *answer);
 /* Announced in heartbeats. */
@@ -53,13 +57,15 @@ SP_NODISCARD sp_status sp_bus_add_facts(struct sp_bus *bus, struct sp_journal *j
 SP_NODISCARD sp_status sp_bus_add_ring(struct sp_bus *bus, const sp_name *stream, uint32_t capacity,
                                        sp_bus_snapshot_fn *snapshot, void *ctx, struct sp_err *err);
 /* Sends a record of one of our streams: facts after they were appended; ring records get the next
- * sequence and our epoch here (and record->seq, ->epoch are set). Never blocks; a full queue drops
- * and counts: the subscriber replays. */
+ * sequence and our epoch here (and record->seq, ->epoch are set). Never blocks; for a slow
+ * subscriber the frame is dropped, and it replays. SP_FULL: the record does not fit a frame; it was
+ * not sent. */
 SP_NODISCARD sp_status sp_bus_publish(struct sp_bus *bus, struct sp_record *record,
                                       struct sp_err *err);
 
 /* Pacing for replays at full speed: the lowest sequence that every consumer in the list has
- * reported for this stream in our epoch; 0 until all have. */
+ * reported for this stream in our epoch; 0 until all have. A publisher that stays within its ring's
+ * capacity of it loses nothing, also before the first report. */
 uint64_t sp_bus_consumed(const struct sp_bus *bus, const sp_name *stream, const sp_name *consumers,
                          uint32_t count);
 
@@ -67,8 +73,13 @@ uint64_t sp_bus_consumed(const struct sp_bus *bus, const sp_name *stream, const 
 
 /* Called once per record, in order. */
 typedef void sp_sub_record_fn(void *ctx, const struct sp_record *record);
-/* Market data: records first..last are lost (a snapshot follows as records of kind BOOK_SNAPSHOT).
- * Facts: `rewound` says that the publisher lost an unsynced tail that we had seen. */
+/* GAP: records first_seq.. are lost. If seen_epoch is epoch: up to last_seq. Else the publisher has
+ * begun anew: the rest of seen_epoch, any epoch between, and epoch up to last_seq. Market data: a
+ * snapshot follows, if the publisher gives one, as records of kind BOOK_SNAPSHOT at last_seq; they
+ * are outside the stream's sequence. Facts: the publisher no longer holds them.
+ * REWOUND (facts): the publisher lost an unsynced tail that we had seen, first_seq..last_seq of
+ * seen_epoch; first_seq of epoch comes next.
+ * SILENT, RESTORED: once each per outage of two seconds and more. */
 struct sp_sub_notice {
     enum { SP_SUB_GAP, SP_SUB_REWOUND, SP_SUB_SILENT, SP_SUB_RESTORED } type;
     sp_name stream;
@@ -79,11 +90,13 @@ typedef void sp_sub_notice_fn(void *ctx, const struct sp_sub_notice *notice);
 
 struct sp_sub_options {
     sp_name stream;
-    sp_name publisher;    /* service instance */
-    bool facts;           /* false: market data */
-    bool paced;           /* report CONSUMED to the publisher every 256 records or 10 ms */
-    struct sp_ref cursor; /* facts: last record consumed; none = from the beginning of the journal.
-                             market data: none = from now on, after a snapshot if there is one */
+    sp_name publisher; /* service instance */
+    bool facts;        /* false: market data */
+    bool paced;        /* report CONSUMED to the publisher every 256 records or 10 ms */
+    /* The last record consumed. None: facts from the beginning of the journal; market data from now
+     * on, after a snapshot if there is one (paced: from the beginning of the publisher's epoch, if
+     * its ring still holds that). */
+    struct sp_ref cursor;
     sp_sub_record_fn *on_record;
     sp_sub_notice_fn *on_notice;
     void *ctx;
@@ -115,17 +128,19 @@ SP_NODISCARD sp_status sp_client_open(struct sp_loop *loop, const char *run_dir,
                                       const sp_name *service, sp_sub_record_fn *on_reply, void *ctx,
                                       struct sp_client **out, struct sp_err *err);
 void sp_client_close(struct sp_client *client);
+/* SP_FULL: no connection now (also right after opening), or too many wait: nothing was sent. */
 SP_NODISCARD sp_status sp_client_send(struct sp_client *client, const struct sp_record *request,
                                       struct sp_err *err);
-/* For the command line: sends one request and collects answers until one of kind `last` with the
- * request's id has come. SP_TIMEOUT, SP_NOT_FOUND if nobody listens. */
+/* For the command line: sends one request and collects answers until one of kind `last`, with the
+ * request's id if both have one and without `more`, has come. SP_TIMEOUT, SP_NOT_FOUND if nobody
+ * listens. */
 typedef void sp_client_answer_fn(void *ctx, const struct sp_record *answer);
 SP_NODISCARD sp_status sp_client_ask(const char *run_dir, const sp_name *service,
                                      const struct sp_record *request, enum sp_kind last,
                                      sp_dur timeout, sp_client_answer_fn *fn, void *ctx,
                                      struct sp_err *err);
 
-/* RUN/NAME.pub and .rep */
+/* "ipc://RUN/NAME.suffix"; suffix pub or rep. */
 void sp_bus_endpoint(const char *run_dir, const sp_name *service, const char *suffix,
                      char out[128]);
 

@@ -38,7 +38,7 @@ static void send_request(struct sp_subscription *sub)
 {
     struct sp_bus *bus = sub->bus;
     struct sp_record *record = sp_bus_control(bus, SP_REC_REPLAY_REQUEST);
-    bool ask_epoch = sub->next > 1 && (!sub->options.facts || sub->verify);
+    bool ask_epoch = !sub->options.facts || (sub->verify && sub->next > 1);
     sp_mono now = sp_clock_mono();
     size_t len = 0;
 

@@ -65,13 +65,18 @@ struct bus_out {
 };
 
 /* A replay somebody asked us for. Kept for its reader after it has ended. */
+enum bus_serving { BUS_SERVE_NOTHING, BUS_SERVE_SNAPSHOT, BUS_SERVE_FRAMES, BUS_SERVE_END };
+
 struct bus_session {
-    bool used, active;
+    bool used;
+    enum bus_serving serving;
     struct sp_peer peer;
     struct bus_out *out;
     uint64_t request_id;
     uint64_t next_seq;
     uint32_t credit;
+    bool gone; /* for the end of the answer, with low_seq */
+    uint64_t low_seq;
     struct sp_journal_reader *reader; /* facts; behind `record` if that is pending */
     bool pending;
     struct sp_record record;

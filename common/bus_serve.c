@@ -42,27 +42,32 @@ static struct bus_session *take_session(struct sp_bus *bus, const struct sp_peer
     return best;
 }
 
-/* Ends the session's answer. The reader stays. */
-static void end_session(struct sp_bus *bus, struct bus_session *session, bool gone, uint64_t low)
+/* What follows is the end of the answer. */
+static void end_answer(struct bus_session *session, bool gone, uint64_t low_seq)
+{
+    session->serving = BUS_SERVE_END;
+    session->gone = gone;
+    session->low_seq = low_seq;
+}
+
+static sp_status send_end(struct sp_bus *bus, const struct bus_session *session)
 {
     struct sp_record *answer = sp_bus_control(bus, SP_REC_REPLAY_END);
 
     answer->body.replay_end = (struct sp_replay_end){.request_id = session->request_id,
                                                      .stream = session->out->stream,
                                                      .next_seq = session->next_seq,
-                                                     .low_seq = low,
+                                                     .low_seq = session->low_seq,
                                                      .last_seq = sp_bus_out_last(session->out),
-                                                     .gone = gone};
-    session->active = false;
-    /* If it cannot be sent, the asker's timer asks again. */
-    if (sp_bus_send_control(bus, &session->peer) == SP_CLOSED) close_session(session);
+                                                     .gone = session->gone};
+    return sp_bus_send_control(bus, &session->peer);
 }
 
-/* ---- Snapshots ---- */
+/* ---- Rings ---- */
 
 /* Parts carry the request in `by`, so that an answer to an earlier request is not mistaken for it.
- * */
-static void send_snapshot(struct sp_bus *bus, struct bus_session *session)
+ * If the queue is full, a newer snapshot is begun when there is room again. */
+static sp_status send_snapshot(struct sp_bus *bus, struct bus_session *session)
 {
     struct bus_out *out = session->out;
     uint32_t count = 0;
@@ -82,16 +87,14 @@ static void send_snapshot(struct sp_bus *bus, struct bus_session *session)
         part->by[0] = (struct sp_ref){.stream = out->stream,
                                       .epoch = bus->options.epoch,
                                       .seq = session->request_id};
-        if (sp_wire_encode(part, bus->frame, sizeof(bus->frame), &len, NULL) != SP_OK ||
-            sp_sock_send_to(bus->router, &session->peer, bus->frame, len) != SP_OK) {
-            close_session(session);
-            return;
-        }
+        sp_status status = sp_wire_encode(part, bus->frame, sizeof(bus->frame), &len, NULL);
+        if (status != SP_OK) return SP_CORRUPT;
+        status = sp_sock_send_to(bus->router, &session->peer, bus->frame, len);
+        if (status != SP_OK) return status;
     }
-    end_session(bus, session, false, out->ring.first_seq);
+    end_answer(session, false, out->ring.first_seq);
+    return SP_OK;
 }
-
-/* ---- Rings ---- */
 
 static void start_ring(struct sp_bus *bus, struct bus_session *session,
                        const struct sp_replay_request *request)
@@ -100,12 +103,10 @@ static void start_ring(struct sp_bus *bus, struct bus_session *session,
     bool other_epoch = request->epoch != 0 && request->epoch != bus->options.epoch;
 
     session->next_seq = request->first_seq;
-    if (request->snapshot) {
-        send_snapshot(bus, session);
-    } else if (other_epoch || request->first_seq < ring->first_seq) {
-        end_session(bus, session, true, ring->first_seq);
-    } else {
-        session->active = true;
+    session->serving = request->snapshot ? BUS_SERVE_SNAPSHOT : BUS_SERVE_FRAMES;
+    if (request->snapshot) return;
+    if (other_epoch || request->first_seq < ring->first_seq) {
+        end_answer(session, true, ring->first_seq);
     }
 }
 
@@ -130,34 +131,32 @@ static void start_facts(struct sp_bus *bus, struct bus_session *session,
     struct sp_ref cursor = {.stream = session->out->stream,
                             .epoch = request->epoch,
                             .seq = request->first_seq - 1};
+    bool verify = request->epoch != 0;
     char dir[BUS_DIR_SIZE];
     struct bus_place place = {0};
 
-    if (session->reader != NULL && session->next_seq == request->first_seq && request->epoch == 0) {
-        session->active = true;
-        return;
-    }
+    session->serving = BUS_SERVE_FRAMES;
+    if (session->reader != NULL && session->next_seq == request->first_seq && !verify) return;
     sp_journal_reader_close(session->reader);
     session->reader = NULL;
     session->pending = false;
     session->next_seq = request->first_seq;
     sp_status status = SP_NOT_FOUND;
     if (sp_bus_files_dir(bus, &bus->options.service, dir)) {
-        status = sp_bus_files_open(dir, &cursor, request->epoch != 0, &place, NULL);
+        status = sp_bus_files_open(dir, &cursor, verify, &place, NULL);
     }
     if (status != SP_OK) {
-        end_session(bus, session, false, 0);
+        end_answer(session, false, 0);
         return;
     }
     session->reader = place.reader;
     if (place.first_seq != 0) session->next_seq = place.first_seq;
-    session->active = !place.gone;
     if (!place.gone) return;
     /* What was asked for is no longer held: say where the journal begins, and be asked again. */
     if (sp_journal_reader_next(session->reader, &session->record, NULL, NULL) != SP_OK) return;
     session->pending = true;
     session->next_seq = session->record.seq;
-    end_session(bus, session, true, session->record.seq);
+    end_answer(session, true, session->record.seq);
 }
 
 /* A record that found the queue full waits in the session. */
@@ -201,8 +200,7 @@ static void wait_for_room(struct sp_bus *bus)
                                 &bus->stall_timer)); /* else the asker's own timer asks again */
 }
 
-/* True if the session can go on at once. */
-static bool step(struct sp_bus *bus, struct bus_session *session)
+static sp_status send_frames(struct sp_bus *bus, struct bus_session *session)
 {
     bool facts = session->out->journal != NULL;
     sp_status status = SP_OK;
@@ -211,17 +209,34 @@ static bool step(struct sp_bus *bus, struct bus_session *session)
         status = facts ? send_fact(bus, session) : send_ring_frame(bus, session);
         if (status == SP_OK) session->credit--;
     }
+    if (status == SP_OK && session->credit > 0) return SP_OK;
+    if (status == SP_OK || status == SP_AGAIN || status == SP_GONE) {
+        end_answer(session, status == SP_GONE, facts ? 0 : session->out->ring.first_seq);
+        return SP_OK;
+    }
+    return status;
+}
+
+/* True if the session can go on at once. */
+static bool step(struct sp_bus *bus, struct bus_session *session)
+{
+    sp_status status = SP_OK;
+
+    switch (session->serving) {
+    case BUS_SERVE_NOTHING: return false;
+    case BUS_SERVE_SNAPSHOT: status = send_snapshot(bus, session); break;
+    case BUS_SERVE_FRAMES: status = send_frames(bus, session); break;
+    case BUS_SERVE_END:
+        status = send_end(bus, session);
+        if (status == SP_OK) session->serving = BUS_SERVE_NOTHING;
+        break;
+    }
     if (status == SP_FULL) {
         wait_for_room(bus);
-        return false;
-    }
-    if (status == SP_OK && session->credit > 0) return true;
-    if (status == SP_OK || status == SP_AGAIN || status == SP_GONE) {
-        end_session(bus, session, status == SP_GONE, facts ? 0 : session->out->ring.first_seq);
-    } else {
+    } else if (status != SP_OK) {
         close_session(session);
     }
-    return false;
+    return status == SP_OK && session->serving != BUS_SERVE_NOTHING;
 }
 
 bool sp_bus_serve_pump(struct sp_bus *bus)
@@ -229,7 +244,7 @@ bool sp_bus_serve_pump(struct sp_bus *bus)
     bool more = false;
 
     for (uint32_t i = 0; i < BUS_SESSIONS_MAX; i++) {
-        if (bus->sessions[i].active) more = step(bus, &bus->sessions[i]) || more;
+        more = step(bus, &bus->sessions[i]) || more;
     }
     return more;
 }
@@ -248,13 +263,14 @@ void sp_bus_serve_request(struct sp_bus *bus, const struct sp_peer *peer,
     session->touched = sp_clock_mono();
     session->credit = request->credit != 0 ? request->credit : BUS_CREDIT;
     if (session->credit > BUS_CREDIT_MAX) session->credit = BUS_CREDIT_MAX;
-    session->active = false;
+    session->gone = false;
+    session->low_seq = 0;
     if (out->journal != NULL) {
         start_facts(bus, session, request);
     } else {
         start_ring(bus, session, request);
     }
-    if (session->active) sp_bus_wake(bus);
+    sp_bus_wake(bus);
 }
 
 void sp_bus_serve_tick(struct sp_bus *bus, sp_mono now)

@@ -247,7 +247,7 @@ sp_status sp_bus_subscribe(struct sp_bus *bus, const struct sp_sub_options *opti
     sub->next = options->cursor.seq + 1;
     sub->any_first = options->facts && options->cursor.seq == 0;
     sub->verify = options->facts;
-    sub->want_snapshot = !options->facts && options->cursor.seq == 0 && !options->paced;
+    sub->want_snapshot = !options->facts && sp_ref_is_none(&options->cursor) && !options->paced;
     sub->hold = malloc(BUS_HOLD_BYTES);
     if (sub->hold == NULL) status = SP_FAIL(err, SP_NO_MEMORY, "held frames");
     if (status == SP_OK && sub->source->sub != NULL) {
@@ -289,7 +289,7 @@ bool sp_subscription_caught_up(const struct sp_subscription *sub)
 
 struct sp_ref sp_subscription_cursor(const struct sp_subscription *sub)
 {
-    if (sub->next == 1) return (struct sp_ref){0};
+    if (sub->epoch == 0) return (struct sp_ref){0};
     return (
         struct sp_ref){.stream = sub->options.stream, .epoch = sub->epoch, .seq = sub->next - 1};
 }
