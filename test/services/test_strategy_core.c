@@ -468,6 +468,31 @@ static void test_strategy_core_a_plan_without_answer_survives(void **state)
     rig_free(rig);
 }
 
+/* A paced feed is replayed from its beginning after a restart: the bars warm the indicators, and
+ * what was decided on them is not decided again. */
+static void test_strategy_core_bars_are_decided_once(void **state)
+{
+    struct sp_blueprint blueprint = small_blueprint();
+    struct rig *rig = rig_new(&blueprint);
+
+    (void)state;
+    warm_and_cross(rig);
+    struct sp_plan plan = at(rig, 0)->body.plan;
+    uint32_t written = rig->count;
+    sp_strategy_close(rig->strategy);
+    rig->strategy = open_strategy(&blueprint);
+    for (uint32_t i = 0; i < written; i++)
+        sp_strategy_core.apply(rig->strategy, &rig->journal[i]);
+    answer(rig, &plan, SP_REC_PLAN_EXPIRED);
+    rig->next_tick = 1000;
+    rig->seconds = 0;
+    assert_int_equal(warm_and_cross(rig), 0);
+    assert_int_equal(rig->count, written);
+    assert_true(sp_strategy_status(rig->strategy).is_warm);
+    expect_planned(rig);
+    rig_free(rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -486,6 +511,7 @@ int main(void)
         cmocka_unit_test(test_strategy_core_same_inputs_same_records),
         cmocka_unit_test(test_strategy_core_folding_rebuilds_what_is_authoritative),
         cmocka_unit_test(test_strategy_core_a_plan_without_answer_survives),
+        cmocka_unit_test(test_strategy_core_bars_are_decided_once),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,277 @@
+#include "services/strategy/strategy_io.h"
+
+#include "common/shell.h"
+#include "proto/decimal.h"
+#include "services/strategy/strategy_core.h"
+#include "services/strategy/strategy_metrics.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define UPDATE_NS   (200 * SP_NS_PER_MS)
+#define FACTS_COUNT 2
+
+/* A stream of facts, and up to where it was decided upon before this start. */
+struct facts {
+    struct io *io;
+    struct sp_subscription *sub;
+    struct sp_ref decided;
+};
+
+struct io {
+    struct sp_service *service;
+    const struct sp_link_config *link;
+    struct sp_strategy *strategy;
+    struct sp_shell *shell;
+    struct facts facts[FACTS_COUNT];
+    bool has_market;
+    struct sp_strategy_metrics metrics;
+};
+
+static const char *const publishers[FACTS_COUNT] = {"execution", "marketdata"};
+
+/* ---- Events in ---- */
+
+/* The books are a fold of these streams from their beginning; what lies behind the durable cursor
+ * was decided upon, so it makes books and nothing else. */
+static void on_fact(void *ctx, const struct sp_record *record)
+{
+    struct facts *facts = ctx;
+    const struct sp_ref *decided = &facts->decided;
+    bool is_old = record->epoch <= decided->epoch && record->seq <= decided->seq;
+
+    if (is_old)
+        sp_strategy_fold(facts->io->strategy, record);
+    else
+        sp_shell_event(facts->io->shell, SP_EVENT_RECORD, 0, record);
+}
+
+/* What was taken back is in our books already: a new start folds them anew. */
+static void on_fact_notice(void *ctx, const struct sp_sub_notice *notice)
+{
+    struct facts *facts = ctx;
+    struct sp_err err = {0};
+
+    if (notice->type != SP_SUB_REWOUND) return;
+    sp_shell_on_notice(facts->io->shell, notice);
+    SP_IGNORE(SP_FAIL(&err, SP_GONE, "%s took records back; starting anew to read it again",
+                      notice->stream.s)); /* the service is told below */
+    sp_service_fail(facts->io->service, &err);
+}
+
+static void on_market(void *ctx, const struct sp_record *record)
+{
+    struct io *io = ctx;
+
+    sp_shell_set_market(io->shell, record->time);
+    sp_shell_event(io->shell, SP_EVENT_TICK, 0, record);
+}
+
+static void on_market_notice(void *ctx, const struct sp_sub_notice *notice)
+{
+    struct io *io = ctx;
+    struct sp_record record = {.stream = notice->stream,
+                               .epoch = notice->epoch,
+                               .kind = SP_REC_DATA_GAP};
+
+    if (notice->type != SP_SUB_GAP) return;
+    sp_log(SP_LOG_WARN, "market_gap",
+           "stream=%s first=%" PRIu64 " last=%" PRIu64 " next=\"warm up again\"", notice->stream.s,
+           notice->first_seq, notice->last_seq);
+    record.body.data_gap.stream = notice->stream;
+    record.body.data_gap.first_seq = notice->first_seq;
+    record.body.data_gap.last_seq = notice->last_seq;
+    sp_text_printf(&record.body.data_gap.reason, "records are no longer retained");
+    sp_shell_event(io->shell, SP_EVENT_TICK, 0, &record);
+}
+
+static void log_decision(const struct sp_record *record)
+{
+    const union sp_body *body = &record->body;
+    char id[SP_ID_SHORT_SIZE];
+
+    if (record->kind == SP_REC_PLAN_READY)
+        sp_log(SP_LOG_INFO, "plan_ready", "trade=%s size=\"%s\"",
+               sp_trd_id_short(body->plan.trade_id, id), body->plan.size.s);
+    if (record->kind == SP_REC_OPPORTUNITY_REJECTED)
+        sp_log(SP_LOG_INFO, "rejected", "opportunity=%s reason=\"%s\"",
+               sp_opp_id_short(body->opportunity_verdict.opportunity_id, id),
+               body->opportunity_verdict.reason.s);
+    if (record->kind == SP_REC_THREAT_DETECTED || record->kind == SP_REC_THREAT_ENDED)
+        sp_log(SP_LOG_INFO, record->kind == SP_REC_THREAT_ENDED ? "threat_ended" : "threat_began",
+               "threat=%s rule=\"%s\"", sp_thr_id_short(body->threat.threat_id, id),
+               body->threat.rule.s);
+    if (record->kind == SP_REC_FLOW_FAILED)
+        sp_log(SP_LOG_ERROR, "flow_failed", "worker=%s contract=%s reason=\"%s\" next=\"next bar\"",
+               body->flow_failed.worker.s, body->flow_failed.contract.s,
+               body->flow_failed.reason.s);
+}
+
+/* Also called for each record of the replay, which was logged when it was made. */
+static void applied(void *ctx, const struct sp_record *record)
+{
+    struct io *io = ctx;
+
+    if (record->epoch == io->service->role.epoch) log_decision(record);
+}
+
+/* ---- Subscriptions ---- */
+
+static sp_status subscribe_facts(struct io *io, uint32_t i, struct sp_err *err)
+{
+    sp_name name = sp_name_of(publishers[i]);
+    struct sp_sub_options options = {.stream = name,
+                                     .publisher = name,
+                                     .facts = true,
+                                     .on_record = on_fact,
+                                     .on_notice = on_fact_notice,
+                                     .ctx = &io->facts[i]};
+
+    io->facts[i].io = io;
+    io->facts[i].decided = sp_shell_cursor(io->shell, &name);
+    return sp_bus_subscribe(io->service->bus, &options, &io->facts[i].sub, err);
+}
+
+/* Market data from now on; a feed at full speed is read from its beginning, at our pace. */
+static sp_status subscribe_market(struct io *io, struct sp_err *err)
+{
+    const struct sp_world_config *world = sp_config_world_of(io->service->config, io->link);
+    struct sp_subscription *sub = NULL;
+    struct sp_sub_options options = {.stream = sp_world_stream(world, io->link->blueprint.symbol.s),
+                                     .publisher = sp_name_of("marketdata"),
+                                     .paced = world->feed.speed.e8 == 0,
+                                     .on_record = on_market,
+                                     .on_notice = on_market_notice,
+                                     .ctx = io};
+
+    return sp_bus_subscribe(io->service->bus, &options, &sub, err);
+}
+
+static bool is_ready(struct sp_service *service)
+{
+    struct io *io = service->state;
+    struct sp_err err = {0};
+
+    for (uint32_t i = 0; i < FACTS_COUNT; i++)
+        if (!sp_subscription_caught_up(io->facts[i].sub)) return false;
+    if (io->has_market) return true;
+    if (subscribe_market(io, &err) != SP_OK) {
+        sp_service_fail(service, &err);
+        return false;
+    }
+    io->has_market = true;
+    return true;
+}
+
+/* ---- Status and life ---- */
+
+static void add_value(struct sp_service_status *status, const char *name, uint64_t value)
+{
+    struct sp_fact fact = {0};
+
+    SP_ASSERT(status->values.count < SP_FACTS_MAX);
+    fact.name = sp_name_of(name);
+    snprintf(fact.value.s, sizeof fact.value.s, "%" PRIu64, value);
+    status->values.at[status->values.count++] = fact;
+}
+
+static void fill_status(struct sp_service *service, struct sp_service_status *out)
+{
+    struct io *io = service->state;
+    struct sp_strategy_status status = sp_strategy_status(io->strategy);
+    struct sp_fact *trade = &out->values.at[0];
+    struct sp_fact *equity = &out->values.at[1];
+    char digits[SP_E8_TEXT_SIZE], id[SP_ID_SHORT_SIZE];
+
+    if (!status.is_warm)
+        sp_text_printf(&out->reason, "warming up: %u of %u bars", status.bars_seen,
+                       status.bars_needed);
+    out->market_time = sp_shell_market(io->shell);
+    trade->name = sp_name_of("trade");
+    trade->value = sp_name_of(
+        sp_trd_id_is_none(status.trade_id) ? "none" : sp_trd_id_short(status.trade_id, id));
+    equity->name = sp_name_of("equity");
+    equity->value = sp_name_of(sp_e8_format(status.equity.e8, digits));
+    out->values.count = 2;
+    add_value(out, "bars_seen", status.bars_seen);
+    add_value(out, "opportunities", status.tallies.opportunities);
+    add_value(out, "accepted", status.tallies.accepted);
+    add_value(out, "rejected", status.tallies.rejected);
+    add_value(out, "plans", status.tallies.plans);
+    add_value(out, "threats", status.tallies.threats);
+    add_value(out, "active_threats", status.threat_count);
+    add_value(out, "flows_failed", status.tallies.flows_failed);
+}
+
+static void update(void *ctx)
+{
+    struct io *io = ctx;
+
+    sp_bus_set_market_time(io->service->bus, sp_shell_market(io->shell));
+    sp_strategy_metrics_update(&io->metrics, io->strategy);
+}
+
+static sp_status open_core(struct io *io, struct sp_err *err)
+{
+    const struct sp_config *config = io->service->config;
+    const char *id = io->service->instance.s;
+    const char *dot = strchr(id, '.');
+
+    io->link = dot != NULL ? sp_config_link(config, dot + 1) : NULL;
+    if (io->link == NULL) return SP_FAIL(err, SP_CONFIG, "%s: there is no such strategy link", id);
+    struct sp_strategy_options options = {.link = io->link};
+    options.instrument =
+        sp_world_instrument(sp_config_world_of(config, io->link), io->link->blueprint.symbol.s);
+    if (options.instrument == NULL)
+        return SP_FAIL(err, SP_CONFIG, "%s: its world has no instrument %s", id,
+                       io->link->blueprint.symbol.s);
+    sp_status status = sp_strategy_open(&options, &io->strategy, err);
+    if (status != SP_OK) return status;
+    sp_strategy_metrics_register(&io->metrics, io->service->metrics, io->strategy, &io->link->id);
+    return SP_OK;
+}
+
+static sp_status init(struct sp_service *service, struct sp_err *err)
+{
+    struct io *io = calloc(1, sizeof *io);
+    sp_dur every = {UPDATE_NS};
+
+    if (io == NULL) return SP_FAIL(err, SP_NO_MEMORY, "strategy");
+    service->state = io;
+    io->service = service;
+    sp_status status = open_core(io, err);
+    if (status != SP_OK) return status;
+    struct sp_shell_options shell = {.service = service,
+                                     .core = &sp_strategy_core,
+                                     .core_state = io->strategy,
+                                     .applied = applied,
+                                     .ctx = io};
+    status = sp_shell_open(&shell, &io->shell, err);
+    if (status == SP_OK) status = sp_shell_replay(io->shell, 0, err);
+    for (uint32_t i = 0; i < FACTS_COUNT && status == SP_OK; i++)
+        status = subscribe_facts(io, i, err);
+    if (status != SP_OK) return status;
+    status = sp_loop_add_timer(service->loop, every, every, update, io, NULL);
+    return status == SP_OK ? SP_OK : SP_FAIL(err, status, "event loop: no room for a timer");
+}
+
+static void fini(struct sp_service *service)
+{
+    struct io *io = service->state;
+
+    sp_shell_close(io->shell);
+    sp_strategy_close(io->strategy);
+    free(io);
+    service->state = NULL;
+}
+
+const struct sp_service_spec sp_strategy_spec = {
+    .program = "spoor-strategy",
+    .about = "one strategy: market data in, explained trade plans out",
+    .journal = true,
+    .init = init,
+    .is_ready = is_ready,
+    .fini = fini,
+    .fill_status = fill_status,
+};
