@@ -82,6 +82,27 @@ static void test_journal_faults_full_disk_poisons_and_recovers(void **state)
     folder_remove(&f);
 }
 
+/* A SEAL says that all before it is durable, so it is not written before it is. */
+static void test_journal_faults_nothing_is_sealed_unsynced(void **state)
+{
+    struct folder f = folder_make();
+    struct fault fault = {.only = FAULT_DATASYNC, .at = 2, .error = EIO};
+    struct sp_file_port port = fault_port(&fault);
+    struct sp_journal_options options = options_for(&f, 1);
+    struct sp_journal *journal = NULL;
+    char path[512], text[4096] = {0};
+
+    (void)state;
+    options.port = &port;
+    assert_int_equal(sp_journal_open(&options, &journal, NULL), SP_OK);
+    assert_int_equal(append_batch(journal, 1, 2, NULL), SP_OK);
+    assert_int_equal(sp_journal_seal(journal, NULL), SP_STORAGE);
+    sp_journal_close(journal);
+    assert_true(file_read(folder_path(&f, FIRST_SEGMENT, path), text, sizeof text - 1) > 0);
+    assert_null(strstr(text, "\"seal\""));
+    folder_remove(&f);
+}
+
 /* Opens, appends, syncs, rotates. The highest sequence that was acknowledged as durable. */
 static uint64_t run_script(const struct folder *f, const struct sp_file_port *port, sp_status *out)
 {
@@ -169,6 +190,7 @@ int main(void)
         cmocka_unit_test(test_journal_faults_failed_sync_poisons),
         cmocka_unit_test(test_journal_faults_helper_poisons_too),
         cmocka_unit_test(test_journal_faults_full_disk_poisons_and_recovers),
+        cmocka_unit_test(test_journal_faults_nothing_is_sealed_unsynced),
         cmocka_unit_test(test_journal_faults_every_call_may_fail),
         cmocka_unit_test(test_journal_faults_signals_and_short_writes_are_nothing),
     };

@@ -1,5 +1,6 @@
 #include "journal_fixture.h"
 
+#include "common/journal_segment.h"
 #include "fault_port.h"
 
 /* A journal of one segment: STREAM_STARTED (1), a batch of 3 (2..4), synced, one record (5), a
@@ -194,6 +195,90 @@ static void test_journal_recovery_flipped_byte_never_gives_wrong_data(void **sta
     sample_free(&s);
 }
 
+/* Gives every line the checksum that its bytes now need. */
+static void stamp_again(struct sample *s)
+{
+    uint32_t crc = 0;
+
+    for (size_t at = 0; at < s->len;) {
+        size_t len = (size_t)((char *)memchr(s->text + at, '\n', s->len - at) - (s->text + at));
+        crc = sp_line_stamp(s->text + at, len, crc);
+        at += len + 1;
+    }
+}
+
+/* Lines whose checksum holds but that cannot stand where they stand. */
+static void test_journal_recovery_checks_more_than_checksums(void **state)
+{
+    static const struct {
+        int record;
+        const char *from, *to;
+        uint64_t last; /* record that can be read */
+    } cases[] =
+        {
+            {5, "\"e\":1", "\"e\":0", 4},
+            {6, "\"m\":1", "\"m\":0", 7}, /* 7 is still right: a batch of its own */
+            {6, "\"m\":1", "\"m\":2", 5},
+            {7, "\"m\":0", "\"m\":2", 5},
+            {7, "\"s\":7", "\"s\":8", 5},
+            {7, "\"s\":7", "\"s\":6", 5},
+            {7, "\"e\":1", "\"e\":0", 5},
+            {7, "\"e\":1", "\"e\":2", 5},
+            {7, "\"w\":4", "\"w\":7", 5},
+            {7, "\"t\":", "\"x\":", 5},
+        };
+    uint64_t last = 0;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct sample s = sample_make();
+        char *line = s.text + s.end_of[cases[i].record - 1];
+        char *at = strstr(line, cases[i].from);
+        memcpy(at, cases[i].to, strlen(cases[i].to));
+        stamp_again(&s);
+        sample_put(&s, s.len);
+        /* A false witness of its own durability makes damage of a torn tail. */
+        bool witness = strcmp(cases[i].to, "\"w\":7") == 0;
+        assert_int_equal(read_all(s.folder.path, 1, &last, NULL), witness ? SP_CORRUPT : SP_AGAIN);
+        assert_int_equal(last, cases[i].last);
+        sample_free(&s);
+    }
+}
+
+/* A reader has seen half a batch; recovery cuts it off, and a shorter one takes its place. */
+static void test_journal_recovery_is_followed_by_a_waiting_reader(void **state)
+{
+    struct sample s = sample_make();
+    struct sp_journal_reader *reader = NULL;
+    static struct sp_record record;
+
+    (void)state;
+    sample_put(&s, s.len - 1);
+    assert_int_equal(sp_journal_reader_open(s.folder.path, NULL, 5, &reader, NULL), SP_OK);
+    assert_int_equal(sp_journal_reader_next(reader, &record, NULL, NULL), SP_OK);
+    assert_int_equal(record.seq, 5);
+    assert_int_equal(sp_journal_reader_next(reader, &record, NULL, NULL), SP_AGAIN);
+    struct sp_segment_cursor cursor = {.fd = -1};
+    struct sp_batch batch;
+    assert_int_equal(sp_segment_open(&cursor, s.folder.path, 1, NULL), SP_OK);
+    while (sp_segment_next(&cursor, &batch, NULL) == SP_OK) {
+    }
+    char line[256];
+    int len = snprintf(line, sizeof line,
+                       "{\"c\":\"00000000\",\"s\":6,\"e\":2,\"w\":4,\"m\":0,\"t\":"
+                       "\"2026-11-22T19:00:00.000000000Z\",\"k\":\"CURSOR\",\"b\":{\"inputs\":6}}");
+    sp_line_stamp(line, (size_t)len, cursor.crc);
+    sp_segment_close(&cursor);
+    line[len++] = '\n';
+    memcpy(s.text + s.end_of[5], line, (size_t)len);
+    sample_put(&s, s.end_of[5] + (size_t)len);
+    assert_int_equal(sp_journal_reader_next(reader, &record, NULL, NULL), SP_OK);
+    assert_int_equal(record.seq, 6);
+    assert_int_equal(record.epoch, 2);
+    sp_journal_reader_close(reader);
+    sample_free(&s);
+}
+
 static void test_journal_recovery_writes_the_unsynced_again(void **state)
 {
     struct sample s = sample_make();
@@ -357,6 +442,8 @@ int main(void)
         cmocka_unit_test(test_journal_recovery_refuses_when_acknowledged_records_are_cut),
         cmocka_unit_test(test_journal_recovery_cuts_garbage_behind_the_end),
         cmocka_unit_test(test_journal_recovery_flipped_byte_never_gives_wrong_data),
+        cmocka_unit_test(test_journal_recovery_checks_more_than_checksums),
+        cmocka_unit_test(test_journal_recovery_is_followed_by_a_waiting_reader),
         cmocka_unit_test(test_journal_recovery_writes_the_unsynced_again),
         cmocka_unit_test(test_journal_recovery_refuses_a_missing_segment),
         cmocka_unit_test(test_journal_recovery_refuses_damage_in_older_segments),

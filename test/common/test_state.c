@@ -360,6 +360,48 @@ static void test_state_save_tells_full_from_broken(void **state)
     folder_remove(&h.folder);
 }
 
+/* A disk that says it wrote and wrote something else. */
+static ssize_t lying_write(void *self, int fd, const void *buf, size_t len)
+{
+    char bad[TEXT_CAP];
+
+    (void)self;
+    assert_true(len <= sizeof bad);
+    memcpy(bad, buf, len);
+    bad[len / 2] ^= 1;
+    return write(fd, bad, len);
+}
+
+static void test_state_save_reads_back_what_it_wrote(void **state)
+{
+    struct history h;
+    struct sp_file_port port = *sp_file_port_real();
+
+    (void)state;
+    history_make(&h);
+    put_all(&h, 3, 0, 2);
+    port.write = lying_write;
+    struct sp_state_file faulty = h.file;
+    faulty.port = &port;
+    assert_int_equal(save(&faulty, 4), SP_STORAGE);
+    expect(&h, 3, SP_STATE_LOADED, 3);
+    folder_remove(&h.folder);
+}
+
+static void test_state_save_never_makes_a_damaged_file_the_backup(void **state)
+{
+    struct history h;
+
+    (void)state;
+    history_make(&h);
+    put_all(&h, -3, 0, 2);
+    assert_int_equal(save(&h.file, 4), SP_OK);
+    assert_true(in_quarantine(&h, "execution.json.1"));
+    unlink(current_path);
+    expect(&h, 2, SP_STATE_DEGRADED, 2);
+    folder_remove(&h.folder);
+}
+
 /* The same for load, which promotes and quarantines. */
 static void test_state_load_survives_every_failure(void **state)
 {
@@ -428,6 +470,8 @@ int main(void)
         cmocka_unit_test(test_state_save_survives_every_failure),
         cmocka_unit_test(test_state_save_tells_full_from_broken),
         cmocka_unit_test(test_state_load_survives_every_failure),
+        cmocka_unit_test(test_state_save_reads_back_what_it_wrote),
+        cmocka_unit_test(test_state_save_never_makes_a_damaged_file_the_backup),
         cmocka_unit_test(test_state_save_refuses_bad_arguments),
     };
 
