@@ -1,5 +1,6 @@
 #include "common/workers/worker_param.h"
 
+#include "common/units.h"
 #include "proto/decimal.h"
 #include "proto/enums.h"
 
@@ -36,33 +37,16 @@ enum sp_param_type sp_param_type_parse(const char *name)
     return SP_PARAM_NONE;
 }
 
-static bool ends_with(const char *text, size_t len, const char *suffix)
-{
-    size_t n = strlen(suffix);
-
-    return len >= n && memcmp(text + len - n, suffix, n) == 0;
-}
-
-/* A unit only divides: a text that is finer than 1e-8 is refused, never rounded. */
+/* With a unit, or a plain number. */
 static sp_status ratio_parse(const char *text, int64_t *out)
 {
+    sp_ratio ratio;
     size_t len = strlen(text);
-    int64_t divisor = 1;
-    int64_t value;
 
-    if (ends_with(text, len, "bps")) {
-        divisor = 10000;
-        len -= 3;
-    } else if (ends_with(text, len, "%")) {
-        divisor = 100;
-        len -= 1;
-    }
-    if (divisor != 1 && len > 0 && text[len - 1] == ' ') len--;
-    sp_status status = sp_e8_parse(text, len, &value);
-    if (status != SP_OK) return status;
-    if (value % divisor != 0) return SP_RANGE;
-    *out = value / divisor;
-    return SP_OK;
+    if (len > 0 && text[len - 1] >= '0' && text[len - 1] <= '9') return sp_e8_parse(text, len, out);
+    sp_status status = sp_units_ratio(text, &ratio);
+    if (status == SP_OK) *out = ratio.e8;
+    return status;
 }
 
 static sp_status int_parse(const char *text, int64_t *out)
