@@ -432,6 +432,9 @@ static sp_status open_recovered(struct sp_journal *journal,
     atomic_store(&journal->segments, from.segments);
     status = from.segment_first_seq == 0 ? begin_segment(journal, err)
                                          : continue_segment(journal, &from, err);
+    /* What was recovered is made durable before anything is added, and the first new record says so
+     * in its "w": from then on a bad line among the old ones is damage, not a torn tail. */
+    if (status == SP_OK) status = sp_journal_sync(journal, err);
     if (status == SP_OK) status = append_started(journal, options, &from, err);
     if (status == SP_OK) status = start_helper(journal, err);
     return status;

@@ -329,6 +329,20 @@ SP_NODISCARD static sp_status prepare(struct sp_ledger *ledger, struct sp_err *e
     return status;
 }
 
+/* The ledger only notes what the journal has synced, so a journal that ends earlier has lost data:
+ * it was removed, or an old copy was put back. An empty journal never means "nothing was traded". */
+SP_NODISCARD static sp_status check_journal(const struct sp_ledger *ledger, struct sp_err *err)
+{
+    uint64_t noted = atomic_load(&ledger->cursor);
+    uint64_t held = sp_journal_next_seq(ledger->options.journal) - 1;
+
+    if (noted <= held) return SP_OK;
+    return SP_FAIL(err, SP_CORRUPT,
+                   "%s ends at sequence %llu, but the ledger has seen %llu: restore the journal, or "
+                   "move the whole folder away to begin anew",
+                   ledger->journal_dir, (unsigned long long)held, (unsigned long long)noted);
+}
+
 static void release(struct sp_ledger *ledger)
 {
     sp_db_close(ledger->db);
@@ -351,6 +365,7 @@ sp_status sp_ledger_open(const struct sp_ledger_options *options, struct sp_ledg
     pthread_cond_init(&ledger->wake, NULL);
     sp_status status = sp_db_open(options->path, SP_DB_SYNC_LAZY, schema, &ledger->db, err);
     if (status == SP_OK) status = prepare(ledger, err);
+    if (status == SP_OK) status = check_journal(ledger, err);
     if (status == SP_OK) {
         status = sp_journal_reader_open(ledger->journal_dir, &ledger->options.stream,
                                         atomic_load(&ledger->cursor) + 1, &ledger->reader, err);

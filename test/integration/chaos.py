@@ -1,0 +1,170 @@
+#!/usr/bin/env python3
+"""The whole operation under random kill -9s of all its processes, the supervisor included.
+
+Trades a recording at 10x (the generated market where there is none), kills a random process about
+every 0.8 s, lets everything come back, stops in order, and then reads what is left: every journal
+verifies, no plan has two orders, fold of the journal == ledger == the venue's books, and every trade
+and rejection answers `spoor why`.
+
+usage: chaos.py BUILD_DIR SOURCE_DIR [--kills N] [--seed N] [--keep]
+"""
+import argparse
+import os
+import pathlib
+import random
+import shutil
+import signal
+import tempfile
+import time
+
+from system import System, check_books, check_orders
+
+INSTANCES = ["marketdata", "venue", "execution", "reconciliation", "strategy.ema", "health",
+             "supervisor"]
+
+
+def configure(system, recording):
+    """A nervous strategy, so that there is much to lose: many small trades."""
+    feed = system.world["feed"]
+    if recording:
+        feed.update(source="recording", file=str(recording), speed="10x")
+        feed.pop("seed", None)
+        feed.pop("start", None)
+    else:
+        feed.update(source="generator", seed=7, speed="30x")
+    workers = {w["id"]: w for part in system.blueprint.values() if isinstance(part, list)
+               for w in part}
+    system.blueprint["trigger"]["warm_up_bars"] = 12
+    workers["ema_fast"]["params"]["period"] = 3
+    workers["ema_slow"]["params"]["period"] = 8
+    workers["cross"]["params"]["min_gap"] = "0.02 bps"
+    workers["volatility"]["params"].update(window_bars=10, limit="1.5 bps")
+    workers["exit"]["params"].update(stop="0.03%", target="0.03%")
+    workers["route"]["params"]["valid"] = "2s"
+    system.write_config()
+
+
+def up(system):
+    return system.spoor("up", "--policy", "budget=1000,backoff_max=1s", expect=None, timeout=90)
+
+
+class Killer:
+    def __init__(self, system, seed):
+        self.system, self.random = system, random.Random(seed)
+        self.kills = {name: 0 for name in INSTANCES}
+
+    def pid_of(self, name):
+        if name == "supervisor":
+            return self.system.supervisor_pid()
+        row = self.system.status().get(name)
+        return row.get("pid") if row else None
+
+    def kill_one(self):
+        name = self.random.choice(INSTANCES)
+        pid = self.pid_of(name)
+        if not pid:
+            return False
+        try:
+            if str(self.system.build) not in os.readlink(f"/proc/{pid}/exe"):
+                return False
+            os.kill(pid, signal.SIGKILL)
+        except OSError:
+            return False
+        self.kills[name] += 1
+        if name == "supervisor":
+            self.system.await_that("the supervisor's end", lambda: not os.path.exists(
+                f"/proc/{pid}/exe"), 10)
+            up(self.system)
+        return True
+
+
+def trading_state(system):
+    for name, row in system.status().items():
+        if name == "execution":
+            return row.get("phase", "")
+    return ""
+
+
+def settle(system):
+    """Everything is ready again, and execution has reconciled after its last start."""
+    def calm():
+        rows = system.status()
+        return len(rows) >= 6 and all(r.get("state") == "READY" for r in rows.values())
+    system.await_that("all services ready", calm, 60)
+
+    def reconciled():
+        epoch = system.status()["execution"].get("epoch")
+        results = system.records("reconciliation", {"RECONCILIATION_RESULT"})
+        return results and results[-1]["b"].get("clean") and \
+            results[-1]["b"]["execution_epoch"] == epoch
+    system.await_that("a clean reconciliation of the newest epoch", reconciled, 60)
+
+
+def check_explanations(system):
+    asked = 0
+    kinds = {"TRADE_CLOSED": ("execution", "trade_id"),
+             "OPPORTUNITY_REJECTED": ("strategy.ema", "opportunity_id"),
+             "PLAN_REFUSED": ("execution", "plan_id")}
+    for kind, (stream, field) in kinds.items():
+        for record in system.records(stream, {kind}):
+            answer = system.spoor("why", record["b"][field]).stdout
+            assert record["b"][field][-6:] in answer, f"{kind} {record['b'][field]}:\n{answer}"
+            asked += 1
+    return asked
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("build")
+    parser.add_argument("source")
+    parser.add_argument("--kills", type=int, default=40)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--keep", action="store_true")
+    args = parser.parse_args()
+    data = pathlib.Path(os.environ.get("SPOOR_DATA", pathlib.Path(args.source).resolve().parent /
+                                       "shared" / "data"))
+    recording = data / "binance_wire" / "spot_btcusdt_20240808.gz"
+    folder = tempfile.mkdtemp(prefix="spoor-chaos-")
+    try:
+        with System(args.build, args.source, folder) as system:
+            run(system, args, recording if recording.exists() else None)
+    except BaseException:
+        args.keep = True
+        print(f"kept for a look: {folder}")
+        raise
+    finally:
+        if not args.keep:
+            shutil.rmtree(folder)
+
+
+def run(system, args, recording):
+    configure(system, recording)
+    assert up(system).returncode == 0, system.log_tails()
+    settle(system)
+    killer = Killer(system, args.seed)
+    while sum(killer.kills.values()) < args.kills:
+        pause = time.monotonic() + killer.random.uniform(0.1, 1.4)
+        system.await_that("the moment of the next kill", lambda: time.monotonic() >= pause, 5)
+        killer.kill_one()
+    settle(system)
+    restarts = {name: row.get("restarts", 0) for name, row in system.status().items()}
+    system.spoor("down", timeout=60)
+
+    for stream in system.journals():
+        system.spoor("journal", "verify", stream)
+    entries, answers = check_orders(system)
+    fills = check_books(system)
+    trades = len(system.records("execution", {"TRADE_CLOSED"}))
+    opened = len(system.records("execution", {"TRADE_OPENED"}))
+    assert opened == trades, f"{opened} trades opened, {trades} closed after on_stop: flatten"
+    asked = check_explanations(system)
+    assert sum(restarts.values()) > 0, "status shows no restart"
+    assert trades > 0, "nothing was traded: this run proves nothing"
+    print(f"{sum(killer.kills.values())} kills {killer.kills}; restarts shown {restarts}")
+    print(f"{len(system.journals())} journals verify; {len(answers)} plans, {len(entries)} entries, "
+          f"none twice; {trades} trades, {len(fills)} fills: journal == ledger == venue; "
+          f"{asked} whys answered")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,205 @@
+#!/usr/bin/env python3
+"""Damaged input: what the execution service says and how it exits, case by case.
+
+usage: damage.py BUILD_DIR SOURCE_DIR
+"""
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+
+from system import System
+
+SKIPPED = []
+
+
+class Service:
+    """One spoor-execution by itself; it needs nobody else to start and to be judged."""
+
+    def __init__(self, system):
+        self.process = subprocess.Popen(
+            [system.build / "spoor-execution", "--config", system.config], text=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        self.lines, self.ready = [], threading.Event()
+        self.reader = threading.Thread(target=self.read, daemon=True)
+        self.reader.start()
+
+    def read(self):
+        for line in self.process.stderr:
+            self.lines.append(line)
+            if " ready " in line:
+                self.ready.set()
+        self.ready.set()
+
+    def text(self):
+        return "".join(self.lines)
+
+    def await_ready(self):
+        assert self.ready.wait(20), self.text()
+        assert self.process.poll() is None and " ready " in self.text(), self.text()
+        return self
+
+    def end(self, sig):
+        self.process.send_signal(sig)
+        return self.wait()
+
+    def wait(self):
+        code = self.process.wait(30)
+        self.reader.join(10)
+        return code
+
+
+@contextlib.contextmanager
+def fresh():
+    folder = tempfile.mkdtemp(prefix="spoor-damage-")
+    try:
+        system = System(BUILD, SOURCE, folder)
+        system.write_config()
+        yield system
+    finally:
+        shutil.rmtree(folder)
+
+
+def run_and_end(system, sig=signal.SIGKILL):
+    service = Service(system).await_ready()
+    service.end(sig)
+    return service
+
+
+def expect_refusal(system, code, *words):
+    service = Service(system)
+    got = service.wait()
+    assert got == code, f"exit {got}, not {code}:\n{service.text()}"
+    for word in words:
+        assert word in service.text(), f"no {word!r} in:\n{service.text()}"
+
+
+def segments(system):
+    return sorted((system.data / "execution").glob("*.jsonl"))
+
+
+def kinds(system):
+    return [r["k"] for r in system.records("execution")]
+
+
+def case_clean_stop_and_second_instance():
+    with fresh() as system:
+        first = Service(system).await_ready()
+        expect_refusal(system, 75, "LOCKED", str(first.process.pid))
+        assert first.end(signal.SIGTERM) == 0, first.text()
+        again = Service(system).await_ready()
+        assert again.end(signal.SIGINT) == 0
+        assert kinds(system).count("STREAM_STARTED") == 2
+
+
+def case_torn_tail():
+    with fresh() as system:
+        run_and_end(system)
+        path = segments(system)[-1]
+        with open(path, "ab") as f:
+            f.write(b'{"c":"00000000","s":2,"e":1,"w":1,"m":0,"t":"2026-01')
+        run_and_end(system)
+        assert kinds(system) == ["STREAM_STARTED", "JOURNAL_TRUNCATED", "STREAM_STARTED"] or \
+            kinds(system) == ["STREAM_STARTED", "STREAM_STARTED", "JOURNAL_TRUNCATED"], kinds(system)
+        assert list((system.data / "execution" / "quarantine").iterdir()), "nothing quarantined"
+
+
+def case_flipped_byte_in_the_middle():
+    with fresh() as system:
+        for _ in range(3):
+            run_and_end(system)
+        path = segments(system)[0]
+        lines = path.read_bytes().split(b"\n")
+        lines[1] = lines[1].replace(b'"first_seq":1', b'"first_seq":7')
+        path.write_bytes(b"\n".join(lines))
+        expect_refusal(system, 65, "CORRUPT", path.name, "spoor journal verify")
+        assert b'"first_seq":7' in path.read_bytes(), "the evidence was changed"
+
+
+def case_missing_state():
+    with fresh() as system:
+        for _ in range(3):
+            run_and_end(system, signal.SIGTERM)
+        for path in segments(system):
+            path.unlink()
+        expect_refusal(system, 65, "the ledger has seen")
+
+
+def case_foreign_journal():
+    with fresh() as system:
+        run_and_end(system)
+        system.platform["installation"] = "another"
+        system.write_config()
+        expect_refusal(system, 70, "another", "demo")
+
+
+def case_unknown_key_and_wrong_type():
+    with fresh() as system:
+        path = system.config / "operation.json"
+        text = path.read_text().replace('"order_value_max"', '"order_value_mx"')
+        path.write_text(text)
+        line = next(i for i, l in enumerate(text.splitlines(), 1) if "order_value_mx" in l)
+        expect_refusal(system, 78, f"operation.json:{line}", "order_value_mx", "order_value_max")
+        system.operation["risk"]["open_orders_max"] = "four"
+        system.write_config()
+        expect_refusal(system, 78, "operation.json:", "open_orders_max")
+        assert not system.data.exists(), "a wrong configuration touched the data"
+
+
+def fill(path):
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT)
+    with contextlib.suppress(OSError):
+        while True:
+            os.write(fd, b"x" * 4096)
+    os.close(fd)
+
+
+def case_full_disk():
+    if os.geteuid() != 0:
+        SKIPPED.append("full disk: needs root for a small tmpfs")
+        return
+    with fresh() as system:
+        system.data.mkdir(mode=0o700)
+        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m,mode=0700", "tmpfs",
+                                  system.data], stderr=subprocess.PIPE, text=True)
+        if mounted.returncode != 0:
+            SKIPPED.append("full disk: tmpfs cannot be mounted here: " + mounted.stderr.strip())
+            return
+        try:
+            system.platform["disk"] = {"warn_below": "256 KiB", "reduce_only_below": "64 KiB"}
+            system.write_config()
+            service = Service(system).await_ready()
+            fill(system.data / "filler")
+            # An operator's command must be written before it acts: now it cannot be.
+            done = system.spoor("halt", "--reason", "full disk", expect=None)
+            code = service.wait()
+            assert code == 74, f"exit {code}: {service.text()} {done.stdout}{done.stderr}"
+            assert "STORAGE" in service.text() and "No space" in service.text() or \
+                "ENOSPC" in service.text() or "errno=28" in service.text(), service.text()
+            (system.data / "filler").unlink()
+            run_and_end(system, signal.SIGTERM)
+            assert "OPERATOR_COMMAND" not in kinds(system) or done.returncode == 0
+        finally:
+            service.process.kill()
+            service.process.wait()
+            subprocess.run(["umount", system.data], check=True)
+
+
+def main():
+    cases = [case_clean_stop_and_second_instance, case_torn_tail, case_flipped_byte_in_the_middle,
+             case_missing_state, case_foreign_journal, case_unknown_key_and_wrong_type,
+             case_full_disk]
+    for case in cases:
+        case()
+        print(f"ok  {case.__name__[5:].replace('_', ' ')}")
+    for text in SKIPPED:
+        print(f"SKIP  {text}")
+
+
+if __name__ == "__main__":
+    BUILD, SOURCE = sys.argv[1], sys.argv[2]
+    main()
