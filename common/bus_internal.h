@@ -96,6 +96,7 @@ struct bus_source {
     struct sp_sock *sub, *dealer;
     sp_mono heard;   /* last sign of life, or since when we listen */
     sp_mono renewed; /* sockets */
+    sp_mono turn;    /* when frames were last received */
     bool silent;     /* and the notice was given */
     uint32_t epoch;  /* newest heard of */
     struct sp_heartbeat heartbeat;
