@@ -217,7 +217,9 @@ static void move_cursor(struct sp_shell *shell, const struct sp_record *input)
         decision->records[decision->record_count - 1].in = cursor->at;
         cursor->written = cursor->at;
         cursor->unwritten = 0;
-    } else {
+    } else if (input->kind != SP_REC_CURSOR) {
+        /* A cursor of another service needs no cursor of ours: two services that read each other
+         * would answer for ever. It is delivered again after a restart, and passed over again. */
         cursor->unwritten++;
     }
 }

@@ -244,6 +244,20 @@ static void test_shell_covers_inputs_without_output(void **state)
     assert_int_equal(sp_shell_cursor(f->shell, &other).seq, 256);
 }
 
+static void test_shell_does_not_answer_cursors_with_cursors(void **state)
+{
+    struct fixture *f = *state;
+
+    f->records_per_event = 0;
+    for (uint64_t seq = 1; seq <= 300; seq++) {
+        struct sp_record record = input(seq);
+        record.kind = SP_REC_CURSOR;
+        memset(f->log, 0, sizeof f->log);
+        sp_shell_event(f->shell, SP_EVENT_RECORD, 0, &record);
+        assert_string_equal(f->log, "d");
+    }
+}
+
 static void test_shell_replay_folds_each_record_once(void **state)
 {
     struct fixture *f = *state;
@@ -267,6 +281,7 @@ int main(void)
         TEST(test_shell_withdraws_what_is_no_longer_allowed),
         TEST(test_shell_moves_the_cursor_with_the_effect),
         TEST(test_shell_covers_inputs_without_output),
+        TEST(test_shell_does_not_answer_cursors_with_cursors),
         TEST(test_shell_replay_folds_each_record_once),
     };
 #undef TEST
