@@ -5,8 +5,9 @@
  *   {"c":"xxxxxxxx","s":1,"e":7,"w":0,"m":0,"t":...,"k":...,"by":[],"in":"","b":{}}   records
  *   {"c":"xxxxxxxx","seal":{"epoch":7,"count":1000,"last_seq":1000}}              last line
  *
- * c  CRC-32C of the bytes behind the first 16 ({"c":"xxxxxxxx",) up to the newline, seeded with the c
- *    of the line before; the SEGMENT line's seed is its own "prev", the last c of the segment before
+ * c  CRC-32C of the bytes behind the first 16 ({"c":"xxxxxxxx",) up to the newline, seeded with the
+ *    c of the line before; the SEGMENT line's seed is its own "prev", the last c of the segment
+ *    before it
  * s  sequence, without a gap; only records have one, SEGMENT and SEAL lines do not count
  * e  epoch, never going back        w  highest sequence known durable when the line was written
  * m  records still to come in this batch; a batch is one write and counts as a whole or not at all
@@ -79,7 +80,7 @@ static sp_status check_poison(const struct sp_journal *journal, struct sp_err *e
 }
 
 /* One fdatasync, by the thread whose turn it is: the lock is held before and after, not during.
- * Two threads must not sync one descriptor at once, because the kernel tells a failure only once. */
+ * Two threads must not sync one descriptor at once: the kernel tells a failure only once. */
 static bool sync_in_turn(struct sp_journal *journal)
 {
     uint64_t target = atomic_load(&journal->written_seq);

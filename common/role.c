@@ -1,13 +1,13 @@
 /* LOCK holds the text "pid N\n" for the message of whoever finds it held; only the flock counts.
  *
- * EPOCH is two slots of 512 bytes, so that a torn write of one sector leaves the other alone. A slot
- * is the text
+ * EPOCH is two slots of 512 bytes, so that a torn write of one sector leaves the other alone. A
+ * slot is the text
  *
  *   epoch 0000000007 crc 9f3a12bc
  *
  * then spaces and a newline at its end; the CRC-32C covers the 16 bytes "epoch 0000000007". Raising
- * writes the slot that does not hold the highest epoch, and syncs. If a slot is unreadable it may have
- * held an epoch that was in use, one above the other's, so the next one is two above. The file is
+ * writes the slot that does not hold the highest epoch, and syncs. If a slot is unreadable it may
+ * have held an epoch that was in use, one above the other's, so the next one is two above. The file is
  * made whole by a rename at first use.
  */
 #include "common/role.h"

@@ -9,9 +9,9 @@
  * generation it was made from (zeros for the first), hcrc the CRC-32C of the header with zeros in
  * its place.
  *
- * Saving: write NAME.json.journal, sync, close, read back and verify; link NAME.json to .bak.tmp and
- * rename that to .bak, so that NAME.json is never absent; rename the pending file to NAME.json; sync
- * the directory. Whatever a crash leaves of this is told apart by sp_state_load's table below.
+ * Saving: write NAME.json.journal, sync, close, read back and verify; link NAME.json to .bak.tmp
+ * and rename that to .bak, so that NAME.json is never absent; rename the pending file to NAME.json;
+ * sync the directory. Whatever a crash leaves of this is told apart by sp_state_load's table below.
  */
 #include "common/state.h"
 
@@ -402,7 +402,7 @@ sp_status sp_state_save(const struct sp_state_file *file, const struct sp_state_
     if (status == SP_OK) return promote(file, keep_current, err);
 
     const struct sp_file_port *port = port_of(file);
-    /* A leftover is harmless: it does not verify, or the next load or save sees that it is stale. */
+    /* A leftover is harmless: it does not verify, or load or save finds it stale. */
     SP_IGNORE(port->unlink(port->self, path_of(file, suffixes[PENDING], pending)) != 0);
     return status;
 }
