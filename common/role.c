@@ -5,10 +5,10 @@
  *
  *   epoch 0000000007 crc 9f3a12bc
  *
- * then spaces and a newline at its end; the CRC-32C covers the 16 bytes "epoch 0000000007". Raising
- * writes the slot that does not hold the highest epoch, and syncs. If a slot is unreadable it may
- * have held an epoch that was in use, one above the other's, so the next one is two above. The file is
- * made whole by a rename at first use.
+ * then spaces and a newline at its end; the CRC-32C covers the 16 bytes "epoch 0000000007".
+ * Raising writes the slot that does not hold the highest epoch, and syncs. If a slot is unreadable
+ * it may have held an epoch that was in use, one above the other's, so the next one is two above.
+ * The file is made whole by a rename at first use.
  */
 #include "common/role.h"
 
