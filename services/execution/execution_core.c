@@ -53,8 +53,10 @@ static void on_tick(struct sp_execution *x, const struct sp_event *event)
     if (record->kind == SP_REC_QUOTE) {
         market->bid = record->body.quote.bid_px;
         market->ask = record->body.quote.ask_px;
+        market->quoted = event->now;
     } else if (record->kind == SP_REC_TRADE) {
         market->last = record->body.trade.px;
+        market->traded = event->now;
     } else {
         return;
     }

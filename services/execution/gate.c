@@ -46,6 +46,23 @@ static bool refuse_value(struct sp_refusal *refusal, const char *gate, sp_name v
     return false;
 }
 
+static bool is_fresh(const struct sp_gate_view *view, sp_mono at)
+{
+    sp_dur limit = view->books->config->risk.data_age_max;
+
+    return at.ns != 0 && sp_mono_since(view->now, at).ns <= limit.ns;
+}
+
+sp_px sp_gate_touch(const struct sp_gate_view *view, enum sp_side side)
+{
+    sp_px none = {0};
+
+    if (view->market == NULL) return none;
+    sp_px quote = side == SP_SIDE_BUY ? view->market->ask : view->market->bid;
+    if (quote.e8 > 0 && is_fresh(view, view->market->quoted)) return quote;
+    return is_fresh(view, view->market->traded) ? view->market->last : none;
+}
+
 bool sp_gate_worst_price(const struct sp_gate_view *view, enum sp_side side, sp_px limit_px,
                          sp_px *out)
 {
@@ -55,9 +72,7 @@ bool sp_gate_worst_price(const struct sp_gate_view *view, enum sp_side side, sp_
         *out = limit_px;
         return true;
     }
-    if (view->market == NULL) return false;
-    sp_px touch = side == SP_SIDE_BUY ? view->market->ask : view->market->bid;
-    if (touch.e8 <= 0) touch = view->market->last;
+    sp_px touch = sp_gate_touch(view, side);
     if (touch.e8 <= 0) return false;
     sp_ratio factor = {side == SP_SIDE_BUY ? SP_FX_ONE + collar.e8 : SP_FX_ONE - collar.e8};
     return sp_px_times_ratio(touch, factor, out);
@@ -69,7 +84,14 @@ static bool check_state(const struct sp_gate_view *view, const struct sp_plan *p
     sp_text reason = {{0}}, next = {{0}};
 
     if (sp_gate_trading(view, &plan->strategy_link_id, &reason, &next) != SP_TRADING_ALLOWED) {
-        const char *gate = !view->venue_up ? "venue" : !view->reconciled ? "reconciled" : "halted";
+        const char *gate = "reconciled";
+        if (!view->venue_up) {
+            gate = "venue";
+        } else if (sp_books_halt_of(view->books, &plan->strategy_link_id) != NULL) {
+            gate = "halted";
+        } else if (view->books->breaker != SP_BREAKER_CLOSED) {
+            gate = "breaker";
+        }
         return refuse(refusal, gate, reason.s);
     }
     if (!sp_books_has_room(view->books)) {
@@ -102,6 +124,30 @@ static bool check_one_position(const struct sp_gate_view *view, const struct sp_
     if (open != NULL) return refuse(refusal, "one_position", "the link has an open trade");
     if (sp_books_trade(view->books, plan->trade_id) != NULL) {
         return refuse(refusal, "trade_id", "this trade id was used before");
+    }
+    return true;
+}
+
+/* A price that the venue ignores must not decide what the order counts. */
+static bool check_type(const struct sp_plan *plan, struct sp_refusal *refusal)
+{
+    if (plan->order_type == SP_ORDER_TYPE_MARKET && plan->limit_px.e8 == 0) return true;
+    if (plan->order_type == SP_ORDER_TYPE_LIMIT && plan->limit_px.e8 > 0) return true;
+    return refuse(refusal, "order_type", "an entry is MARKET without a price or LIMIT with one");
+}
+
+/* While the outcome of an order is open, its instrument may only reduce. */
+static bool check_unknown(const struct sp_gate_view *view, const struct sp_plan *plan,
+                          struct sp_refusal *refusal)
+{
+    for (uint32_t i = 0; i < view->books->order_count; i++) {
+        const struct sp_order *order = &view->books->orders[i];
+        if (order->state != SP_ORDER_STATE_UNKNOWN) continue;
+        if (!sp_name_eq(&order->intent.symbol, &plan->symbol)) continue;
+        *refusal = (struct sp_refusal){.gate = "unknown_order"};
+        sp_text_printf(&refusal->reason, "the outcome of order %s is not known yet: reduce only",
+                       order->intent.client_order_id.s);
+        return false;
     }
     return true;
 }
@@ -161,7 +207,7 @@ static bool check_collar(const struct sp_gate_view *view, const struct sp_plan *
 {
     sp_ratio collar = view->books->config->risk.price_collar, ratio = {0};
     sp_px reference = plan->limit_px.e8 > 0 ? plan->limit_px : plan->reference_px;
-    sp_px touch = view->market->ask.e8 > 0 ? view->market->ask : view->market->last;
+    sp_px touch = sp_gate_touch(view, SP_SIDE_BUY);
 
     if (collar.e8 == 0) return true;
     if (reference.e8 <= 0 || touch.e8 <= 0 || !sp_px_div_px(reference, touch, &ratio)) {
@@ -206,8 +252,8 @@ static bool check_values(const struct sp_gate_view *view, const struct sp_plan *
     sp_amt value = {0}, worst_value = {0};
 
     if (instrument == NULL) return refuse(refusal, "instrument", "not traded in this world");
-    if (now.e8 == 0) now = view->market->ask.e8 > 0 ? view->market->ask : view->market->last;
-    if (!sp_gate_worst_price(view, SP_SIDE_BUY, plan->limit_px, &worst) ||
+    if (now.e8 == 0) now = sp_gate_touch(view, SP_SIDE_BUY);
+    if (now.e8 <= 0 || !sp_gate_worst_price(view, SP_SIDE_BUY, plan->limit_px, &worst) ||
         !sp_px_times_qty(now, plan->qty, &value) ||
         !sp_px_times_qty(worst, plan->qty, &worst_value)) {
         return refuse(refusal, "price", "the order's value cannot be computed");
@@ -218,7 +264,13 @@ static bool check_values(const struct sp_gate_view *view, const struct sp_plan *
     if (!check_max("position_value_max", value, risk->position_value_max, facts, refusal)) {
         return false;
     }
-    return check_max("capital", worst_value, link->cash, facts, refusal);
+    /* Unlike a limit, capital of zero is not "unset": it is spent. */
+    if (worst_value.e8 > link->cash.e8) {
+        return refuse_value(refusal, "capital", decimal_name(worst_value.e8),
+                            decimal_name(link->cash.e8));
+    }
+    add_fact(facts, "capital", decimal_name(link->cash.e8));
+    return true;
 }
 
 bool sp_gate_open_plan(const struct sp_gate_view *view, const struct sp_plan *plan, sp_facts *facts,
@@ -230,9 +282,10 @@ bool sp_gate_open_plan(const struct sp_gate_view *view, const struct sp_plan *pl
     memset(facts, 0, sizeof *facts);
     if (link == NULL) return refuse(refusal, "link", "not a strategy link of this operation");
     return check_state(view, plan, refusal) && check_data(view, facts, refusal) &&
-           check_one_position(view, plan, index, refusal) &&
-           check_values(view, plan, link, facts, refusal) && check_open_orders(view, refusal) &&
-           check_collar(view, plan, refusal) && check_losses(view, link, refusal);
+           check_one_position(view, plan, index, refusal) && check_type(plan, refusal) &&
+           check_unknown(view, plan, refusal) && check_values(view, plan, link, facts, refusal) &&
+           check_open_orders(view, refusal) && check_collar(view, plan, refusal) &&
+           check_losses(view, link, refusal);
 }
 
 enum sp_trading sp_gate_trading(const struct sp_gate_view *view, const sp_name *link,

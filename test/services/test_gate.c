@@ -1,0 +1,460 @@
+/* The gate: each limit at its boundary, one unit of 1e-8 to either side. */
+#include "core_shell.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define ONE SP_FX_ONE
+
+struct gate {
+    struct sp_config config;
+    struct sp_books books;
+    struct sp_market_view market;
+    struct sp_gate_view view;
+    struct sp_plan plan;
+    struct sp_refusal refusal;
+    sp_facts facts;
+};
+static struct gate *g;
+
+static int setup(void **state)
+{
+    (void)state;
+    g = calloc(1, sizeof *g);
+    if (g == NULL) return -1;
+    core_config(&g->config);
+    sp_books_init(&g->books, &g->config);
+    g->market = (struct sp_market_view){.symbol = sp_name_of("BTCUSDT"),
+                                        .bid = {49999 * ONE},
+                                        .ask = {50000 * ONE},
+                                        .last = {50000 * ONE},
+                                        .received = {1000 * MS},
+                                        .quoted = {1000 * MS},
+                                        .traded = {1000 * MS}};
+    g->view = (struct sp_gate_view){.books = &g->books,
+                                    .market = &g->market,
+                                    .now = {1000 * MS},
+                                    .market_time = {INT64_C(86400000) * MS * 20000},
+                                    .venue_up = true,
+                                    .reconciled = true};
+    g->plan = (struct sp_plan){.plan_id = {{1, 1}},
+                               .trade_id = {{2, 1}},
+                               .strategy_link_id = sp_name_of("ema"),
+                               .symbol = sp_name_of("BTCUSDT"),
+                               .action = SP_PLAN_ACTION_OPEN,
+                               .side = SP_SIDE_BUY,
+                               .order_type = SP_ORDER_TYPE_MARKET,
+                               .tif = SP_TIF_IOC,
+                               .qty = {ONE / 10},
+                               .stop_px = {49000 * ONE},
+                               .target_px = {52000 * ONE},
+                               .reference_px = {50000 * ONE}};
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    free(g);
+    return 0;
+}
+
+static void passes(void)
+{
+    bool ok = sp_gate_open_plan(&g->view, &g->plan, &g->facts, &g->refusal);
+
+    if (!ok) fail_msg("refused by %s: %s", g->refusal.gate, g->refusal.reason.s);
+}
+
+/* Refused by that check, with words for a person. */
+static void refuses(const char *gate)
+{
+    g->refusal = (struct sp_refusal){0};
+    if (sp_gate_open_plan(&g->view, &g->plan, &g->facts, &g->refusal)) {
+        fail_msg("passed, %s should have refused", gate);
+    }
+    assert_string_equal(g->refusal.gate, gate);
+    assert_true(strlen(g->refusal.reason.s) >= 8);
+}
+
+/* Refused, naming value and limit both as fields and in the sentence. */
+static void refuses_value(const char *gate, const char *value, const char *limit)
+{
+    refuses(gate);
+    assert_string_equal(g->refusal.value.s, value);
+    assert_string_equal(g->refusal.limit.s, limit);
+    assert_non_null(strstr(g->refusal.reason.s, value));
+    assert_non_null(strstr(g->refusal.reason.s, limit));
+}
+
+static void test_gate_a_good_plan_passes_and_says_what_was_read(void **state)
+{
+    (void)state;
+    passes();
+    assert_true(g->facts.count >= 2);
+    assert_string_equal(g->facts.at[0].name.s, "data_age");
+}
+
+static void test_gate_order_value_at_its_boundary(void **state)
+{
+    (void)state;
+    g->config.risk.order_value_max = (sp_amt){5000 * ONE};
+    passes();
+    g->config.risk.order_value_max.e8--;
+    refuses_value("order_value_max", "5000", "4999.99999999");
+    g->config.risk.order_value_max.e8 += 2;
+    passes();
+    g->config.risk.order_value_max.e8 = 0; /* not set */
+    passes();
+}
+
+static void test_gate_position_value_at_its_boundary(void **state)
+{
+    (void)state;
+    g->config.risk.position_value_max = (sp_amt){5000 * ONE};
+    passes();
+    g->config.risk.position_value_max.e8--;
+    refuses_value("position_value_max", "5000", "4999.99999999");
+    g->config.risk.position_value_max.e8 = 0;
+    passes();
+}
+
+/* A market order counts at the ask moved by the collar. */
+static void test_gate_capital_counts_the_collar(void **state)
+{
+    struct sp_link_book *link = &g->books.links[0];
+
+    (void)state;
+    link->cash = (sp_amt){5050 * ONE};
+    passes();
+    link->cash.e8--;
+    refuses_value("capital", "5050", "5049.99999999");
+    g->config.risk.price_collar.e8 = 0;
+    link->cash = (sp_amt){5000 * ONE};
+    passes();
+    link->cash.e8--;
+    refuses("capital");
+    link->cash.e8 = 0; /* nothing left is not "no limit" */
+    refuses_value("capital", "5000", "0");
+    link->cash.e8 = -1;
+    refuses("capital");
+}
+
+static void test_gate_capital_of_a_limit_order_counts_its_price(void **state)
+{
+    (void)state;
+    g->plan.order_type = SP_ORDER_TYPE_LIMIT;
+    g->plan.limit_px = (sp_px){49900 * ONE};
+    g->books.links[0].cash = (sp_amt){4990 * ONE};
+    passes();
+    g->books.links[0].cash.e8--;
+    refuses("capital");
+}
+
+static void test_gate_price_collar_at_its_boundary(void **state)
+{
+    (void)state;
+    g->plan.reference_px = (sp_px){50500 * ONE}; /* 1 % above */
+    passes();
+    g->plan.reference_px.e8 += 50000; /* the ratio's next unit */
+    refuses_value("price_collar", "0.01000001", "0.01");
+    g->plan.reference_px = (sp_px){49500 * ONE};
+    passes();
+    g->plan.reference_px.e8 -= 50000;
+    refuses("price_collar");
+    g->plan.reference_px.e8 = 0;
+    refuses("price");
+    g->config.risk.price_collar.e8 = 0; /* not set */
+    passes();
+}
+
+static void test_gate_data_age_at_its_boundary(void **state)
+{
+    (void)state;
+    g->view.now.ns = g->market.received.ns + g->config.risk.data_age_max.ns;
+    passes();
+    g->view.now.ns++;
+    refuses_value("data_age", "60000000001ns", "1m");
+}
+
+/* A quote that stopped while trades go on is not a price. */
+static void test_gate_an_old_quote_is_not_used(void **state)
+{
+    (void)state;
+    g->view.now.ns += 2 * g->config.risk.data_age_max.ns;
+    g->market.received = g->market.traded = g->view.now;
+    g->market.ask = (sp_px){ONE}; /* long ago */
+    g->config.risk.order_value_max = (sp_amt){4999 * ONE};
+    refuses_value("order_value_max", "5000", "4999");
+}
+
+static void test_gate_no_price_closes_it(void **state)
+{
+    (void)state;
+    g->view.market = NULL;
+    refuses("price");
+    g->view.market = &g->market;
+    g->market.received.ns = 0;
+    refuses("price");
+    g->market.received.ns = 1000 * MS;
+    g->market.ask = g->market.last = (sp_px){0};
+    refuses("price");
+    g->market.last = (sp_px){50000 * ONE};
+    passes();
+}
+
+static void test_gate_filters_at_their_boundaries(void **state)
+{
+    (void)state;
+    g->plan.qty.e8++;
+    refuses_value("step", "0.10000001", "0.00001");
+    g->plan.qty.e8 = 1000;
+    g->config.worlds[0].instruments[0].min_value.e8 = 0;
+    passes();
+    g->config.worlds[0].instruments[0].min_qty.e8 = 1001;
+    refuses_value("min_qty", "0.00001", "0.00001001");
+    g->config.worlds[0].instruments[0].min_qty.e8 = 1000;
+    g->config.worlds[0].instruments[0].min_value = (sp_amt){ONE / 2};
+    passes();
+    g->config.worlds[0].instruments[0].min_value.e8++;
+    refuses_value("min_value", "0.5", "0.50000001");
+}
+
+static void test_gate_prices_are_multiples_of_the_tick(void **state)
+{
+    sp_px *const prices[] = {&g->plan.stop_px, &g->plan.target_px};
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        prices[i]->e8++;
+        refuses("tick");
+        prices[i]->e8 += 999999;
+        passes();
+    }
+    g->plan.order_type = SP_ORDER_TYPE_LIMIT;
+    g->plan.limit_px = (sp_px){50000 * ONE + 1};
+    refuses_value("tick", "50000.00000001", "0.01");
+}
+
+/* A price that the venue would ignore must not make an order look small. */
+static void test_gate_type_and_price_belong_together(void **state)
+{
+    (void)state;
+    g->config.risk.order_value_max = (sp_amt){100 * ONE};
+    g->plan.limit_px = (sp_px){500 * ONE};
+    g->config.risk.price_collar.e8 = 0;
+    refuses("order_type");
+    g->plan.order_type = SP_ORDER_TYPE_LIMIT;
+    g->plan.limit_px.e8 = 0;
+    refuses("order_type");
+    g->plan.order_type = SP_ORDER_TYPE_STOP_LOSS;
+    refuses("order_type");
+}
+
+static void add_order(const char *trade, enum sp_order_state order_state)
+{
+    struct sp_order *order = &g->books.orders[g->books.order_count++];
+
+    *order = (struct sp_order){.state = order_state};
+    order->intent.client_order_id = sp_name_of(trade);
+    order->intent.symbol = sp_name_of("BTCUSDT");
+    order->intent.trade_id = (sp_trd_id){{9, g->books.order_count}};
+}
+
+static void test_gate_open_orders_at_their_boundary(void **state)
+{
+    (void)state;
+    g->config.risk.open_orders_max = 2;
+    add_order("one", SP_ORDER_STATE_OPEN);
+    passes();
+    add_order("two", SP_ORDER_STATE_INTENT_DURABLE); /* in flight counts */
+    refuses_value("open_orders_max", "2", "2");
+    g->books.orders[1].state = SP_ORDER_STATE_FILLED;
+    passes();
+}
+
+static void test_gate_an_unknown_order_stops_its_instrument(void **state)
+{
+    (void)state;
+    add_order("lost", SP_ORDER_STATE_UNKNOWN);
+    refuses("unknown_order");
+    assert_non_null(strstr(g->refusal.reason.s, "lost"));
+    g->books.orders[0].intent.symbol = sp_name_of("ETHUSDT");
+    passes();
+}
+
+static void test_gate_daily_loss_at_its_boundary(void **state)
+{
+    struct sp_link_book *link = &g->books.links[0];
+
+    (void)state;
+    g->config.risk.daily_loss_max = (sp_amt){100 * ONE};
+    link->day = 20000;
+    link->realised_today = (sp_amt){-100 * ONE + 1};
+    passes();
+    link->realised_today.e8--;
+    refuses_value("daily_loss_max", "100", "100");
+    link->day = 19999; /* yesterday's */
+    passes();
+    link->day = 20000;
+    g->config.risk.daily_loss_max.e8 = 0;
+    passes();
+}
+
+static void test_gate_drawdown_at_its_boundary(void **state)
+{
+    struct sp_link_book *link = &g->books.links[0];
+
+    (void)state;
+    g->config.risk.drawdown_max = (sp_ratio){ONE / 10};
+    link->peak = (sp_amt){11000 * ONE};
+    link->realised_pnl = (sp_amt){-100 * ONE + 11000}; /* down 1100 of 11000, less one ratio unit */
+    passes();
+    link->realised_pnl.e8 -= 11000;
+    refuses_value("drawdown_max", "0.1", "0.1");
+    link->peak.e8 = 0;
+    refuses("drawdown_max"); /* cannot be computed: closed */
+    g->config.risk.drawdown_max.e8 = 0;
+    passes();
+}
+
+static void test_gate_long_only(void **state)
+{
+    (void)state;
+    g->plan.side = SP_SIDE_SELL;
+    refuses("side");
+}
+
+static void test_gate_one_position_per_link(void **state)
+{
+    (void)state;
+    struct sp_trade_book *trade = &g->books.trades[g->books.trade_count++];
+    *trade = (struct sp_trade_book){.trade_id = {{9, 9}}, .opened = true};
+    refuses("one_position");
+    trade->link = 1; /* another link's */
+    passes();
+    *trade = (struct sp_trade_book){.trade_id = {{9, 9}}}; /* nothing filled yet ... */
+    add_order("entry", SP_ORDER_STATE_SENT);               /* ... but its entry is on its way */
+    g->books.orders[0].intent.trade_id = trade->trade_id;
+    refuses("one_position");
+    g->books.orders[0].state = SP_ORDER_STATE_REJECTED;
+    passes();
+    g->plan.trade_id = trade->trade_id;
+    refuses("trade_id");
+}
+
+static void test_gate_what_is_not_ours_is_refused(void **state)
+{
+    (void)state;
+    g->plan.strategy_link_id = sp_name_of("nobody");
+    refuses("link");
+    g->plan.strategy_link_id = sp_name_of("ema");
+    g->plan.symbol = sp_name_of("DOGEUSDT");
+    refuses("instrument");
+}
+
+static void test_gate_needs_venue_and_reconciliation(void **state)
+{
+    (void)state;
+    g->view.venue_up = false;
+    refuses("venue");
+    g->view.venue_up = true;
+    g->view.reconciled = false;
+    refuses("reconciled");
+}
+
+static void halt(const char *scope)
+{
+    struct sp_record record = {.kind = SP_REC_TRADING_HALTED, .seq = 1};
+
+    record.body.trading_state = (struct sp_trading_state){.scope = sp_name_of(scope),
+                                                          .trading = SP_TRADING_REDUCE_ONLY,
+                                                          .cause = SP_HALT_CAUSE_OPERATOR};
+    sp_text_printf(&record.body.trading_state.reason, "because of lunch");
+    sp_books_apply(&g->books, &record);
+}
+
+static void test_gate_halts_cover_their_scope(void **state)
+{
+    (void)state;
+    halt("strategy.mean");
+    passes();
+    halt("strategy.ema");
+    refuses("halted");
+    assert_non_null(strstr(g->refusal.reason.s, "because of lunch"));
+    assert_non_null(strstr(g->refusal.reason.s, "strategy.ema"));
+    g->plan.strategy_link_id = sp_name_of("mean");
+    refuses("halted");
+}
+
+static void test_gate_halt_of_all_covers_every_link(void **state)
+{
+    struct sp_record resumed = {.kind = SP_REC_TRADING_RESUMED, .seq = 2};
+
+    (void)state;
+    halt("all");
+    halt("strategy.ema");
+    refuses("halted");
+    resumed.body.trading_state.scope = sp_name_of("all");
+    sp_books_apply(&g->books, &resumed);
+    passes();
+}
+
+static void test_gate_breaker_closed_is_the_only_open_door(void **state)
+{
+    (void)state;
+    g->books.breaker = SP_BREAKER_OPEN;
+    refuses("breaker");
+    g->books.breaker = SP_BREAKER_HALF_OPEN;
+    refuses("breaker");
+    g->books.breaker = SP_BREAKER_NONE;
+    refuses("breaker");
+    g->books.breaker = SP_BREAKER_CLOSED;
+    passes();
+}
+
+static void test_gate_values_that_do_not_fit_close_it(void **state)
+{
+    (void)state;
+    g->plan.qty.e8 = INT64_MAX / 2000 * 1000;
+    refuses("price");
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(test_gate_##name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T(a_good_plan_passes_and_says_what_was_read),
+        T(order_value_at_its_boundary),
+        T(position_value_at_its_boundary),
+        T(capital_counts_the_collar),
+        T(capital_of_a_limit_order_counts_its_price),
+        T(price_collar_at_its_boundary),
+        T(data_age_at_its_boundary),
+        T(an_old_quote_is_not_used),
+        T(no_price_closes_it),
+        T(filters_at_their_boundaries),
+        T(prices_are_multiples_of_the_tick),
+        T(type_and_price_belong_together),
+        T(open_orders_at_their_boundary),
+        T(an_unknown_order_stops_its_instrument),
+        T(daily_loss_at_its_boundary),
+        T(drawdown_at_its_boundary),
+        T(long_only),
+        T(one_position_per_link),
+        T(what_is_not_ours_is_refused),
+        T(needs_venue_and_reconciliation),
+        T(halts_cover_their_scope),
+        T(halt_of_all_covers_every_link),
+        T(breaker_closed_is_the_only_open_door),
+        T(values_that_do_not_fit_close_it),
+    };
+
+    return cmocka_run_group_tests_name("gate", tests, NULL, NULL);
+}
