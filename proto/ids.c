@@ -174,3 +174,17 @@ bool sp_id_type_of(const char *text, enum sp_id_type *out)
     }
     return false;
 }
+
+const char *sp_id_installation_code(const char *installation, char buf[5])
+{
+    uint32_t hash = 2166136261u; /* FNV-1a */
+
+    for (const char *p = installation; *p != '\0'; p++) {
+        hash = (hash ^ (uint8_t)*p) * 16777619u;
+    }
+    for (int i = 0; i < 4; i++) {
+        buf[i] = alphabet[(hash >> (5 * i)) & 31];
+    }
+    buf[4] = '\0';
+    return buf;
+}

@@ -44,6 +44,10 @@ SP_NODISCARD bool sp_id_parse(enum sp_id_type type, const char *text, size_t len
 /* Which type a text is of, by its prefix. */
 SP_NODISCARD bool sp_id_type_of(const char *text, enum sp_id_type *out);
 
+/* Four of the same digits that tell installations apart at a shared venue account: every client
+ * order id of ours is "s", this code, and more. Returns buf. */
+const char *sp_id_installation_code(const char *installation, char buf[5]);
+
 /* sp_trd_id_mint(&source) and so on. */
 #define SP_DEFINE_MINT(tag, TAG, doc)                                                              \
     static inline sp_##tag##_id sp_##tag##_id_mint(const struct sp_id_source *source)              \

@@ -3,28 +3,14 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Four base32 characters that tell installations apart at a shared venue account. */
-static void installation_code(const char *installation, char out[5])
-{
-    static const char digits[] = "0123456789abcdefghjkmnpqrstvwxyz";
-    uint32_t hash = 2166136261u; /* FNV-1a */
-
-    for (const char *p = installation; *p != '\0'; p++) {
-        hash = (hash ^ (uint8_t)*p) * 16777619u;
-    }
-    for (int i = 0; i < 4; i++)
-        out[i] = digits[(hash >> (5 * i)) & 31];
-    out[4] = '\0';
-}
-
 sp_name sp_execution_client_order_id(const char *installation, sp_trd_id trade_id, uint32_t leg)
 {
     char code[5], id[SP_ID_TEXT_SIZE], text[SP_NAME_SIZE];
     sp_name name = {{0}};
 
     SP_ASSERT(leg > 0 && leg < 1000);
-    installation_code(installation, code);
-    snprintf(text, sizeof text, "s%s%s%03u", code, sp_id_digits(trade_id.raw, id), leg);
+    snprintf(text, sizeof text, "s%s%s%03u", sp_id_installation_code(installation, code),
+             sp_id_digits(trade_id.raw, id), leg);
     bool fits = sp_name_set(&name, text);
     SP_ASSERT(fits);
     return name;

@@ -33,6 +33,16 @@ static void test_ids_minted_values_are_pinned(void **state)
     assert_string_equal(sp_opp_id_text(opp, buf), "opp_01m826mebvf8g43tjaq6djf6gs");
 }
 
+/* It is in the ids of orders that rest at the venue: another code would make strangers of them. */
+static void test_ids_installation_code_is_pinned(void **state)
+{
+    char buf[5];
+
+    (void)state;
+    assert_string_equal(sp_id_installation_code("demo", buf), "p9dt");
+    assert_string_not_equal(sp_id_installation_code("demp", buf), "p9dt");
+}
+
 static void test_ids_every_part_of_the_source_matters(void **state)
 {
     struct sp_id_source base = source_of(118);
@@ -161,6 +171,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_ids_minted_values_are_pinned),
+        cmocka_unit_test(test_ids_installation_code_is_pinned),
         cmocka_unit_test(test_ids_every_part_of_the_source_matters),
         cmocka_unit_test(test_ids_text_round_trips_and_sorts_by_time),
         cmocka_unit_test(test_ids_short_form_is_the_end_of_the_whole),
