@@ -35,9 +35,9 @@ struct sp_state_header {
 /* Writes generation `header->generation` with `json` (one JSON object) as payload. The generation
  * is one above the current one's; if there is no current one (new, or degraded), it is above
  * every generation that was ever written. The directory exists. SP_OK: durable. SP_STORAGE:
- * fail-stop, do not retry. SP_FULL: no space; the old state is untouched. SP_INVALID: the generation
- * does not follow, the payload holds a NUL or is empty, name or installation is no name, or what
- * is there is foreign. SP_TOO_LONG: payload or path. SP_VERSION, SP_NO_MEMORY. */
+ * fail-stop, do not retry. SP_FULL: no space; the old state is untouched. SP_INVALID: the
+ * generation does not follow, the payload holds a NUL or is empty, name or installation is no name,
+ * or what is there is foreign. SP_TOO_LONG: payload or path. SP_VERSION, SP_NO_MEMORY. */
 SP_NODISCARD sp_status sp_state_save(const struct sp_state_file *file,
                                      const struct sp_state_header *header, const char *json,
                                      size_t len_bytes, struct sp_err *err);

@@ -1,5 +1,5 @@
-/* block_on_threat: rejects an opportunity while an active threat is as severe as block_from or more,
- * or while a trade of the link is open or its entry is in flight; else accepts it.
+/* block_on_threat: rejects an opportunity while an active threat is as severe as block_from or
+ * more, or while a trade of the link is open or its entry is in flight; else accepts it.
  */
 #include "common/workers/worker_text.h"
 #include "proto/ids.h"

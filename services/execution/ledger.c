@@ -330,17 +330,19 @@ SP_NODISCARD static sp_status prepare(struct sp_ledger *ledger, struct sp_err *e
 }
 
 /* The ledger only notes what the journal has synced, so a journal that ends earlier has lost data:
- * it was removed, or an old copy was put back. An empty journal never means "nothing was traded". */
+ * it was removed, or an old copy was put back. An empty journal never means "nothing was traded".
+ */
 SP_NODISCARD static sp_status check_journal(const struct sp_ledger *ledger, struct sp_err *err)
 {
     uint64_t noted = atomic_load(&ledger->cursor);
     uint64_t held = sp_journal_next_seq(ledger->options.journal) - 1;
 
     if (noted <= held) return SP_OK;
-    return SP_FAIL(err, SP_CORRUPT,
-                   "%s ends at sequence %llu, but the ledger has seen %llu: restore the journal, or "
-                   "move the whole folder away to begin anew",
-                   ledger->journal_dir, (unsigned long long)held, (unsigned long long)noted);
+    return SP_FAIL(
+        err, SP_CORRUPT,
+        "%s ends at sequence %llu, but the ledger has seen %llu: restore the journal, or "
+        "move the whole folder away to begin anew",
+        ledger->journal_dir, (unsigned long long)held, (unsigned long long)noted);
 }
 
 static void release(struct sp_ledger *ledger)

@@ -1,9 +1,9 @@
 /* What a strategy link knows from others: its trades and result (facts of execution) and threats
  * that are not its own (facts of marketdata).
  *
- * A pure fold of other streams: it changes only by sp_books_fold, in stream order, and folding those
- * streams from their beginning rebuilds it. Facts of other links and instruments are ignored. Fixed
- * memory. One thread.
+ * A pure fold of other streams: it changes only by sp_books_fold, in stream order, and folding
+ * those streams from their beginning rebuilds it. Facts of other links and instruments are ignored.
+ * Fixed memory. One thread.
  */
 #ifndef SP_SERVICES_STRATEGY_STRATEGY_BOOKS_H
 #define SP_SERVICES_STRATEGY_STRATEGY_BOOKS_H

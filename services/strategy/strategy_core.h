@@ -1,13 +1,12 @@
 /* The strategy of one link: bars in, explained decisions and trade plans out.
  *
  * Pure (common/decider.h): no clock, socket or file. Three kinds of state:
- *   authoritative  active threats of its own workers, the plan without answer, tallies: changed only
- *                  by apply, rebuilt by folding its journal;
- *   books          trades, result and foreign threats: a fold of other services' facts
- *                  (strategy_books.h); after a start they are folded from their beginning, those up to
- *                  the cursor through sp_strategy_fold, the rest as events;
- *   derived        indicators and windows: from ticks. After a start or a gap in the data they are
- *                  not warm, and nothing is opened until `warm_up_bars` bars have been seen.
+ *   authoritative  active threats of its own workers, the plan without answer, tallies: changed
+ * only by apply, rebuilt by folding its journal; books          trades, result and foreign threats:
+ * a fold of other services' facts (strategy_books.h); after a start they are folded from their
+ * beginning, those up to the cursor through sp_strategy_fold, the rest as events; derived
+ * indicators and windows: from ticks. After a start or a gap in the data they are not warm, and
+ * nothing is opened until `warm_up_bars` bars have been seen.
  *
  * A bar of the trigger interval runs one flow; other ticks only update prices. One open trade per
  * link, long only. Positions are closed by the protective pair that execution places from the plan.

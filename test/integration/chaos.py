@@ -3,8 +3,8 @@
 
 Trades a recording at 10x (the generated market where there is none), kills a random process about
 every 0.8 s, lets everything come back, stops in order, and then reads what is left: every journal
-verifies, no plan has two orders, fold of the journal == ledger == the venue's books, and every trade
-and rejection answers `spoor why`.
+verifies, no plan has two orders, fold of the journal == ledger == the venue's books, and every
+trade and rejection answers `spoor why`.
 
 usage: chaos.py BUILD_DIR SOURCE_DIR [--kills N] [--seed N] [--keep]
 """
@@ -121,8 +121,8 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--keep", action="store_true")
     args = parser.parse_args()
-    data = pathlib.Path(os.environ.get("SPOOR_DATA", pathlib.Path(args.source).resolve().parent /
-                                       "shared" / "data"))
+    beside = pathlib.Path(args.source).resolve().parent / "shared" / "data"
+    data = pathlib.Path(os.environ.get("SPOOR_DATA", beside))
     recording = data / "binance_wire" / "spot_btcusdt_20240808.gz"
     folder = tempfile.mkdtemp(prefix="spoor-chaos-")
     try:

@@ -1,4 +1,5 @@
-/* The world as a strategy sees it, on the real bus: "--instance marketdata" plays bars at full tilt,
+/* The world as a strategy sees it, on the real bus: "--instance marketdata" plays bars at full
+ * tilt,
  * "--instance execution" answers plans. Used to kill and restart a strategy between them.
  *
  * The market rises and falls in slow waves, with bursts that are threats. Execution refuses every

@@ -202,7 +202,7 @@ def check_orders(system):
             answers[body["plan_id"]] = answers.get(body["plan_id"], 0) + 1
     assert all(n == 1 for n in entries.values()), f"entries per plan: {entries}"
     assert all(n == 1 for n in answers.values()), f"answers per plan: {answers}"
-    orders = system.sql("venue", "venue.db",
-                        "SELECT client_order_id, count(*) FROM orders GROUP BY 1 HAVING count(*) > 1")
-    assert not orders, f"sent twice: {orders}"
+    twice = system.sql("venue", "venue.db", "SELECT client_order_id, count(*) FROM orders"
+                       " GROUP BY 1 HAVING count(*) > 1")
+    assert not twice, f"sent twice: {twice}"
     return entries, answers
