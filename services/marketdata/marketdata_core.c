@@ -250,7 +250,7 @@ static void detect_outage(const struct sp_marketdata *md, struct sp_decision *de
 
 static void watch(struct sp_marketdata *md, sp_mono now, struct sp_decision *decision)
 {
-    sp_dur step = sp_mono_since(now, md->watched);
+    sp_dur step = sp_mono_since(now, md->watched.ns != 0 ? md->watched : now);
     int64_t most = md->options.silence.ns / 2;
 
     md->watched = now;

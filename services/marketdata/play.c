@@ -199,6 +199,7 @@ static bool read_one(struct sp_md_play *play)
         return false;
     }
     if (play->pending.kind == SP_REC_FEED_ERROR) {
+        if (play->mode == SP_MD_RUN_UP) return false; /* told when it was first read */
         play->core->error_count++;
         message(play)->body.feed = play->pending.body.feed;
         tell(play, SP_MD_ERROR);
@@ -282,7 +283,10 @@ static bool run_up(struct sp_md_play *play, sp_mono now)
     if (play->core->plan.over) target.ns = INT64_MAX;
     if (!play->core->plan.over && seek_ahead(play, target)) return true;
     for (uint32_t n = 0; n < EVENTS_PER_RUN_UP || play->whole_turn; n++) {
-        if (!play->has_pending && !read_one(play)) break;
+        if (!play->has_pending && !read_one(play)) {
+            if (play->mode == SP_MD_PLAYED) break;
+            continue;
+        }
         if (play->pending.time.ns >= target.ns && !play->whole_turn) {
             end_run_up(play);
             return true;
