@@ -32,7 +32,7 @@ struct life {
     int notify_fd;
     uint64_t rounds_told;
     enum sp_phase phase;
-    bool ready, stopping, whole_operation;
+    bool ready, stopping, stop_done, whole_operation;
     sp_mono stop_deadline;
     sp_status failure;
     struct sp_metric *loop_rounds;
@@ -236,6 +236,7 @@ static void check_stop(void *ctx)
     bool done = life->spec->stop == NULL || life->spec->stop(&life->service, life->whole_operation);
 
     if (!done && sp_clock_mono().ns < life->stop_deadline.ns) return;
+    life->stop_done = true;
     if (!done) sp_log(SP_LOG_WARN, "stop_deadline", "next=\"ending with work unfinished\"");
     sp_loop_stop(life->service.loop);
 }
@@ -253,6 +254,7 @@ static void begin_stop(struct life *life, bool whole_operation, const char *why)
     sp_notify_send(life->notify_fd, "STOPPING=1");
     if (sp_loop_add_timer(life->service.loop, (sp_dur){0}, every, check_stop, life,
                           &life->stop_timer) != SP_OK) {
+        life->stop_done = true;
         sp_loop_stop(life->service.loop);
     }
 }
@@ -332,15 +334,22 @@ static sp_status wire(struct life *life, struct sp_err *err)
     return status;
 }
 
-/* The loop ends at once on a signal; a service that has work to do before it stops runs on. */
+/* A signal ends the loop at once, also while a stop is under way (the supervisor sends both its
+ * message and SIGTERM); what has to be done before the end still runs to its end. */
 static sp_status run(struct life *life, struct sp_err *err)
 {
     struct sp_loop *loop = life->service.loop;
     sp_status status = sp_loop_run(loop, err);
 
-    if (status != SP_OK || life->failure != SP_OK || life->stopping) return status;
-    begin_stop(life, false, sp_loop_signal(loop) != 0 ? "signal" : "own request");
-    return sp_loop_run(loop, err);
+    while (status == SP_OK && life->failure == SP_OK && !life->stop_done) {
+        /* The message says more than the signal, and was sent before it. */
+        if (!life->stopping && life->notify_fd >= 0) on_notify(life);
+        if (!life->stopping) {
+            begin_stop(life, false, sp_loop_signal(loop) != 0 ? "signal" : "own request");
+        }
+        status = sp_loop_run(loop, err);
+    }
+    return status;
 }
 
 static int finish(struct life *life, sp_status status, struct sp_err *err)

@@ -34,18 +34,19 @@ def configure(system, recording):
         feed.update(source="generator", seed=7, speed="30x")
     workers = {w["id"]: w for part in system.blueprint.values() if isinstance(part, list)
                for w in part}
-    system.blueprint["trigger"]["warm_up_bars"] = 12
+    system.blueprint["trigger"]["warm_up_bars"] = 8
     workers["ema_fast"]["params"]["period"] = 3
     workers["ema_slow"]["params"]["period"] = 8
-    workers["cross"]["params"]["min_gap"] = "0.02 bps"
-    workers["volatility"]["params"].update(window_bars=10, limit="1.5 bps")
+    workers["cross"]["params"]["min_gap"] = "0.01 bps"
+    workers["volatility"]["params"].update(window_bars=8, limit="3 bps")
     workers["exit"]["params"].update(stop="0.03%", target="0.03%")
+    workers["size"]["params"]["risk"] = "0.015%"
     workers["route"]["params"]["valid"] = "2s"
     system.write_config()
 
 
 def up(system):
-    return system.spoor("up", "--policy", "budget=1000,backoff_max=1s", expect=None, timeout=90)
+    return system.spoor("up", "--policy", "budget=60,backoff_max=1s", expect=None, timeout=90)
 
 
 class Killer:
@@ -78,18 +79,12 @@ class Killer:
         return True
 
 
-def trading_state(system):
-    for name, row in system.status().items():
-        if name == "execution":
-            return row.get("phase", "")
-    return ""
-
-
 def settle(system):
     """Everything is ready again, and execution has reconciled after its last start."""
     def calm():
         rows = system.status()
-        return len(rows) >= 6 and all(r.get("state") == "READY" for r in rows.values())
+        return len(rows) >= len(INSTANCES) and all(
+            r["state"] in ("READY", "RUNNING") for r in rows.values())
     system.await_that("all services ready", calm, 60)
 
     def reconciled():

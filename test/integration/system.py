@@ -85,9 +85,7 @@ class System:
             answer = json.loads(done.stdout)
         except json.JSONDecodeError:
             return {}
-        rows = answer if isinstance(answer, list) else next(
-            (v for v in answer.values() if isinstance(v, list)), [])
-        return {row["name"]: row for row in rows}
+        return {row["name"]: row for rows in answer.get("supervisors", []) for row in rows}
 
     def supervisor_pid(self):
         try:
