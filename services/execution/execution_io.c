@@ -522,6 +522,9 @@ static void fini(struct sp_service *service)
 
     sp_shell_close(io->shell);
     sp_venue_close(io->venue);
+    /* The ledger takes only what is durable; at an end in order that is to be everything. */
+    if (io->ledger != NULL && sp_journal_sync(service->journal, NULL) == SP_OK)
+        sp_ledger_notify(io->ledger, sp_journal_next_seq(service->journal) - 1);
     sp_ledger_close(io->ledger);
     free(io);
     service->state = NULL;
