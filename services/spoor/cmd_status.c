@@ -1,4 +1,5 @@
 #include "services/spoor/cli.h"
+#include "services/spoor/service_client.h"
 #include "services/spoor/status_table.h"
 
 #include "common/clock.h"
@@ -17,6 +18,20 @@ static void print_nothing(const struct sp_cli *cli, const struct sp_config *conf
     printf("%s: nothing runs.\n", config->operation.s);
     printf("data   %s\n", config->platform.data_dir);
     printf("next   %s up %s\n", cli->program, cli->config_dir);
+}
+
+/* Whether trading is possible, why not, and what would change it: execution knows. */
+static void print_trading(const struct sp_config *config)
+{
+    struct sp_service_status status;
+    sp_name execution = sp_name_of("execution");
+
+    printf("\n");
+    if (sp_service_status_ask(config, &execution, &status) == SP_OK) {
+        sp_trading_print(&status);
+    } else {
+        printf("trading  STOPPED: execution does not answer\n");
+    }
 }
 
 int sp_cmd_status(const struct sp_cli *cli)
@@ -50,6 +65,7 @@ int sp_cmd_status(const struct sp_cli *cli)
         running++;
     }
     if (running > 0 && cli->json) printf("]}\n");
+    if (running > 0 && !cli->json) print_trading(config);
     if (running == 0 && code == SP_EXIT_OK) {
         print_nothing(cli, config);
         code = SP_EXIT_NOT_RUNNING;

@@ -95,10 +95,15 @@ const char *sp_say_facts(const sp_facts *facts, char buf[SP_LINE_SIZE])
         char name[SP_NAME_SIZE], pretty[SP_SAY_SIZE];
         const char *value = facts->at[i].value.s;
         int64_t e8 = 0;
+        sp_dur dur = {0};
         snprintf(name, sizeof name, "%s", facts->at[i].name.s);
         for (char *p = name; *p != '\0'; p++)
             if (*p == '_') *p = ' ';
-        if (sp_e8_parse(value, strlen(value), &e8) == SP_OK) value = sp_say_e8(e8, pretty);
+        /* A whole number is a count as often as an amount. */
+        if (sp_e8_parse(value, strlen(value), &e8) == SP_OK)
+            value = sp_say_places(e8, strchr(value, '.') != NULL ? 2 : 0, pretty);
+        else if (sp_dur_parse(value, strlen(value), &dur) == SP_OK && dur.ns < S)
+            value = sp_say_dur(dur, pretty);
         int n =
             snprintf(buf + used, SP_LINE_SIZE - used, "%s%s %s", i > 0 ? ", " : "", name, value);
         used += n > 0 ? (size_t)n : 0;
@@ -244,9 +249,10 @@ static void describe_trading(const struct sp_record *record, char buf[SP_LINE_SI
     const struct sp_trading_state *t = &record->body.trading_state;
     char state[SP_SAY_SIZE], cause[SP_SAY_SIZE];
 
-    snprintf(buf, SP_LINE_SIZE, "%s: %s because of %s: %s%s%s", t->scope.s,
+    sp_say_enum(SP_ENUM_HALT_CAUSE, t->cause, cause);
+    snprintf(buf, SP_LINE_SIZE, "%s: %s, %s%s%s", t->scope.s,
              sp_say_enum(SP_ENUM_TRADING, t->trading, state),
-             sp_say_enum(SP_ENUM_HALT_CAUSE, t->cause, cause), t->reason.s,
+             t->reason.s[0] != '\0' ? t->reason.s : cause,
              t->next_step.s[0] != '\0' ? "; next: " : "", t->next_step.s);
 }
 

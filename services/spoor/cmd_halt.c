@@ -1,0 +1,255 @@
+/* halt, resume, flatten: an operator's commands to execution. */
+#include "services/spoor/chain.h"
+#include "services/spoor/cli.h"
+#include "services/spoor/halt_file.h"
+#include "services/spoor/service_client.h"
+
+#include "common/clock.h"
+#include "proto/ids.h"
+
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define RECONCILE_TIMEOUT_NS (INT64_C(15) * 1000000000)
+
+struct control {
+    const struct sp_cli *cli;
+    struct sp_config *config;
+    const char *word; /* "halt" */
+    struct sp_operator_command command;
+};
+
+static sp_name operator_name(void)
+{
+    const struct passwd *user = getpwuid(getuid());
+    char text[SP_NAME_SIZE];
+    sp_name name = {{0}};
+
+    if (user != NULL && sp_name_set(&name, user->pw_name)) return name;
+    snprintf(text, sizeof text, "uid-%u", (unsigned)getuid());
+    SP_IGNORE(!sp_name_set(&name, text)); /* digits are a name */
+    return name;
+}
+
+static int set_scope(struct control *control, const char *scope)
+{
+    const char *link = strncmp(scope, "strategy.", 9) == 0 ? scope + 9 : NULL;
+    char hint[SP_LINKS_MAX * (SP_NAME_SIZE + 12)] = "There are: all";
+    size_t used = strlen(hint);
+
+    bool known = strcmp(scope, "all") == 0 ||
+                 (link != NULL && sp_config_link(control->config, link) != NULL);
+    if (known && sp_name_set(&control->command.scope, scope)) return SP_EXIT_OK;
+    for (uint32_t i = 0; i < control->config->link_count && used < sizeof hint; i++) {
+        int n = snprintf(hint + used, sizeof hint - used, ", strategy.%s",
+                         control->config->links[i].id.s);
+        used += n > 0 ? (size_t)n : 0;
+    }
+    return sp_cli_usage(hint, "\"%s\" is no scope", scope);
+}
+
+static int parse(struct control *control)
+{
+    const struct sp_cli *cli = control->cli;
+    const char *scope = NULL, *reason = NULL;
+    char of_strategy[SP_NAME_SIZE + 16];
+
+    for (int i = 1; i < cli->argc; i++) {
+        const char *arg = cli->argv[i];
+        if (sp_cli_option(cli, &i, "--scope", &scope)) {
+            if (scope == NULL) return sp_cli_usage(NULL, "--scope wants all or strategy.ID");
+        } else if (sp_cli_option(cli, &i, "--reason", &reason)) {
+            if (reason == NULL) return sp_cli_usage(NULL, "--reason wants a text");
+        } else {
+            return sp_cli_usage(NULL, "%s does not know \"%s\"; see spoor %s --help", control->word,
+                                arg, control->word);
+        }
+    }
+    if (scope == NULL && cli->strategy != NULL) {
+        snprintf(of_strategy, sizeof of_strategy, "strategy.%.40s", cli->strategy);
+        scope = of_strategy;
+    }
+    if (reason != NULL && !sp_text_set_n(&control->command.reason, reason, strlen(reason)))
+        return sp_cli_usage(NULL, "--reason is longer than %d bytes or not UTF-8",
+                            SP_TEXT_SIZE - 1);
+    return set_scope(control, scope != NULL ? scope : "all");
+}
+
+static void mint(struct control *control)
+{
+    struct sp_id_source source = {.installation = control->config->platform.installation.s,
+                                  .stream = "spoor",
+                                  .epoch = (uint32_t)getpid(),
+                                  .seq = (uint64_t)sp_clock_mono().ns,
+                                  .time = sp_clock_wall()};
+
+    control->command.command_id = sp_cmd_id_mint(&source);
+    control->command.operator_name = operator_name();
+    control->command.asked = source.time;
+}
+
+/* ---- When execution does not answer ---- */
+
+static int leave_halt_file(struct control *control, bool is_running)
+{
+    char dir[SP_PATH_SIZE];
+    struct sp_err err = {0};
+
+    sp_config_instance_dir(control->config, "execution", dir);
+    sp_status status =
+        sp_halt_file_write(dir, &control->command.scope, &control->command.reason, &err);
+    if (status != SP_OK)
+        return sp_cli_fail(SP_EXIT_STORAGE, "NOT HALTED. Stop the operation: spoor down",
+                           "no halt could be left for execution: %s", err.text);
+    if (control->cli->json) {
+        printf("{\"ok\":%s,\"waiting\":true,\"scope\":\"%s\",\"file\":",
+               is_running ? "false" : "true", control->command.scope.s);
+        char path[SP_PATH_SIZE + 8];
+        snprintf(path, sizeof path, "%s/HALT", dir);
+        sp_chain_json_text(path, stdout);
+        printf("}\n");
+    } else {
+        printf("halt     waits for execution in %s/HALT (scope %s): honoured at its start\n", dir,
+               control->command.scope.s);
+    }
+    if (!is_running) return SP_EXIT_OK;
+    return sp_cli_fail(
+        SP_EXIT_SOFTWARE, "Restart it, and the halt holds: spoor restart execution",
+        "execution runs but did not answer within 2 s: it may or may not have halted");
+}
+
+static int not_running(struct control *control)
+{
+    char dir[SP_PATH_SIZE];
+
+    if (control->command.command == SP_COMMAND_HALT) return leave_halt_file(control, false);
+    if (control->command.command == SP_COMMAND_RESUME) {
+        sp_config_instance_dir(control->config, "execution", dir);
+        if (sp_halt_file_remove(dir, NULL) == SP_OK) {
+            printf("%s\n", control->cli->json
+                               ? "{\"ok\":true,\"withdrawn\":true}"
+                               : "The halt that waited for execution was taken back. Halts that it "
+                                 "knows already\nlast: resume again when it runs.");
+            return SP_EXIT_OK;
+        }
+    }
+    return sp_cli_fail(SP_EXIT_NOT_RUNNING, "Start it: spoor up, or spoor start execution",
+                       "execution does not run: nothing was done");
+}
+
+/* ---- The answer ---- */
+
+static void print_reply(const struct control *control, const struct sp_command_reply *reply)
+{
+    struct sp_service_status status = {0};
+    sp_name execution = sp_name_of("execution");
+    char id[SP_ID_TEXT_SIZE], shown[SP_ID_SHORT_SIZE];
+    bool known = sp_service_status_ask(control->config, &execution, &status) == SP_OK;
+
+    if (control->cli->json) {
+        printf("{\"ok\":%s,\"command_id\":\"%s\",\"scope\":\"%s\",\"trading\":\"%s\",\"reason\":",
+               reply->ok ? "true" : "false", sp_cmd_id_text(control->command.command_id, id),
+               control->command.scope.s,
+               known ? sp_enum_name(SP_ENUM_TRADING, status.trading) : "");
+        sp_chain_json_text(known ? status.reason.s : reply->text.s, stdout);
+        printf(",\"next_step\":");
+        sp_chain_json_text(status.next_step.s, stdout);
+        printf("}\n");
+        return;
+    }
+    if (known) {
+        sp_trading_print(&status);
+    } else {
+        printf("%s\n", reply->text.s);
+    }
+    printf("why      spoor why %s\n", sp_cmd_id_short(control->command.command_id, shown));
+    if (control->command.command == SP_COMMAND_FLATTEN)
+        printf("flat     when spoor trades shows no open one\n");
+}
+
+static int send_command(struct control *control)
+{
+    sp_name execution = sp_name_of("execution");
+    struct sp_command_reply reply = {0};
+
+    sp_status status = sp_service_command(control->config, &execution, &control->command,
+                                          (sp_dur){SP_SERVICE_TIMEOUT_NS}, &reply);
+    if (status == SP_NOT_FOUND) return not_running(control);
+    if (status == SP_TIMEOUT && control->command.command == SP_COMMAND_HALT)
+        return leave_halt_file(control, true);
+    if (status != SP_OK)
+        return sp_cli_fail(SP_EXIT_SOFTWARE, "Ask again, the same command twice does no harm",
+                           "execution: %s", sp_status_text(status));
+    if (!reply.ok)
+        return sp_cli_fail(SP_EXIT_SOFTWARE, "See: spoor status", "execution refused: %s",
+                           reply.text.s);
+    print_reply(control, &reply);
+    return SP_EXIT_OK;
+}
+
+/* Reconciliation answers when the pass is done. */
+static int ask_reconciliation(struct control *control)
+{
+    sp_name service = sp_name_of("reconciliation");
+    struct sp_command_reply reply = {0};
+    char id[SP_ID_SHORT_SIZE];
+
+    sp_status status = sp_service_command(control->config, &service, &control->command,
+                                          (sp_dur){RECONCILE_TIMEOUT_NS}, &reply);
+    if (status == SP_NOT_FOUND)
+        return sp_cli_fail(SP_EXIT_NOT_RUNNING, "Start it: spoor up, or spoor start reconciliation",
+                           "reconciliation does not run: nothing was compared");
+    if (status != SP_OK)
+        return sp_cli_fail(SP_EXIT_SOFTWARE, "See: spoor health", "reconciliation: %s",
+                           sp_status_text(status));
+    if (control->cli->json) {
+        printf("{\"ok\":%s,\"text\":", reply.ok ? "true" : "false");
+        sp_chain_json_text(reply.text.s, stdout);
+        printf("}\n");
+    } else {
+        printf("%s\nwhy      spoor why %s\n", reply.text.s,
+               sp_cmd_id_short(control->command.command_id, id));
+    }
+    if (reply.ok) return SP_EXIT_OK;
+    return sp_cli_fail(SP_EXIT_SOFTWARE, "See: spoor why last reconciliation",
+                       "the books differ: trading stays closed");
+}
+
+static int command(const struct sp_cli *cli, enum sp_command what)
+{
+    struct control control = {.cli = cli, .word = cli->argv[0]};
+
+    int code = sp_cli_config(cli, &control.config);
+    if (code != SP_EXIT_OK) return code;
+    control.command.command = (uint8_t)what;
+    code = parse(&control);
+    if (code == SP_EXIT_OK) {
+        mint(&control);
+        code = what == SP_COMMAND_RECONCILE ? ask_reconciliation(&control) : send_command(&control);
+    }
+    sp_config_free(control.config);
+    return code;
+}
+
+int sp_cmd_halt(const struct sp_cli *cli)
+{
+    return command(cli, SP_COMMAND_HALT);
+}
+
+int sp_cmd_resume(const struct sp_cli *cli)
+{
+    return command(cli, SP_COMMAND_RESUME);
+}
+
+int sp_cmd_flatten(const struct sp_cli *cli)
+{
+    return command(cli, SP_COMMAND_FLATTEN);
+}
+
+int sp_cmd_reconcile(const struct sp_cli *cli)
+{
+    return command(cli, SP_COMMAND_RECONCILE);
+}

@@ -1,0 +1,88 @@
+#include "services/spoor/service_client.h"
+
+#include "common/bus.h"
+#include "common/clock.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+struct answer {
+    enum sp_kind kind;
+    bool came;
+    union sp_body body;
+};
+
+static void on_answer(void *ctx, const struct sp_record *record)
+{
+    struct answer *answer = ctx;
+
+    if (record->kind != answer->kind) return;
+    answer->body = record->body;
+    answer->came = true;
+}
+
+static sp_status ask(const struct sp_config *config, const sp_name *service,
+                     const struct sp_record *request, sp_dur timeout, struct answer *answer)
+{
+    return sp_client_ask(config->platform.run_dir, service, request, answer->kind, timeout,
+                         on_answer, answer, NULL);
+}
+
+static struct sp_record *request_of(enum sp_kind kind)
+{
+    struct sp_record *request = calloc(1, sizeof *request);
+
+    SP_ASSERT(request != NULL);
+    request->kind = kind;
+    request->time = sp_clock_wall();
+    return request;
+}
+
+sp_status sp_service_status_ask(const struct sp_config *config, const sp_name *service,
+                                struct sp_service_status *out)
+{
+    struct sp_record *request = request_of(SP_REC_QUERY);
+    struct answer *answer = calloc(1, sizeof *answer);
+
+    SP_ASSERT(answer != NULL);
+    answer->kind = SP_REC_SERVICE_STATUS;
+    request->body.query = (struct sp_query){.request_id = 1,
+                                            .what = sp_name_of("status"),
+                                            .asker = sp_name_of("spoor")};
+    sp_status status = ask(config, service, request, (sp_dur){SP_SERVICE_TIMEOUT_NS}, answer);
+    if (status == SP_OK) *out = answer->body.service_status;
+    free(answer);
+    free(request);
+    return status;
+}
+
+sp_status sp_service_command(const struct sp_config *config, const sp_name *service,
+                             const struct sp_operator_command *command, sp_dur timeout,
+                             struct sp_command_reply *out)
+{
+    struct sp_record *request = request_of(SP_REC_COMMAND);
+    struct answer *answer = calloc(1, sizeof *answer);
+
+    SP_ASSERT(answer != NULL);
+    answer->kind = SP_REC_COMMAND_REPLY;
+    request->body.operator_command = *command;
+    sp_status status = ask(config, service, request, timeout, answer);
+    if (status == SP_OK) *out = answer->body.command_reply;
+    free(answer);
+    free(request);
+    return status;
+}
+
+const char *sp_trading_word(uint8_t trading)
+{
+    if (trading == SP_TRADING_ALLOWED) return "ALLOWED";
+    if (trading == SP_TRADING_REDUCE_ONLY) return "REDUCE ONLY";
+    return trading == SP_TRADING_STOPPED ? "STOPPED" : "UNKNOWN";
+}
+
+void sp_trading_print(const struct sp_service_status *status)
+{
+    printf("trading  %s%s%s\n", sp_trading_word(status->trading),
+           status->reason.s[0] != '\0' ? ": " : "", status->reason.s);
+    if (status->next_step.s[0] != '\0') printf("next     %s\n", status->next_step.s);
+}

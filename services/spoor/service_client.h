@@ -1,0 +1,24 @@
+/* Asking the services themselves, over their control sockets. One thread.
+ */
+#ifndef SP_SPOOR_SERVICE_CLIENT_H
+#define SP_SPOOR_SERVICE_CLIENT_H
+
+#include "common/config.h"
+#include "proto/record.h"
+
+#define SP_SERVICE_TIMEOUT_NS INT64_C(2000000000)
+
+/* SP_NOT_FOUND: nobody listens. SP_TIMEOUT: it listens and does not answer. *out is untouched
+ * unless SP_OK. */
+SP_NODISCARD sp_status sp_service_status_ask(const struct sp_config *config, const sp_name *service,
+                                             struct sp_service_status *out);
+/* Sends an operator's command; *out is the service's reply. Statuses as above. */
+SP_NODISCARD sp_status sp_service_command(const struct sp_config *config, const sp_name *service,
+                                          const struct sp_operator_command *command, sp_dur timeout,
+                                          struct sp_command_reply *out);
+/* "trading  REDUCE ONLY: halted (all): operator" and "next     spoor resume". */
+void sp_trading_print(const struct sp_service_status *status);
+/* "ALLOWED", "REDUCE ONLY", "STOPPED"; "UNKNOWN" for none. */
+const char *sp_trading_word(uint8_t trading);
+
+#endif
