@@ -128,6 +128,18 @@ uint32_t sp_books_live_orders(const struct sp_books *books, const struct sp_trad
     return live;
 }
 
+const struct sp_order *sp_books_newest(const struct sp_books *books,
+                                       const struct sp_trade_book *trade, enum sp_leg_role first,
+                                       enum sp_leg_role last)
+{
+    for (uint32_t i = books->order_count; i > 0; i--) {
+        const struct sp_order *order = &books->orders[i - 1];
+        if (!sp_trd_id_eq(order->intent.trade_id, trade->trade_id)) continue;
+        if (order->intent.role >= first && order->intent.role <= last) return order;
+    }
+    return NULL;
+}
+
 uint32_t sp_books_in_flight(const struct sp_books *books)
 {
     uint32_t count = 0;
@@ -140,11 +152,13 @@ uint32_t sp_books_in_flight(const struct sp_books *books)
 
 /* ---- Making room: what has ended goes, oldest first ---- */
 
-static bool order_may_go(struct sp_books *books, const struct sp_order *order)
+/* In need, an ended order of an open trade goes too: a trade whose exits are refused again and
+ * again must not fill the table. */
+static bool order_may_go(struct sp_books *books, const struct sp_order *order, bool in_need)
 {
     const struct sp_trade_book *trade = sp_books_trade(books, order->intent.trade_id);
 
-    return sp_order_is_terminal(order->state) && (trade == NULL || trade->closed);
+    return sp_order_is_terminal(order->state) && (in_need || trade == NULL || trade->closed);
 }
 
 static bool trade_may_go(const struct sp_books *books, const struct sp_trade_book *trade)
@@ -167,24 +181,37 @@ bool sp_books_has_room(const struct sp_books *books)
     return live + 8 < SP_ORDERS_MAX / 2 && open + 2 < SP_TRADES_MAX / 2;
 }
 
+static void forget_order(struct sp_books *books, uint32_t at)
+{
+    memmove(&books->orders[at], &books->orders[at + 1],
+            (books->order_count - at - 1) * sizeof *books->orders);
+    books->order_count--;
+}
+
 static void make_room_for_order(struct sp_books *books)
 {
     if (books->order_count < SP_ORDERS_MAX) return;
-    for (uint32_t i = 0; i < books->order_count; i++) {
-        if (!order_may_go(books, &books->orders[i])) continue;
-        memmove(&books->orders[i], &books->orders[i + 1],
-                (books->order_count - i - 1) * sizeof *books->orders);
-        books->order_count--;
-        return;
+    for (int in_need = 0; in_need < 2; in_need++) {
+        for (uint32_t i = 0; i < books->order_count; i++) {
+            if (!order_may_go(books, &books->orders[i], in_need != 0)) continue;
+            forget_order(books, i);
+            return;
+        }
     }
     sp_assert_fail("order table full of live orders: the gate keeps it below half", SP_SITE);
 }
 
+/* The orders of a forgotten trade go with it: what the venue still says of them is then "not ours",
+ * and reconciliation names it. */
 static void make_room_for_trade(struct sp_books *books)
 {
     if (books->trade_count < SP_TRADES_MAX) return;
     for (uint32_t i = 0; i < books->trade_count; i++) {
         if (!trade_may_go(books, &books->trades[i])) continue;
+        for (uint32_t k = books->order_count; k > 0; k--) {
+            sp_trd_id of = books->orders[k - 1].intent.trade_id;
+            if (sp_trd_id_eq(of, books->trades[i].trade_id)) forget_order(books, k - 1);
+        }
         memmove(&books->trades[i], &books->trades[i + 1],
                 (books->trade_count - i - 1) * sizeof *books->trades);
         books->trade_count--;
@@ -251,9 +278,20 @@ static void move_balances(struct sp_books *books, const struct sp_instrument_con
 
 /* ---- Folding ---- */
 
+/* What remains of it is no longer dust, but a position to be managed. */
+static void open_again(struct sp_trade_book *trade)
+{
+    if (!trade->closed) return;
+    trade->closed = false;
+    trade->dust = (sp_qty){0};
+}
+
 static void step(struct sp_books *books, struct sp_order *order, enum sp_order_event_type event)
 {
     struct sp_order_step next = sp_order_step(order->state, event);
+    struct sp_trade_book *trade = sp_books_trade(books, order->intent.trade_id);
+
+    if (trade != NULL && sp_order_is_live(next.next)) open_again(trade);
 
     if (next.effect == SP_OX_IMPOSSIBLE) {
         books->incidents++;
@@ -305,6 +343,7 @@ static void fold_order_event(struct sp_books *books, const struct sp_record *rec
     if (body->venue_order_id != 0) order->venue_order_id = body->venue_order_id;
     if (body->reason.s[0] != '\0') order->reason = body->reason;
     struct sp_trade_book *trade = sp_books_trade(books, order->intent.trade_id);
+    if (event == SP_OE_CANCEL_REQ) order->replaced = trade != NULL && !trade->exit.wanted;
     if (trade != NULL) trade->last_ref = sp_record_ref(record);
     books->version = record->seq;
 }
@@ -319,6 +358,7 @@ static void fold_fill(struct sp_books *books, const struct sp_record *record)
 
     if (sp_books_has_fill(books, &fill->symbol, fill->venue_trade_id)) return;
     SP_ASSERT(instrument != NULL && trade != NULL);
+    open_again(trade);
     if (order != NULL) {
         must(sp_qty_add(order->filled, fill->qty, &order->filled));
         bool last = order->filled.e8 >= order->intent.qty.e8;
@@ -365,6 +405,9 @@ static void fold_trade_closed(struct sp_books *books, const struct sp_record *re
     trade->dust = body->dust;
     trade->last_ref = sp_record_ref(record);
     SP_ASSERT(sp_trade_pnl(trade).e8 == body->realised_pnl.e8);
+    sp_amt gain = {0}; /* all of it, or what late truth added since it was closed before */
+    must(sp_amt_sub(body->realised_pnl, trade->counted, &gain));
+    trade->counted = body->realised_pnl;
 
     struct sp_link_book *link = &books->links[trade->link];
     int64_t day = record->time.ns / NS_PER_DAY;
@@ -372,8 +415,8 @@ static void fold_trade_closed(struct sp_books *books, const struct sp_record *re
         link->day = day;
         link->realised_today = (sp_amt){0};
     }
-    must(sp_amt_add(link->realised_pnl, body->realised_pnl, &link->realised_pnl));
-    must(sp_amt_add(link->realised_today, body->realised_pnl, &link->realised_today));
+    must(sp_amt_add(link->realised_pnl, gain, &link->realised_pnl));
+    must(sp_amt_add(link->realised_today, gain, &link->realised_today));
     sp_amt equity = {0};
     must(sp_amt_add(link->capital, link->realised_pnl, &equity));
     if (equity.e8 > link->peak.e8) link->peak = equity;

@@ -1,7 +1,8 @@
 /* The books of the gateway: orders, trades, strategy links, balances - the fold of its journal.
  *
  * Authoritative state: changes only in sp_books_apply. Capacities are fixed; what has ended is
- * forgotten oldest first, what has not ended never. Exact integers throughout. One thread.
+ * forgotten oldest first, what has not ended never. A trade that was closed opens again when late
+ * truth reaches one of its orders. Exact integers throughout. One thread.
  */
 #ifndef SP_EXECUTION_BOOKS_H
 #define SP_EXECUTION_BOOKS_H
@@ -24,6 +25,7 @@ struct sp_order {
     enum sp_order_state state;
     sp_qty filled;
     uint64_t venue_order_id;
+    bool replaced;  /* cancelled by us so that another takes its place */
     sp_text reason; /* why it ended */
 };
 
@@ -49,6 +51,7 @@ struct sp_trade_book {
     bool opened, closed, protected_once;
     sp_qty bought_qty, sold_qty, dust;
     sp_amt bought, sold, fees; /* quote currency */
+    sp_amt counted;            /* of its result, what the link's realised_pnl holds already */
     sp_qty fee_qty;            /* fees paid in the base asset: they shrink the position */
     sp_wall opened_at, closed_at;
     struct sp_ref opened_ref;
@@ -129,8 +132,12 @@ bool sp_books_has_command(const struct sp_books *books, sp_cmd_id command_id);
 /* Whether one more order or trade has a place. */
 bool sp_books_has_room(const struct sp_books *books);
 
-/* Base quantity a trade holds. */
+/* Base quantity a trade holds; negative if the venue sold more than it held (late truth). */
 sp_qty sp_trade_position(const struct sp_trade_book *trade);
+/* The newest order of a trade among those of the roles first..last; NULL if there is none. */
+const struct sp_order *sp_books_newest(const struct sp_books *books,
+                                       const struct sp_trade_book *trade, enum sp_leg_role first,
+                                       enum sp_leg_role last);
 /* Live orders of a trade (UNKNOWN included); those of one role if role is not NONE. */
 uint32_t sp_books_live_orders(const struct sp_books *books, const struct sp_trade_book *trade,
                               enum sp_leg_role role);

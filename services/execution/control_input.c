@@ -25,7 +25,9 @@ void sp_x_breaker_opens(struct sp_turn *turn, sp_thr_id threat, const char *why,
     const struct sp_books *books = &turn->x->books;
     sp_thr_ids threats = books->breaker_threats;
 
-    if (books->breaker == SP_BREAKER_CLOSED) threats = (sp_thr_ids){0};
+    /* Half open still lists the threats that have ended, as its reason: they must not count again,
+     * or the breaker would wait for their end for ever. */
+    if (books->breaker != SP_BREAKER_OPEN) threats = (sp_thr_ids){0};
     for (uint32_t i = 0; i < threats.count; i++) {
         if (sp_thr_id_eq(threats.at[i], threat)) return;
     }
@@ -160,11 +162,26 @@ static void scope_state(struct sp_turn *turn, enum sp_kind kind,
     if (halts) sp_text_printf(&body->next_step, "spoor resume --scope %s", command->scope.s);
 }
 
+static bool is_scope(struct sp_books *books, const sp_name *scope)
+{
+    sp_name link = {{0}};
+
+    if (sp_name_is(scope, "all")) return true;
+    if (strncmp(scope->s, "strategy.", 9) != 0 || !sp_name_set(&link, scope->s + 9)) return false;
+    return sp_books_link(books, &link, NULL) != NULL;
+}
+
 void sp_x_command(struct sp_turn *turn)
 {
     const struct sp_operator_command *command = &turn->event->record->body.operator_command;
     struct sp_execution *x = turn->x;
 
+    x->command_refused = (sp_text){{0}};
+    if (!is_scope(&x->books, &command->scope)) {
+        sp_text_printf(&x->command_refused, "no scope %s here: all, or strategy.LINK",
+                       command->scope.s);
+        return;
+    }
     if (sp_books_has_command(&x->books, command->command_id)) return;
     if (command->command == SP_COMMAND_RECONCILE) return; /* not this service's */
     struct sp_ref at = sp_decision_next_ref(turn->decision);
@@ -201,6 +218,10 @@ void sp_x_correction(struct sp_turn *turn)
                                     .fee_asset = proposal->fee_asset,
                                     .liquidity = proposal->liquidity,
                                     .venue_time = proposal->venue_time};
+        if (!sp_x_fill_is_possible(order, &view)) {
+            sp_x_book_fill(turn, &view, NULL, proposal->reconciliation_id); /* halts */
+            return;
+        }
         struct sp_record *record =
             sp_decision_add(turn->decision, SP_REC_CORRECTION, &order->intent_ref);
         record->body.correction = *proposal;

@@ -31,11 +31,21 @@ void sp_execution_gate_view(struct sp_execution *x, const sp_name *symbol, sp_mo
                                   .reconciled = x->reconciled};
 }
 
+bool sp_x_cancels_entries(const struct sp_execution *x, const struct sp_trade_book *trade)
+{
+    return x->stopping && x->books.config->links[trade->link].on_stop != SP_ON_STOP_KEEP;
+}
+
 bool sp_execution_is_flat(struct sp_execution *x)
 {
     for (uint32_t i = 0; i < x->books.trade_count; i++) {
         const struct sp_trade_book *trade = &x->books.trades[i];
-        if (!trade->closed && trade->exit.wanted) return false;
+        uint32_t live = sp_books_live_orders(&x->books, trade, SP_LEG_ROLE_NONE);
+        if (trade->closed || (!trade->opened && live == 0)) continue;
+        if (trade->exit.wanted) return false;
+        if (sp_x_cancels_entries(x, trade) &&
+            sp_books_live_orders(&x->books, trade, SP_LEG_ROLE_ENTRY) > 0)
+            return false;
     }
     return sp_books_in_flight(&x->books) == 0;
 }
@@ -115,6 +125,15 @@ static void apply(void *state, const struct sp_record *record)
     sp_books_apply(&x->books, record);
 }
 
+static const struct sp_order *order_of(const struct sp_execution *x, const sp_name *client_order_id)
+{
+    for (uint32_t i = x->books.order_count; i > 0; i--) {
+        const struct sp_order *order = &x->books.orders[i - 1];
+        if (sp_name_eq(&order->intent.client_order_id, client_order_id)) return order;
+    }
+    return NULL;
+}
+
 /* Asked after the sync, right before the send: entries need trading to be allowed still. */
 static bool allows(const void *state, const struct sp_effect *effect)
 {
@@ -124,7 +143,10 @@ static bool allows(const void *state, const struct sp_effect *effect)
     if (effect->type != SP_XE_SEND || effect->message.body.venue_order.side != SP_SIDE_BUY) {
         return true;
     }
-    return x->reconciled && !x->stopping && x->books.breaker == SP_BREAKER_CLOSED;
+    const struct sp_order *order = order_of(x, &effect->message.body.venue_order.client_order_id);
+    return order != NULL && x->reconciled && !x->stopping &&
+           x->books.breaker == SP_BREAKER_CLOSED &&
+           sp_books_halt_of(&x->books, &order->intent.strategy_link_id) == NULL;
 }
 
 static void withdrawn(void *state, const struct sp_effect *effect, struct sp_decision *decision)

@@ -55,11 +55,15 @@ struct sp_execution {
     uint32_t venue_generation;
     sp_mono venue_down_since;
     uint64_t fills_request; /* question for missed fills under way */
+    sp_mono fills_asked;
+    uint64_t fills_seen;  /* highest execution in the answer under way */
+    uint64_t last_report; /* of this connection; 0: none yet */
     bool reconciled;
     struct sp_ref reconciled_by;
     bool stopping;
-    sp_text unclean; /* why the newest reconciliation was not clean */
-    sp_mono exit_not_before[SP_LINKS_MAX];
+    sp_text unclean;         /* why the newest reconciliation was not clean */
+    sp_text command_refused; /* why the newest command was not taken; empty if it was */
+    sp_mono exit_not_before[SP_LINKS_MAX], renew_not_before[SP_LINKS_MAX];
     uint64_t last_request_id;
     struct sp_pending pending[SP_PENDING_MAX];
     /* Counters for metrics. */

@@ -30,6 +30,8 @@ void sp_x_stop(struct sp_turn *turn);
 void sp_x_breaker_opens(struct sp_turn *turn, sp_thr_id threat, const char *why,
                         const struct sp_ref *cause);
 void sp_x_breaker_eases(struct sp_turn *turn, sp_thr_id threat, const struct sp_ref *cause);
+/* The operation stops, and the trade's link wants no entry left behind. */
+bool sp_x_cancels_entries(const struct sp_execution *x, const struct sp_trade_book *trade);
 /* tend.c: every trade gets what it needs next. */
 void sp_x_tend(struct sp_turn *turn);
 
@@ -46,10 +48,20 @@ struct sp_order_event *sp_x_order_event(struct sp_turn *turn, enum sp_kind kind,
                                         const struct sp_order *order, const char *reason);
 void sp_x_ledger_state(struct sp_turn *turn, const struct sp_trade_book *trade,
                        const struct sp_link_book *link, const struct sp_ref *cause);
+/* Halts a link for a person to look at, unless it is halted for this very reason already. */
+void sp_x_halt_link(struct sp_turn *turn, uint32_t link, const char *reason,
+                    const struct sp_ref *cause);
+/* The venue said something about an order that had ended by our books: after LATE truth the link is
+ * halted, and a trade that was closed is closed again at market. Call after the record is added. */
+void sp_x_late(struct sp_turn *turn, const struct sp_order *order, const char *what,
+               const struct sp_ref *cause);
 struct sp_pending *sp_x_pending(struct sp_execution *x, const sp_name *client_order_id);
 /* A free or the order's own entry; NULL if all are taken (the timer comes back to it). */
 struct sp_pending *sp_x_pending_take(struct sp_execution *x, const sp_name *client_order_id);
-/* Books an execution unless it is known: FILL, TRADE_OPENED, LEDGER_STATE_CHANGED. */
+/* Whether an execution can be of this order: side, symbol, numbers, and not beyond its quantity. */
+bool sp_x_fill_is_possible(const struct sp_order *order, const struct sp_fill_view *view);
+/* Books an execution unless it is known: FILL, TRADE_OPENED, LEDGER_STATE_CHANGED. One that cannot
+ * be of its order is not booked, but halts the link. */
 void sp_x_book_fill(struct sp_turn *turn, const struct sp_fill_view *view,
                     const struct sp_ref *cause, sp_rec_id reconciliation_id);
 

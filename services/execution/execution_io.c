@@ -264,9 +264,14 @@ static void on_command(struct io *io, const struct sp_peer *peer, const struct s
 
     feed(io, SP_EVENT_MESSAGE, SP_XI_COMMAND, request);
     enum sp_trading trading = trading_now(io, &reason, &next);
-    io->answer.body.command_reply.ok = true;
-    sp_text_printf(&io->answer.body.command_reply.text, "trading %s: %s",
-                   sp_enum_name(SP_ENUM_TRADING, (uint8_t)trading), reason.s);
+    io->answer.body.command_reply.ok = io->core.command_refused.s[0] == '\0';
+    if (io->answer.body.command_reply.ok) {
+        sp_text_printf(&io->answer.body.command_reply.text, "trading %s: %s",
+                       sp_enum_name(SP_ENUM_TRADING, (uint8_t)trading), reason.s);
+    } else {
+        io->answer.body.command_reply.status = sp_name_of(sp_status_name(SP_USAGE));
+        io->answer.body.command_reply.text = io->core.command_refused;
+    }
     reply(io, peer, SP_REC_COMMAND_REPLY);
 }
 
@@ -453,6 +458,10 @@ static void honour_halt_file(struct io *io)
     record.body.operator_command.command_id.raw = sp_id_mint(SP_ID_CMD, &source);
     record.body.operator_command.asked = sp_clock_wall();
     feed(io, SP_EVENT_MESSAGE, SP_XI_COMMAND, &record);
+    if (io->core.command_refused.s[0] != '\0') { /* better too much than nothing */
+        record.body.operator_command.scope = sp_name_of("all");
+        feed(io, SP_EVENT_MESSAGE, SP_XI_COMMAND, &record);
+    }
     snprintf(path, sizeof path, "%s/HALT", io->service->dir);
     unlink(path);
     sp_log(SP_LOG_WARN, "halt_file_honoured", "scope=%s", record.body.operator_command.scope.s);

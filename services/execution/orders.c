@@ -97,7 +97,8 @@ void sp_x_ledger_state(struct sp_turn *turn, const struct sp_trade_book *trade,
     body->strategy_link_id = link->id;
     body->symbol = trade->symbol;
     body->position = sp_trade_position(trade);
-    body->cost = (sp_amt){trade->bought.e8 - trade->sold.e8};
+    if (body->position.e8 < 0) body->position.e8 = 0; /* sold twice: cash and balances say so */
+    if (body->position.e8 > 0) body->cost = (sp_amt){trade->bought.e8 - trade->sold.e8};
     body->cash = link->cash;
     body->realised_pnl = link->realised_pnl;
     body->fees = link->fees;
@@ -123,6 +124,61 @@ struct sp_pending *sp_x_pending_take(struct sp_execution *x, const sp_name *clie
     return pending;
 }
 
+void sp_x_halt_link(struct sp_turn *turn, uint32_t link, const char *reason,
+                    const struct sp_ref *cause)
+{
+    const struct sp_books *books = &turn->x->books;
+    const struct sp_link_book *of = &books->links[link];
+    sp_text why = {{0}};
+    char scope[SP_NAME_SIZE + 16];
+    sp_name name = {{0}};
+
+    sp_text_printf(&why, "%s", reason);
+    snprintf(scope, sizeof scope, "strategy.%s", of->id.s);
+    if (!sp_name_set(&name, scope)) name = sp_name_of("all");
+    for (uint32_t i = 0; i < books->scope_count; i++) {
+        const struct sp_scope_book *known = &books->scopes[i];
+        if (known->halted && sp_name_eq(&known->scope, &name) &&
+            strcmp(known->reason.s, why.s) == 0)
+            return;
+    }
+    struct sp_record *record = sp_decision_add(turn->decision, SP_REC_TRADING_HALTED, cause);
+    struct sp_trading_state *body = &record->body.trading_state;
+    body->scope = name;
+    body->strategy_link_id = of->id;
+    body->trading = SP_TRADING_REDUCE_ONLY;
+    body->cause = SP_HALT_CAUSE_RECONCILIATION;
+    body->reason = why;
+    sp_text_printf(&body->next_step, "look at the venue, then spoor resume --scope %s", name.s);
+}
+
+void sp_x_late(struct sp_turn *turn, const struct sp_order *order, const char *what,
+               const struct sp_ref *cause)
+{
+    const struct sp_trade_book *trade = sp_books_trade(&turn->x->books, order->intent.trade_id);
+    bool was_none = order->state == SP_ORDER_STATE_ABSENT_PROVEN ||
+                    order->state == SP_ORDER_STATE_REJECTED ||
+                    order->state == SP_ORDER_STATE_SUPPRESSED;
+    sp_text reason = {{0}};
+
+    if (trade == NULL || !sp_order_is_terminal(order->state)) return;
+    if (!was_none && !trade->closed) return; /* a fill beside a cancel is every day's race */
+    sp_text_printf(&reason, "%s %s after it was %s%s", what, order->intent.client_order_id.s,
+                   sp_enum_name(SP_ENUM_ORDER_STATE, (uint8_t)order->state),
+                   trade->closed ? " and its trade was closed" : "");
+    sp_x_halt_link(turn, trade->link, reason.s, cause);
+    if (!trade->closed || trade->exit.wanted) return;
+    struct sp_id plan = sp_decision_mint(turn->decision, SP_ID_PLN);
+    struct sp_record *record = sp_decision_add(turn->decision, SP_REC_PLAN_ACCEPTED, cause);
+    record->body.plan_answer =
+        (struct sp_plan_answer){.plan_id = {plan},
+                                .trade_id = trade->trade_id,
+                                .strategy_link_id = turn->x->books.links[trade->link].id,
+                                .action = SP_PLAN_ACTION_CLOSE,
+                                .close_cause = SP_CLOSE_CAUSE_RECONCILIATION};
+    record->body.plan_answer.reason = reason;
+}
+
 static void add_opened(struct sp_turn *turn, const struct sp_trade_book *trade,
                        const struct sp_fill *fill, const struct sp_ref *cause)
 {
@@ -139,6 +195,17 @@ static void add_opened(struct sp_turn *turn, const struct sp_trade_book *trade,
                                                          .qty = fill->qty};
 }
 
+bool sp_x_fill_is_possible(const struct sp_order *order, const struct sp_fill_view *view)
+{
+    sp_amt value = {0};
+    int64_t left = order->intent.qty.e8 - order->filled.e8;
+
+    return view->side == order->intent.side && sp_name_eq(&view->symbol, &order->intent.symbol) &&
+           view->px.e8 > 0 && view->qty.e8 > 0 && view->qty.e8 <= left &&
+           sp_px_times_qty(view->px, view->qty, &value) &&
+           (view->fee.e8 == 0 || view->fee_asset.s[0] != '\0');
+}
+
 void sp_x_book_fill(struct sp_turn *turn, const struct sp_fill_view *view,
                     const struct sp_ref *cause, sp_rec_id reconciliation_id)
 {
@@ -153,7 +220,14 @@ void sp_x_book_fill(struct sp_turn *turn, const struct sp_fill_view *view,
     struct sp_trade_book *trade = sp_books_trade(&x->books, order->intent.trade_id);
     const struct sp_instrument_config *instrument =
         sp_world_instrument(x->books.world, view->symbol.s);
-    SP_ASSERT(trade != NULL && instrument != NULL);
+    SP_ASSERT(trade != NULL);
+    if (instrument == NULL || !sp_x_fill_is_possible(order, view)) {
+        sp_text reason = {{0}};
+        sp_text_printf(&reason, "execution %" PRIu64 " cannot be of order %s: not booked",
+                       view->venue_trade_id, view->client_order_id.s);
+        sp_x_halt_link(turn, trade->link, reason.s, &order->intent_ref);
+        return;
+    }
 
     struct sp_ref at = sp_decision_next_ref(turn->decision);
     struct sp_record *record =
@@ -171,7 +245,9 @@ void sp_x_book_fill(struct sp_turn *turn, const struct sp_fill_view *view,
                              .qty = view->qty,
                              .fee = view->fee,
                              .fee_asset = view->fee_asset,
-                             .liquidity = view->liquidity,
+                             .liquidity = view->liquidity != SP_LIQUIDITY_NONE
+                                              ? view->liquidity
+                                              : (uint8_t)SP_LIQUIDITY_TAKER,
                              .venue_time = view->venue_time,
                              .reconciliation_id = reconciliation_id};
     if (order->intent.tick_received.ns != 0 && turn->event->now.ns > 0) {
@@ -182,5 +258,6 @@ void sp_x_book_fill(struct sp_turn *turn, const struct sp_fill_view *view,
     sp_trade_fold_fill(&after, &link, instrument, fill);
     if (!trade->opened) add_opened(turn, trade, fill, &at);
     sp_x_ledger_state(turn, &after, &link, &at);
+    sp_x_late(turn, order, "the venue executed order", &at);
     x->fills++;
 }

@@ -104,13 +104,22 @@ static void decide_close(struct sp_turn *turn)
     const struct sp_plan *plan = &turn->event->record->body.plan;
     const struct sp_trade_book *trade = sp_books_trade(&turn->x->books, plan->trade_id);
     struct sp_refusal refusal = {.gate = "no_position"};
+    bool is_own =
+        trade != NULL && sp_name_eq(&turn->x->books.links[trade->link].id, &plan->strategy_link_id);
 
-    if (trade != NULL && !trade->closed) {
+    if (trade != NULL && !is_own) {
+        refusal.gate = "link";
+        sp_text_printf(&refusal.reason, "the trade is of link %s, not of %s",
+                       turn->x->books.links[trade->link].id.s, plan->strategy_link_id.s);
+        refuse(turn, &refusal);
+        return;
+    }
+    if (is_own && !trade->closed) {
         answer(turn, SP_REC_PLAN_ACCEPTED);
         turn->x->plans_accepted++;
         return;
     }
-    sp_text_printf(&refusal.reason, "the trade is not open");
+    sp_text_printf(&refusal.reason, "the trade is not open: there is nothing to close");
     refuse(turn, &refusal);
 }
 

@@ -5,6 +5,10 @@
  * found" proves nothing by itself: absence needs several such answers in a row, over longer than a
  * sent order can still be on its way. On the native adapter the way is a local socket that the
  * venue reads in order, so two seconds after the connection came up is beyond it.
+ *
+ * Reports are counted: a gap means that some were lost, and then executions and live orders are
+ * asked for. An order's end is not believed before all executions that the venue counts are booked.
+ * A cancel is repeated until the order has ended: unconfirmed, it cancels nothing.
  */
 #include "services/execution/execution_internal.h"
 
@@ -15,6 +19,8 @@
 #define ABSENT_AFTER_NS     (INT64_C(2000) * 1000000)
 #define ABSENT_ANSWERS      3
 #define VENUE_LOST_AFTER_NS (INT64_C(1000) * 1000000)
+#define FILLS_LIMIT_NS      (INT64_C(1000) * 1000000)
+#define FILLS_BACK          100 /* executions may come out of order: known ones are passed over */
 
 static struct sp_record *venue_record(struct sp_turn *turn, enum sp_kind kind, const char *reason)
 {
@@ -26,18 +32,43 @@ static struct sp_record *venue_record(struct sp_turn *turn, enum sp_kind kind, c
     return record;
 }
 
-static void ask_fills(struct sp_turn *turn)
+/* One answer holds so many executions at most: the question is repeated until none is left. */
+static void ask_fills_after(struct sp_turn *turn, uint64_t after)
 {
     struct sp_effect *effect = sp_decision_effect(turn->decision, SP_XE_ASK);
+
+    turn->x->fills_request = ++turn->x->last_request_id;
+    turn->x->fills_asked = turn->event->now;
+    turn->x->fills_seen = after;
+    effect->message.kind = SP_REC_VENUE_QUERY;
+    effect->message.body.venue_query = (struct sp_venue_query){.request_id = turn->x->fills_request,
+                                                               .what = sp_name_of("fills"),
+                                                               .after_trade_id = after};
+}
+
+static void ask_fills(struct sp_turn *turn)
+{
     uint64_t newest = turn->x->books.max_venue_trade_id;
 
-    /* Fills may come out of order, so the question reaches back; known ones are passed over. */
-    turn->x->fills_request = ++turn->x->last_request_id;
-    effect->message.kind = SP_REC_VENUE_QUERY;
-    effect->message.body.venue_query =
-        (struct sp_venue_query){.request_id = turn->x->fills_request,
-                                .what = sp_name_of("fills"),
-                                .after_trade_id = newest > 100 ? newest - 100 : 0};
+    turn->x->caught_up = false;
+    ask_fills_after(turn, newest > FILLS_BACK ? newest - FILLS_BACK : 0);
+}
+
+/* The timer asks for each of them. */
+static void question_live_orders(struct sp_turn *turn)
+{
+    struct sp_execution *x = turn->x;
+
+    for (uint32_t i = 0; i < x->books.order_count; i++) {
+        const struct sp_order *order = &x->books.orders[i];
+        if (!sp_order_is_live(order->state)) continue;
+        if (sp_x_pending(x, &order->intent.client_order_id) != NULL) continue;
+        struct sp_pending *pending = sp_x_pending_take(x, &order->intent.client_order_id);
+        if (pending == NULL)
+            return; /* more live orders than places: reconciliation compares them */
+        pending->is_question = true;
+        pending->since = turn->event->now;
+    }
 }
 
 static void ask_order(struct sp_turn *turn, struct sp_pending *pending,
@@ -78,6 +109,7 @@ void sp_x_venue_up(struct sp_turn *turn)
     x->venue_up = true;
     x->reconciled = false;
     x->caught_up = false;
+    x->last_report = 0;
     memset(x->pending, 0, sizeof x->pending);
     struct sp_ref at = sp_decision_next_ref(turn->decision);
     venue_record(turn, SP_REC_VENUE_CONNECTED, "connected, reports subscribed");
@@ -92,14 +124,7 @@ void sp_x_venue_up(struct sp_turn *turn)
         sp_x_breaker_eases(turn, lost, &ended);
     }
     orders_become_unknown(turn, "the connection or process that sent it is gone");
-    for (uint32_t i = 0; i < x->books.order_count; i++) {
-        const struct sp_order *order = &x->books.orders[i];
-        if (!sp_order_is_live(order->state)) continue;
-        struct sp_pending *pending = sp_x_pending_take(x, &order->intent.client_order_id);
-        if (pending == NULL) break; /* in flight for too long: the timer asks */
-        pending->is_question = true;
-        pending->since = turn->event->now;
-    }
+    question_live_orders(turn);
     ask_fills(turn);
 }
 
@@ -120,21 +145,23 @@ void sp_x_venue_down(struct sp_turn *turn)
 
 static void acknowledge(struct sp_turn *turn, const struct sp_order *order, uint64_t venue_order_id)
 {
-    if (!sp_order_is_in_flight(order->state)) return;
+    struct sp_order_step step = sp_order_step(order->state, SP_OE_ACK);
+    struct sp_ref at = sp_decision_next_ref(turn->decision);
+
+    if (step.effect == SP_OX_SAME || step.effect == SP_OX_IMPOSSIBLE) return;
     struct sp_order_event *body = sp_x_order_event(turn, SP_REC_ORDER_ACK, order, "");
     body->venue_order_id = venue_order_id;
+    sp_x_late(turn, order, "the venue holds order", &at);
     const struct sp_trade_book *trade = sp_books_trade(&turn->x->books, order->intent.trade_id);
     if (order->intent.role == SP_LEG_ROLE_ENTRY || order->intent.role == SP_LEG_ROLE_EXIT) return;
 
-    struct sp_ref cause = sp_decision_next_ref(turn->decision);
-    cause.seq--; /* the acknowledgement just added */
-    struct sp_record *record = sp_decision_add(turn->decision, SP_REC_POSITION_ADJUSTED, &cause);
+    struct sp_record *record = sp_decision_add(turn->decision, SP_REC_POSITION_ADJUSTED, &at);
     struct sp_position_adjusted *now = &record->body.position_adjusted;
     bool is_stop = order->intent.role == SP_LEG_ROLE_STOP;
     now->trade_id = order->intent.trade_id;
     now->strategy_link_id = order->intent.strategy_link_id;
     now->symbol = order->intent.symbol;
-    now->qty = trade != NULL ? sp_trade_position(trade) : (sp_qty){0};
+    if (trade != NULL && sp_trade_position(trade).e8 > 0) now->qty = sp_trade_position(trade);
     if (is_stop) {
         now->stop_px = order->intent.stop_px;
         now->stop_order_id = order->intent.order_id;
@@ -175,7 +202,7 @@ static void answer_to_question(struct sp_turn *turn, struct sp_pending *pending,
     if (!sp_name_is(&answer->status, "NOT_FOUND")) return; /* a failed question says nothing */
     pending->absent_answers++;
     if (pending->absent_answers < ABSENT_ANSWERS || waited.ns < ABSENT_AFTER_NS) return;
-    if (order->state != SP_ORDER_STATE_UNKNOWN) return;
+    if (order->state != SP_ORDER_STATE_UNKNOWN || !turn->x->caught_up) return;
     sp_x_order_event(turn, SP_REC_ORDER_ABSENT_PROVEN, order,
                      "the venue does not know it, asked repeatedly after it could have arrived");
     *pending = (struct sp_pending){0};
@@ -188,7 +215,9 @@ static void on_answer(struct sp_turn *turn)
 
     if (answer->request_id == x->fills_request) {
         x->fills_request = 0;
-        if (answer->ok) x->caught_up = true;
+        if (!answer->ok) return; /* the timer asks again */
+        x->caught_up = answer->items == 0;
+        if (answer->items > 0) ask_fills_after(turn, x->fills_seen);
         return;
     }
     for (uint32_t i = 0; i < SP_PENDING_MAX; i++) {
@@ -227,11 +256,28 @@ static void order_is(struct sp_turn *turn, const struct sp_order *order, uint8_t
     }
 }
 
+static void missing_fill(struct sp_turn *turn)
+{
+    if (turn->x->fills_request == 0) ask_fills(turn);
+}
+
+static void watch_report_numbers(struct sp_turn *turn, uint64_t number)
+{
+    struct sp_execution *x = turn->x;
+    bool gap = x->last_report != 0 && number > x->last_report + 1;
+
+    if (number > x->last_report) x->last_report = number;
+    if (!gap) return;
+    question_live_orders(turn);
+    missing_fill(turn);
+}
+
 static void on_report(struct sp_turn *turn)
 {
     const struct sp_venue_report *report = &turn->event->record->body.venue_report;
     const struct sp_order *order = sp_books_order(&turn->x->books, &report->client_order_id);
 
+    watch_report_numbers(turn, report->report_seq);
     if (order == NULL) return; /* not ours: reconciliation names it */
     if (report->venue_trade_id != 0) {
         struct sp_fill_view view = {.venue_trade_id = report->venue_trade_id,
@@ -248,6 +294,11 @@ static void on_report(struct sp_turn *turn)
         sp_x_book_fill(turn, &view, NULL, (sp_rec_id){{0}});
         return;
     }
+    if (report->filled_qty.e8 > order->filled.e8) {
+        question_live_orders(turn);
+        missing_fill(turn);
+        return;
+    }
     order_is(turn, order, report->state, report->venue_order_id, report->reason.s);
 }
 
@@ -260,9 +311,12 @@ static void on_order_view(struct sp_turn *turn)
 
     if (order == NULL || pending == NULL || pending->request_id != view->request_id) return;
     if (view->filled_qty.e8 > order->filled.e8) {
-        if (turn->x->fills_request == 0) ask_fills(turn);
+        missing_fill(turn);
         return;
     }
+    bool is_open =
+        view->state == SP_ORDER_STATE_OPEN || view->state == SP_ORDER_STATE_PARTIALLY_FILLED;
+    if (is_open && order->state == SP_ORDER_STATE_PENDING_CANCEL) sp_x_cancel(turn, order);
     order_is(turn, order, view->state, view->venue_order_id, view->reason.s);
     *pending = (struct sp_pending){0};
 }
@@ -275,6 +329,11 @@ void sp_x_venue_message(struct sp_turn *turn)
     if (record->kind == SP_REC_VENUE_REPORT) on_report(turn);
     if (record->kind == SP_REC_ORDER_VIEW) on_order_view(turn);
     if (record->kind == SP_REC_FILL_VIEW) {
+        const struct sp_fill_view *view = &record->body.fill_view;
+        bool is_answer = view->request_id == turn->x->fills_request;
+        if (is_answer && view->venue_trade_id > turn->x->fills_seen) {
+            turn->x->fills_seen = view->venue_trade_id;
+        }
         sp_x_book_fill(turn, &record->body.fill_view, NULL, (sp_rec_id){{0}});
     }
 }
@@ -345,14 +404,20 @@ static void watch_order(struct sp_turn *turn, const struct sp_order *order)
     struct sp_pending *pending = sp_x_pending(turn->x, &order->intent.client_order_id);
     sp_mono now = turn->event->now;
 
-    if (pending == NULL && order->state == SP_ORDER_STATE_UNKNOWN) {
+    bool cancels = order->state == SP_ORDER_STATE_PENDING_CANCEL;
+    bool waits =
+        order->state == SP_ORDER_STATE_INTENT_DURABLE || order->state == SP_ORDER_STATE_SENT;
+
+    if (pending == NULL && (cancels || sp_order_is_in_flight(order->state))) {
         pending = sp_x_pending_take(turn->x, &order->intent.client_order_id);
         if (pending == NULL) return;
-        pending->is_question = true;
+        pending->is_question = !waits;
         pending->since = now;
+        if (cancels) pending->asked = now; /* its cancel has just left */
     }
     if (pending == NULL) return;
     if (pending->is_question) {
+        if (waits) sp_x_order_event(turn, SP_REC_ORDER_UNKNOWN, order, "its answer cannot come");
         bool due = sp_mono_since(now, pending->asked).ns >= QUESTION_EVERY_NS;
         if (due) ask_order(turn, pending, order);
     } else if (sp_mono_since(now, pending->since).ns >= ANSWER_LIMIT_NS) {
@@ -365,13 +430,26 @@ static void watch_order(struct sp_turn *turn, const struct sp_order *order)
     }
 }
 
+/* Orders that ended by a report need no answer any more. */
+static void free_pendings(struct sp_execution *x)
+{
+    for (uint32_t i = 0; i < SP_PENDING_MAX; i++) {
+        struct sp_pending *pending = &x->pending[i];
+        if (pending->client_order_id.s[0] == '\0') continue;
+        const struct sp_order *order = sp_books_order(&x->books, &pending->client_order_id);
+        if (order == NULL || !sp_order_is_live(order->state)) *pending = (struct sp_pending){0};
+    }
+}
+
 void sp_x_watch_venue(struct sp_turn *turn)
 {
     struct sp_books *books = &turn->x->books;
 
     watch_connection(turn);
     if (!turn->x->venue_up) return;
-    if (!turn->x->caught_up && turn->x->fills_request == 0) ask_fills(turn);
+    free_pendings(turn->x);
+    sp_dur asked = sp_mono_since(turn->event->now, turn->x->fills_asked);
+    if (!turn->x->caught_up && asked.ns >= FILLS_LIMIT_NS) ask_fills(turn);
     for (uint32_t i = 0; i < books->order_count; i++) {
         if (!sp_order_is_live(books->orders[i].state)) continue;
         if (!sp_turn_has_room(turn, 4)) return;
