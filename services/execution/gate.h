@@ -45,8 +45,8 @@ SP_NODISCARD bool sp_gate_open_plan(const struct sp_gate_view *view, const struc
 enum sp_trading sp_gate_trading(const struct sp_gate_view *view, const sp_name *link,
                                 sp_text *reason, sp_text *next_step);
 
-/* The touch a market order of this side would meet: ask or bid, else the last trade; each only while
- * it is younger than data_age_max. Zero if there is none. */
+/* The touch a market order of this side would meet: ask or bid, else the last trade; each only
+ * while it is younger than data_age_max. Zero if there is none. */
 sp_px sp_gate_touch(const struct sp_gate_view *view, enum sp_side side);
 /* The price at which a limit counts a market order: the touch, moved by the collar; the order's own
  * price if it has one. False if there is no usable price. */

@@ -79,7 +79,7 @@ uint32_t core_count(const struct core_shell *s, enum sp_kind kind);
 const struct sp_record *core_last(const struct core_shell *s, enum sp_kind kind);
 /* The newest order of a role; NULL if there is none. */
 struct sp_order *core_order(struct core_shell *s, enum sp_leg_role role);
-/* Books equal to the venue's truth: every fill once, position and cash. Fails the test otherwise. */
+/* Books equal to the venue's truth: every fill once, position and cash. Else the test fails. */
 void core_check_truth(struct core_shell *s);
 
 #endif

@@ -2,7 +2,8 @@
  *
  * One instrument, one account, fees in the quote asset at 0.1 %. Every request is carried out at
  * once; what the venue says about it waits in `said`, so that a test can deliver, lose, repeat and
- * reorder it. A client order id is unique among open orders only: a client that resends fills twice.
+ * reorder it. A client order id is unique among open orders only: a client that resends fills
+ * twice.
  */
 #ifndef SP_TEST_SERVICES_FAKE_VENUE_H
 #define SP_TEST_SERVICES_FAKE_VENUE_H
