@@ -53,15 +53,16 @@ class Killer:
     def __init__(self, system, seed):
         self.system, self.random = system, random.Random(seed)
         self.kills = {name: 0 for name in INSTANCES}
+        self.round = []
 
     def pid_of(self, name):
-        if name == "supervisor":
-            return self.system.supervisor_pid()
-        row = self.system.status().get(name)
-        return row.get("pid") if row else None
+        return self.system.status().get(name, {}).get("pid")
 
     def kill_one(self):
-        name = self.random.choice(INSTANCES)
+        """Every process once a round, in random order; one that is just down keeps its turn."""
+        if not self.round:
+            self.round = self.random.sample(INSTANCES, len(INSTANCES))
+        name = self.round[0]
         pid = self.pid_of(name)
         if not pid:
             return False
@@ -71,6 +72,7 @@ class Killer:
             os.kill(pid, signal.SIGKILL)
         except OSError:
             return False
+        self.round.pop(0)
         self.kills[name] += 1
         if name == "supervisor":
             self.system.await_that("the supervisor's end", lambda: not os.path.exists(
