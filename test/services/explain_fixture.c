@@ -54,7 +54,7 @@ static void begin(struct history *h, struct history_stream *s, const char *name,
 
 void history_restart(struct history_stream *s, const char *time)
 {
-    sp_journal_close(s->journal);
+    sp_journal_close(s->journal); /* NULL is accepted: somebody else's */
     s->epoch++;
     open_stream(s, time);
 }
