@@ -56,7 +56,7 @@ static bool needs_sync(const struct sp_decision *decision)
     return false;
 }
 
-/* Journal first, then memory, then the bus. False: the journal failed and the service ends. */
+/* Journal first, then memory. False: the journal failed and the service ends. */
 static bool keep(struct sp_shell *shell)
 {
     struct sp_service *service = shell->options.service;
@@ -76,15 +76,30 @@ static bool keep(struct sp_shell *shell)
     }
     for (uint32_t i = 0; i < decision->record_count; i++) {
         shell->options.core->apply(shell->options.core_state, &decision->records[i]);
-        if (shell->options.applied != NULL) {
-            shell->options.applied(shell->options.ctx, &decision->records[i]);
-        }
     }
     shell->stats.records += decision->record_count;
+    return true;
+}
+
+static void tell_all(struct sp_shell *shell)
+{
+    struct sp_decision *decision = &shell->decision;
+
     for (uint32_t i = 0; i < decision->record_count; i++) {
         /* A send that fails is a hint lost: subscribers replay from the journal. */
-        SP_IGNORE(sp_bus_publish(service->bus, &decision->records[i], &err));
+        SP_IGNORE(sp_bus_publish(shell->options.service->bus, &decision->records[i], NULL));
     }
+    if (shell->options.applied == NULL) return;
+    for (uint32_t i = 0; i < decision->record_count; i++) {
+        shell->options.applied(shell->options.ctx, &decision->records[i]);
+    }
+}
+
+/* For a decision without effects. False: the journal failed and the service ends. */
+static bool keep_and_tell(struct sp_shell *shell)
+{
+    if (!keep(shell)) return false;
+    tell_all(shell);
     return true;
 }
 
@@ -96,24 +111,30 @@ static void withdraw(struct sp_shell *shell, const struct sp_effect *effect)
     if (shell->options.core->withdrawn == NULL) return;
     begin(shell);
     shell->options.core->withdrawn(shell->options.core_state, effect, &shell->decision);
-    SP_IGNORE(!keep(shell)); /* a failure has already told the service to end */
+    SP_IGNORE(!keep_and_tell(shell)); /* a failure has already told the service to end */
 }
 
+/* Effects first: an order must not wait for the bus, the log or a ledger. Withdrawals reuse the
+ * decision, so they come last and their effects are moved out of it. */
 static void perform_all(struct sp_shell *shell)
 {
-    /* Withdrawals reuse the decision, so the effects are moved out of it first. */
-    static _Thread_local struct sp_effect effects[SP_DECISION_EFFECTS_MAX];
+    static _Thread_local struct sp_effect withdrawn[SP_DECISION_EFFECTS_MAX];
     const struct sp_core *core = shell->options.core;
-    uint32_t count = shell->decision.effect_count;
+    struct sp_decision *decision = &shell->decision;
+    uint32_t withdrawn_count = 0;
 
-    memcpy(effects, shell->decision.effects, count * sizeof *effects);
-    for (uint32_t i = 0; i < count; i++) {
-        if (core->allows != NULL && !core->allows(shell->options.core_state, &effects[i])) {
-            withdraw(shell, &effects[i]);
+    for (uint32_t i = 0; i < decision->effect_count; i++) {
+        const struct sp_effect *effect = &decision->effects[i];
+        if (core->allows != NULL && !core->allows(shell->options.core_state, effect)) {
+            withdrawn[withdrawn_count++] = *effect;
             continue;
         }
         shell->stats.effects++;
-        if (shell->options.perform != NULL) shell->options.perform(shell->options.ctx, &effects[i]);
+        if (shell->options.perform != NULL) shell->options.perform(shell->options.ctx, effect);
+    }
+    tell_all(shell);
+    for (uint32_t i = 0; i < withdrawn_count; i++) {
+        withdraw(shell, &withdrawn[i]);
     }
 }
 
@@ -123,7 +144,7 @@ static void write_cursor(struct sp_shell *shell, struct cursor *cursor)
     struct sp_record *record = sp_decision_add(&shell->decision, SP_REC_CURSOR, NULL);
     record->body.cursor.inputs = cursor->unwritten;
     record->in = cursor->at;
-    if (!keep(shell)) return;
+    if (!keep_and_tell(shell)) return;
     cursor->written = cursor->at;
     cursor->unwritten = 0;
 }
@@ -227,8 +248,14 @@ static void move_cursor(struct sp_shell *shell, const struct sp_record *input)
 void sp_shell_event(struct sp_shell *shell, enum sp_event_type type, uint32_t id,
                     const struct sp_record *record)
 {
+    sp_shell_event_at(shell, type, id, record, sp_clock_mono());
+}
+
+void sp_shell_event_at(struct sp_shell *shell, enum sp_event_type type, uint32_t id,
+                       const struct sp_record *record, sp_mono at)
+{
     struct sp_event event = {.type = type,
-                             .now = sp_clock_mono(),
+                             .now = at,
                              .wall = sp_clock_wall(),
                              .market = shell->market,
                              .id = id,
@@ -278,7 +305,7 @@ void sp_shell_on_notice(void *ctx, const struct sp_sub_notice *notice)
                                                              .seen_seq = cursor->at.seq,
                                                              .new_epoch = notice->epoch,
                                                              .first_seq = notice->first_seq};
-    SP_IGNORE(!keep(shell)); /* a failure has already told the service to end */
+    SP_IGNORE(!keep_and_tell(shell)); /* a failure has already told the service to end */
 }
 
 struct sp_shell_stats sp_shell_stats(const struct sp_shell *shell)

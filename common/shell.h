@@ -18,7 +18,8 @@ struct sp_shell_options {
     void *core_state;
     /* Carries out one effect. */
     void (*perform)(void *ctx, const struct sp_effect *effect);
-    /* Sees every record after it was applied (metrics, ledger queue). May be NULL. */
+    /* Sees every record after it was applied, and after the effects of its decision (metrics, log,
+     * ledger queue). May be NULL. */
     void (*applied)(void *ctx, const struct sp_record *record);
     void *ctx;
 };
@@ -36,6 +37,9 @@ struct sp_ref sp_shell_cursor(const struct sp_shell *shell, const sp_name *strea
  * acknowledged. `market` is the market clock as the caller knows it. */
 void sp_shell_event(struct sp_shell *shell, enum sp_event_type type, uint32_t id,
                     const struct sp_record *record);
+/* The same for something that happened a little earlier, such as the end of an effect. */
+void sp_shell_event_at(struct sp_shell *shell, enum sp_event_type type, uint32_t id,
+                       const struct sp_record *record, sp_mono at);
 void sp_shell_set_market(struct sp_shell *shell, sp_wall market);
 sp_wall sp_shell_market(const struct sp_shell *shell);
 /* Ready-made callbacks: a facts subscription that feeds SP_EVENT_RECORD (notices become

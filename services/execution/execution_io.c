@@ -18,6 +18,7 @@
 /* What became of an effect, told to the core after the event that caused it has ended. */
 struct outcome {
     enum sp_execution_input input;
+    sp_mono at;
     struct sp_record message;
 };
 
@@ -26,8 +27,9 @@ struct io {
     struct sp_shell *shell;
     struct sp_venue *venue;
     struct sp_ledger *ledger;
-    bool dirty;  /* records were applied since trades were last tended */
-    bool halted; /* the halt file was taken over */
+    bool dirty;          /* records were applied since trades were last tended */
+    uint64_t ledger_due; /* the ledger has not heard of records up to this one; 0: of all */
+    bool halted;         /* the halt file was taken over */
     uint32_t outcome_count;
     struct outcome outcomes[QUEUE_MAX];
     struct sp_record answer;
@@ -53,15 +55,18 @@ static void feed(struct io *io, enum sp_event_type type, uint32_t id,
     while (io->outcome_count > 0 || io->dirty) {
         if (io->outcome_count > 0) {
             enum sp_execution_input input = io->outcomes[0].input;
+            sp_mono at = io->outcomes[0].at;
             message = io->outcomes[0].message;
             io->outcome_count--;
             memmove(&io->outcomes[0], &io->outcomes[1], io->outcome_count * sizeof *io->outcomes);
-            sp_shell_event(io->shell, SP_EVENT_MESSAGE, input, &message);
+            sp_shell_event_at(io->shell, SP_EVENT_MESSAGE, input, &message, at);
         } else {
             io->dirty = false;
             sp_shell_event(io->shell, SP_EVENT_TIMER, SP_XT_TICK, NULL);
         }
     }
+    if (io->ledger_due > 0) sp_ledger_notify(io->ledger, io->ledger_due);
+    io->ledger_due = 0;
 }
 
 static void on_fact(void *ctx, const struct sp_record *record)
@@ -124,6 +129,7 @@ static void tell_outcome(struct io *io, enum sp_execution_input input,
 {
     SP_ASSERT(io->outcome_count < QUEUE_MAX);
     io->outcomes[io->outcome_count].input = input;
+    io->outcomes[io->outcome_count].at = sp_clock_mono();
     io->outcomes[io->outcome_count].message = *message;
     io->outcome_count++;
 }
@@ -151,7 +157,8 @@ static void applied(void *ctx, const struct sp_record *record)
 
     if (record->kind == SP_REC_CURSOR) return;
     io->dirty = true;
-    if (io->ledger != NULL) sp_ledger_notify(io->ledger, record->seq);
+    /* Told at the end of the feed: its thread must not compete with an order on its way out. */
+    if (io->ledger != NULL) io->ledger_due = record->seq;
 }
 
 /* ---- The control socket ---- */

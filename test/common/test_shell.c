@@ -20,7 +20,7 @@ struct fixture {
     struct sp_config *config;
     struct sp_shell *shell;
     /* What the core does next, and what it saw. */
-    bool sync_kind, forbid;
+    bool sync_kind, forbid, listen;
     uint32_t records_per_event;
     char log[512];
     uint32_t applied;
@@ -91,6 +91,15 @@ static void perform(void *ctx, const struct sp_effect *effect)
     note(ctx, 'p');
 }
 
+/* The log and the ledger of a service. */
+static void told(void *ctx, const struct sp_record *record)
+{
+    struct fixture *f = ctx;
+
+    (void)record;
+    if (f->listen) note(f, 't');
+}
+
 static const struct sp_core core = {
     .decide = decide, .apply = apply, .allows = allows, .withdrawn = withdrawn};
 
@@ -121,6 +130,7 @@ static void open_service(struct fixture *f)
                                      .core = &core,
                                      .core_state = f,
                                      .perform = perform,
+                                     .applied = told,
                                      .ctx = f};
     assert_int_equal(sp_shell_open(&shell, &f->shell, &err), SP_OK);
     assert_int_equal(sp_shell_replay(f->shell, 0, &err), SP_OK);
@@ -197,6 +207,19 @@ static void test_shell_does_not_sync_what_may_be_lazy(void **state)
     sp_shell_event(f->shell, SP_EVENT_TIMER, 0, NULL);
     assert_string_equal(f->log, "dap");
     assert_int_equal(sp_shell_stats(f->shell).synced, 0);
+}
+
+static void test_shell_acts_before_it_tells(void **state)
+{
+    struct fixture *f = *state;
+
+    f->listen = true;
+    sp_shell_event(f->shell, SP_EVENT_TIMER, 0, NULL);
+    assert_string_equal(f->log, "dapt");
+    /* A withdrawal reuses the decision: what it belonged to is told before. */
+    f->forbid = true;
+    sp_shell_event(f->shell, SP_EVENT_TIMER, 0, NULL);
+    assert_string_equal(f->log, "daptdatw");
 }
 
 static void test_shell_withdraws_what_is_no_longer_allowed(void **state)
@@ -278,6 +301,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_shell_syncs_before_it_applies_and_acts),
         TEST(test_shell_does_not_sync_what_may_be_lazy),
+        TEST(test_shell_acts_before_it_tells),
         TEST(test_shell_withdraws_what_is_no_longer_allowed),
         TEST(test_shell_moves_the_cursor_with_the_effect),
         TEST(test_shell_covers_inputs_without_output),
