@@ -5,6 +5,8 @@
  *   rate  frames per second, as fast as they go, none lost (queues hold them all)
  *   hop   from before the publish call until the record is in the subscriber's hands, one frame
  *         about every 100 us
+ *
+ * bench-bus [--json] [ROUNDS]
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +20,7 @@
 #include "common/clock.h"
 #include "proto/wire.h"
 
+#define ROUNDS_MAX 50
 #define ROUNDS     5
 #define RATE_COUNT 300000
 #define HOP_COUNT  5000
@@ -290,43 +293,65 @@ static double us(int64_t ns)
     return (double)ns / 1000.0;
 }
 
-static void print_rate(int64_t raw[ROUNDS], int64_t bus[ROUNDS])
+static void print_rate(int64_t *raw, int64_t *bus, size_t rounds, bool json)
 {
-    qsort(raw, ROUNDS, sizeof(*raw), by_value);
-    qsort(bus, ROUNDS, sizeof(*bus), by_value);
-    double floor_rate = RATE_COUNT / ((double)raw[ROUNDS / 2] / 1e9);
-    double bus_rate = RATE_COUNT / ((double)bus[ROUNDS / 2] / 1e9);
+    qsort(raw, rounds, sizeof(*raw), by_value);
+    qsort(bus, rounds, sizeof(*bus), by_value);
+    double floor_rate = RATE_COUNT / ((double)raw[rounds / 2] / 1e9);
+    double bus_rate = RATE_COUNT / ((double)bus[rounds / 2] / 1e9);
 
-    printf("rate  raw %9.0f/s  bus %9.0f/s  ratio %.2f  (median of %d rounds of %d)\n", floor_rate,
-           bus_rate, bus_rate / floor_rate, ROUNDS, RATE_COUNT);
+    if (json) {
+        printf("{\"name\":\"rate\",\"rounds\":%zu,\"floor_per_s\":%.0f,\"per_s\":%.0f,"
+               "\"ratio_of_rate\":%.3f}\n",
+               rounds, floor_rate, bus_rate, bus_rate / floor_rate);
+        return;
+    }
+    printf("rate  raw %9.0f/s  bus %9.0f/s  ratio %.2f  (median of %zu rounds of %d)\n", floor_rate,
+           bus_rate, bus_rate / floor_rate, rounds, RATE_COUNT);
 }
 
-static void print_hop(int64_t *raw, int64_t *bus)
+static void print_hop(int64_t *raw, int64_t *bus, size_t rounds, bool json)
 {
-    size_t count = (size_t)ROUNDS * HOP_COUNT;
+    size_t count = rounds * HOP_COUNT;
     static const int percents[] = {50, 99};
 
     qsort(raw, count, sizeof(*raw), by_value);
     qsort(bus, count, sizeof(*bus), by_value);
     for (int i = 0; i < 2; i++) {
         size_t at = count * (size_t)percents[i] / 100;
+        if (json) {
+            printf("{\"name\":\"hop_p%d\",\"samples\":%zu,\"floor_us\":%.1f,\"us\":%.1f,"
+                   "\"ratio\":%.3f}\n",
+                   percents[i], count, us(raw[at]), us(bus[at]), us(bus[at]) / us(raw[at]));
+            continue;
+        }
         printf("hop   p%d  raw %6.1f us  bus %6.1f us  ratio %.2f\n", percents[i], us(raw[at]),
                us(bus[at]), us(bus[at]) / us(raw[at]));
     }
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
-    static int64_t hops[2][ROUNDS * HOP_COUNT];
-    int64_t rates[2][ROUNDS];
+    static int64_t hops[2][ROUNDS_MAX * HOP_COUNT];
+    int64_t rates[2][ROUNDS_MAX];
+    size_t rounds = ROUNDS;
+    bool json = false;
 
-    for (int round = 0; round < ROUNDS; round++) {
-        for (int bus = 0; bus < 2; bus++) {
-            run_round(bus == 1, false, &rates[bus][round]);
-            run_round(bus == 1, true, &hops[bus][(size_t)round * HOP_COUNT]);
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--json") == 0) {
+            json = true;
+        } else {
+            rounds = strtoul(argv[i], NULL, 10);
         }
     }
-    print_rate(rates[0], rates[1]);
-    print_hop(hops[0], hops[1]);
+    if (rounds == 0 || rounds > ROUNDS_MAX) return 64;
+    for (size_t round = 0; round < rounds; round++) {
+        for (int bus = 0; bus < 2; bus++) {
+            run_round(bus == 1, false, &rates[bus][round]);
+            run_round(bus == 1, true, &hops[bus][round * HOP_COUNT]);
+        }
+    }
+    print_rate(rates[0], rates[1], rounds, json);
+    print_hop(hops[0], hops[1], rounds, json);
     return 0;
 }

@@ -1,0 +1,146 @@
+"""From a tick in marketdata to an order's bytes at the venue socket, the real processes, beside the
+physical floor measured at interleaved moments of the same run.
+
+The product measures itself: ORDER_SENT.since_tick, in execution's journal, runs from the moment
+marketdata had the tick behind the plan until the order's bytes were handed to the venue's socket,
+with its intent synced in between. Only entries are counted: a protective order has no tick.
+"""
+import json
+import subprocess
+import time
+
+from replay import Processes
+
+SERVICES = ("marketdata", "venue", "execution", "reconciliation", "strategy.ema")
+BAR_FRAME_BYTES = 128    # about what the two hops carry; their time hardly depends on it
+PLAN_FRAME_BYTES = 1024
+FLOOR_EVERY_US = 20000
+WARM_UP_ORDERS = 5
+
+
+def make_nervous(system, speed):
+    """A strategy that trades as often as it can."""
+    system.world["feed"].update(source="generator", seed=7, speed=speed)
+    workers = {w["id"]: w for part in system.blueprint.values() if isinstance(part, list)
+               for w in part}
+    system.blueprint["trigger"]["warm_up_bars"] = 12
+    workers["ema_fast"]["params"]["period"] = 2
+    workers["ema_slow"]["params"]["period"] = 3
+    workers["cross"]["params"]["min_gap"] = "0.01 bps"
+    workers["volatility"]["params"].update(window_bars=10, limit="50 bps")
+    workers["exit"]["params"].update(stop="0.01%", target="0.01%")
+    workers["route"]["params"]["valid"] = "2s"
+    system.operation["risk"].update(order_value_max="20000 USDT", position_value_max="20000 USDT",
+                                    daily_loss_max="9000 USDT", drawdown_max="99%")
+    system.write_config()
+
+
+def duration_ns(text):
+    """The journal's exact duration: a whole number and its unit."""
+    number = text.rstrip("nsumhd")
+    unit = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9}[text[len(number):]]
+    return int(number) * unit
+
+
+class Entries:
+    """What execution's journal says about entries, read as it grows."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.since_tick_ns, self.batch_bytes = [], []
+        self.ids, self.offset, self.batch, self.has_intent = set(), {}, 0, False
+
+    def read(self):
+        for path in sorted(self.folder.glob("[0-9]*.jsonl")):
+            with open(path, "rb") as file:
+                file.seek(self.offset.get(path, 0))
+                data = file.read()
+            end = data.rfind(b"\n") + 1
+            self.offset[path] = self.offset.get(path, 0) + end
+            for line in data[:end].splitlines(keepends=True):
+                self.take(json.loads(line), len(line))
+
+    def take(self, record, len_bytes):
+        kind, body = record.get("k"), record.get("b", {})
+        self.batch += len_bytes
+        if kind == "ORDER_INTENT" and body["role"] == "ENTRY":
+            self.ids.add(body["order_id"])
+            self.has_intent = True
+        elif kind == "ORDER_SENT" and body["order_id"] in self.ids:
+            self.since_tick_ns.append(duration_ns(body["since_tick"]))
+        if record.get("m", 0) == 0:
+            if self.has_intent:
+                self.batch_bytes.append(self.batch)
+            self.batch, self.has_intent = 0, False
+
+
+class Floor:
+    """bench-floor beside the running system, on the same disk."""
+
+    def __init__(self, bench, folder, record_bytes):
+        self.folder = folder
+        folder.mkdir()
+        self.process = subprocess.Popen(
+            [bench / "bench-floor", folder, str(FLOOR_EVERY_US), str(BAR_FRAME_BYTES),
+             str(PLAN_FRAME_BYTES), str(record_bytes)],
+            stdin=subprocess.PIPE, stdout=open(folder / "samples", "wb"))
+
+    def end(self):
+        self.process.stdin.close()
+        if self.process.wait(timeout=10) != 0:
+            raise RuntimeError(f"bench-floor ended with {self.process.returncode}")
+        return [int(line) for line in (self.folder / "samples").read_text().split()]
+
+
+def percentile(samples, percent):
+    """Nearest rank."""
+    ordered = sorted(samples)
+    return ordered[max(0, -(-len(ordered) * percent // 100) - 1)]
+
+
+def histogram(samples):
+    """[upper bound in ns, count], bounds double from 64 us on."""
+    bounds = [64000 << i for i in range(12)]
+    counts = [0] * len(bounds)
+    for sample in samples:
+        counts[next((i for i, b in enumerate(bounds) if sample <= b), len(bounds) - 1)] += 1
+    return [[b, c] for b, c in zip(bounds, counts)]
+
+
+def summary(samples):
+    return {"samples": len(samples), "p50_ns": percentile(samples, 50),
+            "p99_ns": percentile(samples, 99), "max_ns": max(samples),
+            "histogram": histogram(samples)}
+
+
+def wait_for(entries, processes, count, seconds):
+    """Until that many entries were sent. TimeoutError if they never are."""
+    end = time.monotonic() + seconds
+    while len(entries.since_tick_ns) < count:
+        processes.check()
+        if time.monotonic() > end:
+            raise TimeoutError(f"{len(entries.since_tick_ns)} entries after {seconds} s\n"
+                               f"{processes.system.log_tails()}")
+        time.sleep(0.05)
+        entries.read()
+
+
+def measure(system, bench, seconds, speed):
+    """{order, floor, ratios, record_bytes} of one run."""
+    make_nervous(system, speed)
+    entries = Entries(system.data / "execution")
+    with Processes(system, SERVICES) as processes:
+        wait_for(entries, processes, WARM_UP_ORDERS, 60)
+        record_bytes = percentile(entries.batch_bytes, 50)
+        warm_up = len(entries.since_tick_ns)
+        floor = Floor(bench, system.folder / "floor", record_bytes)
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            processes.check()
+            time.sleep(0.2)
+        floor_ns = floor.end()
+        entries.read()
+    ours, floor = summary(entries.since_tick_ns[warm_up:]), summary(floor_ns)
+    return {"speed": speed, "record_bytes": record_bytes, "order": ours, "floor": floor,
+            "ratio_p50": ours["p50_ns"] / floor["p50_ns"],
+            "ratio_p99": ours["p99_ns"] / floor["p99_ns"]}
