@@ -1,7 +1,7 @@
 /* The reconciliation core between an execution and a venue that answer at once, on a virtual clock.
  * Included by one test. */
-#ifndef TEST_RECONCILIATION_RIG_H
-#define TEST_RECONCILIATION_RIG_H
+#ifndef SP_TEST_RECONCILIATION_RIG_H
+#define SP_TEST_RECONCILIATION_RIG_H
 
 #include "services/reconciliation/reconciliation_core.h"
 
