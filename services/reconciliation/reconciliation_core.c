@@ -152,7 +152,7 @@ static void finish(struct sp_turn *turn, const struct sp_diffs *found, const str
     struct sp_ref at = sp_decision_next_ref(turn->decision);
     struct sp_record *record = sp_decision_add(turn->decision, SP_REC_RECONCILIATION_RESULT, NULL);
     struct sp_reconciliation_result *result = &record->body.reconciliation_result;
-    uint32_t compared = why == NULL || found->found > 0;
+    bool compared = why == NULL || found->found > 0;
     uint32_t unprotected = 0;
 
     for (uint32_t i = 0; i < r->pass.by_count; i++) {
@@ -176,8 +176,9 @@ static void finish(struct sp_turn *turn, const struct sp_diffs *found, const str
     } else if (left->count > 0) {
         const struct sp_diff *first = &left->at[0];
         sp_text_printf(&result->reason, "%u of %u unresolved: %s %s%s ours %s, venue %s",
-                       left->found, found->found, sp_enum_name(SP_ENUM_DIFFERENCE, first->item),
-                       first->asset.s, first->symbol.s, first->ours.s, first->venues.s);
+                       left->found, found->found,
+                       sp_enum_name(SP_ENUM_DIFFERENCE, (uint8_t)first->item), first->asset.s,
+                       first->symbol.s, first->ours.s, first->venues.s);
     }
     tell_diffs(turn, found, left, &at);
     if (compared) {
@@ -193,16 +194,14 @@ static void give_up(struct sp_turn *turn, const char *why)
     struct sp_reconciler *r = turn->r;
     static const struct sp_diffs none = {0};
     const struct sp_diffs *shown = r->verifying ? &r->found : &none;
-    char text[SP_TEXT_SIZE];
     sp_text reason = {{0}};
 
     sp_text_printf(&reason, "not comparable in %u tries: %s", r->tries, why);
-    memcpy(text, reason.s, sizeof text);
     r->back_off.ns = r->back_off.ns == 0 ? BACK_OFF_FIRST_NS : 2 * r->back_off.ns;
     if (r->back_off.ns > BACK_OFF_MAX_NS) r->back_off.ns = BACK_OFF_MAX_NS;
     r->not_before = (sp_mono){turn->event->now.ns + r->back_off.ns};
     enum sp_trigger again = trigger_of(&r->pass);
-    finish(turn, shown, shown, text);
+    finish(turn, shown, shown, reason.s);
     r->want.wanted[again == SP_TRIGGER_OPERATOR ? SP_TRIGGER_RECONNECT : again] = true;
 }
 
@@ -284,7 +283,7 @@ static void settled(struct sp_turn *turn)
     sp_text reason = {{0}};
     const struct sp_diff *first = &r->found.at[0];
     sp_text_printf(&reason, "%u unresolved, %s; first: %s %s%s ours %s, venue %s", r->found.found,
-                   why_not, sp_enum_name(SP_ENUM_DIFFERENCE, first->item), first->asset.s,
+                   why_not, sp_enum_name(SP_ENUM_DIFFERENCE, (uint8_t)first->item), first->asset.s,
                    first->symbol.s, first->ours.s, first->venues.s);
     finish(turn, &r->found, &r->found, reason.s);
 }
