@@ -1,0 +1,138 @@
+#!/usr/bin/env python3
+"""What stops trading and what opens it again, each across a kill -9 of execution: a lost feed
+(circuit breaker), an operator's halt, flatten, and a halt while execution is down.
+
+usage: controls.py BUILD_DIR SOURCE_DIR
+"""
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+
+from chaos import configure, settle
+from system import System, check_books, check_orders
+
+
+class Operation(System):
+    def kinds(self, kind, **fields):
+        return [r for r in self.records("execution", {kind})
+                if all(r["b"].get(k) == v for k, v in fields.items())]
+
+    def seq(self):
+        records = self.records("execution")
+        return records[-1]["s"] if records else 0
+
+    def after(self, seq, kind, seconds=40, **fields):
+        """Waits for a record of execution after `seq`."""
+        def found():
+            return [r for r in self.kinds(kind, **fields) if r["s"] > seq]
+        return self.await_that(f"{kind} {fields} after {seq}", found, seconds)[0]
+
+    def ask_feed(self, what):
+        subprocess.run([self.build / "test" / "md_ask", self.run, what], check=True,
+                       stdout=subprocess.DEVNULL, timeout=20)
+
+    def kill_execution(self):
+        before = self.seq()
+        os.kill(self.status()["execution"]["pid"], signal.SIGKILL)
+        self.after(before, "STREAM_STARTED")
+        settle(self)
+
+
+def feed_outage(system):
+    """One threat, the breaker opens, a restart does not close it, the end of the threat and a clean
+    reconciliation do."""
+    start = system.seq()
+    system.ask_feed("pause_feed")
+    halted = system.after(start, "TRADING_HALTED", breaker="OPEN")
+    threats = [r for r in system.records("marketdata", {"THREAT_DETECTED"})
+               if r["b"]["threat_type"] == "CONNECTION_LOST"]
+    assert len(threats) == 1, threats
+    assert halted["b"]["threat_ids"] == [threats[0]["b"]["threat_id"]], halted
+    system.kill_execution()
+    state = system.spoor("status").stdout
+    assert "REDUCE ONLY" in state.upper().replace("_", " "), state
+    resumed_from = system.seq()
+    system.ask_feed("resume_feed")
+    half = system.after(resumed_from, "TRADING_HALTED", breaker="HALF_OPEN")
+    closed = system.after(half["s"], "TRADING_RESUMED", breaker="CLOSED")
+    assert closed["b"].get("reconciliation_id"), closed
+    opened = [r for r in system.kinds("PLAN_ACCEPTED") if halted["s"] < r["s"] < closed["s"]
+              and r["b"]["action"] == "OPEN"]
+    assert not opened, f"risk was increased while the breaker was open: {opened}"
+    answer = system.spoor("why", threats[0]["b"]["threat_id"]).stdout
+    assert "CONNECTION_LOST" in answer or "connection" in answer.lower(), answer
+
+
+def operator_halt(system):
+    start = system.seq()
+    system.spoor("halt", "--reason", "lunch")
+    halted = system.after(start, "TRADING_HALTED", cause="OPERATOR")
+    system.kill_execution()
+    refused = system.after(halted["s"], "PLAN_REFUSED", 60, gate="halted")
+    assert "lunch" in refused["b"]["reason"], refused
+    before = system.seq()
+    system.spoor("resume")
+    resumed = system.after(before, "TRADING_RESUMED")
+    accepted = [r for r in system.kinds("PLAN_ACCEPTED", action="OPEN")
+                if halted["s"] < r["s"] < resumed["s"]]
+    assert not accepted, accepted
+
+
+def open_trade(system):
+    opened = {r["b"]["trade_id"] for r in system.kinds("TRADE_OPENED")}
+    closed = {r["b"]["trade_id"] for r in system.kinds("TRADE_CLOSED")}
+    return opened - closed
+
+
+def operator_flatten(system):
+    trade = system.await_that("an open trade", lambda: open_trade(system), 120).pop()
+    system.spoor("flatten", "--reason", "going home")
+
+    def closed():
+        return [r for r in system.kinds("TRADE_CLOSED", trade_id=trade)]
+    record = system.await_that("the trade to be flat", closed, 30)[0]
+    # The market may have closed it in the very moment of the command.
+    if record["b"]["cause"] == "OPERATOR":
+        assert record["b"].get("command_id"), record
+        assert "going home" in system.spoor("why", trade).stdout
+    assert not open_trade(system)
+    system.spoor("resume")
+
+
+def halt_without_execution(system):
+    system.spoor("stop", "execution")
+    before = system.seq()
+    told = system.spoor("halt", "--reason", "while it is down").stdout
+    path = system.data / "execution" / "HALT"
+    assert path.exists(), told
+    system.spoor("start", "execution")
+    command = system.after(before, "OPERATOR_COMMAND", command="HALT")
+    assert "while it is down" in command["b"]["reason"], command
+    system.after(command["s"], "TRADING_HALTED")
+    system.await_that("the halt file to be taken over", lambda: not path.exists())
+    system.spoor("resume")
+
+
+def main():
+    folder = tempfile.mkdtemp(prefix="spoor-controls-")
+    try:
+        with Operation(sys.argv[1], sys.argv[2], folder) as system:
+            configure(system, None)
+            system.spoor("up", "--policy", "budget=60,backoff_max=1s", timeout=90)
+            settle(system)
+            for case in (feed_outage, operator_halt, operator_flatten, halt_without_execution):
+                case(system)
+                print(f"ok  {case.__name__.replace('_', ' ')}", flush=True)
+            system.spoor("down")
+            entries, _ = check_orders(system)
+            fills = check_books(system)
+            print(f"ok  {len(entries)} entries, {len(fills)} fills: journal == ledger == venue")
+    finally:
+        shutil.rmtree(folder)
+
+
+if __name__ == "__main__":
+    main()
