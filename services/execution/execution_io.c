@@ -251,13 +251,19 @@ static void send_books(struct io *io, const struct sp_peer *peer, uint64_t reque
     reply(io, peer, SP_REC_COMMAND_REPLY);
 }
 
+/* Of the whole operation: the tightest state of any link, so that the halt of one strategy is not
+ * hidden behind the others. */
 static enum sp_trading trading_now(struct io *io, sp_text *reason, sp_text *next_step)
 {
+    const struct sp_books *books = &io->core.books;
     struct sp_gate_view view = {0};
     sp_name none = {{0}};
 
     sp_execution_gate_view(&io->core, &none, sp_clock_mono(), sp_shell_market(io->shell), &view);
     enum sp_trading trading = sp_gate_trading(&view, NULL, reason, next_step);
+    for (uint32_t i = 0; i < books->link_count && trading == SP_TRADING_ALLOWED; i++) {
+        trading = sp_gate_trading(&view, &books->links[i].id, reason, next_step);
+    }
     if (trading == SP_TRADING_REDUCE_ONLY && !io->core.reconciled &&
         io->core.unclean.s[0] != '\0') {
         sp_text_printf(reason, "books differ: %s", io->core.unclean.s);

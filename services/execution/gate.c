@@ -111,6 +111,7 @@ static bool check_data(const struct sp_gate_view *view, sp_facts *facts, struct 
     if (age.ns > limit.ns) {
         return refuse_value(refusal, "data_age", duration_name(age), duration_name(limit));
     }
+    age.ns -= age.ns % 1000; /* for a person: whole microseconds */
     add_fact(facts, "data_age", duration_name(age));
     return true;
 }
