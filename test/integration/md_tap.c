@@ -1,10 +1,12 @@
 /* A subscriber of market data that adds up what it gets, for tests and the benchmark.
  *
  *   md_tap RUN_DIR NAME STREAM [--paced] [--facts] [--until KIND] [--count N] [--latency]
+ *          [--bare]
  *
  * NAME is the service it speaks as. Prints one JSON object a line: an "event" for each fact (with
  * --facts), gap and book that became right, and at the end a "summary". It ends after a fact of
- * KIND once everything announced was delivered, after N records, or at SIGTERM.
+ * KIND once everything announced was delivered, after N records, or at SIGTERM. --bare keeps no
+ * book.
  */
 #include "common/bus.h"
 #include "common/clock.h"
@@ -34,7 +36,7 @@ struct tap {
     sp_px first_px, last_px;
     sp_qty qty, buy_qty, bar_qty[2];
     __int128 value_e16;
-    bool book_right;
+    bool bare, book_right;
     struct sp_book_sync book;
     sp_mono began, last_record;
     uint32_t *latency_us; /* NULL: not asked for */
@@ -125,7 +127,8 @@ static void on_market(void *ctx, const struct sp_record *record)
     note_order(tap, record, is_answer);
     note_latency(tap, record);
     if (kind == SP_REC_TRADE) on_trade(tap, &record->body.trade);
-    if (kind == SP_REC_BOOK_DELTA || kind == SP_REC_BOOK_SNAPSHOT) on_book(tap, record);
+    bool is_book = kind == SP_REC_BOOK_DELTA || kind == SP_REC_BOOK_SNAPSHOT;
+    if (is_book && !tap->bare) on_book(tap, record);
     if (kind == SP_REC_BAR) {
         const struct sp_bar *bar = &record->body.bar;
         tap->bar_qty[bar->interval.ns == SP_NS_PER_S ? 0 : 1].e8 += bar->volume.e8;
@@ -293,6 +296,7 @@ int main(int argc, char **argv)
     for (int i = 4; i < argc; i++) {
         if (strcmp(argv[i], "--paced") == 0) paced = true;
         if (strcmp(argv[i], "--facts") == 0) facts = true;
+        if (strcmp(argv[i], "--bare") == 0) tap.bare = true;
         if (strcmp(argv[i], "--latency") == 0) {
             tap.latency_us = calloc(LATENCIES_MAX, sizeof *tap.latency_us);
         }
