@@ -216,7 +216,7 @@ static void decide_message(struct sp_marketdata *md, const struct sp_event *even
     case SP_MD_POSITION: add_feed_fact(md, decision, SP_REC_FEED_POSITION); return;
     case SP_MD_INPUT_COUNT: break;
     }
-    SP_ASSERT(!"an input of this service");
+    SP_ASSERT(event->id < SP_MD_INPUT_COUNT);
 }
 
 /* ---- Silence ---- */

@@ -131,6 +131,8 @@ static uint32_t give_snapshot(void *ctx, const sp_name *stream, struct sp_record
         symbol++;
     }
     SP_ASSERT(symbol < play->core->options.symbol_count);
+    /* While running up the book is not the market's yet; it is published when it is. */
+    if (play->mode == SP_MD_RUN_UP) return 0;
     for (; count < max; count++) {
         struct sp_book_snapshot *part = &out[count].body.book_snapshot;
         memset(&out[count], 0, sizeof out[count]);
