@@ -129,9 +129,13 @@ static bool check_one_position(const struct sp_gate_view *view, const struct sp_
     return true;
 }
 
-/* A price that the venue ignores must not decide what the order counts. */
+/* A price that the venue ignores must not decide what the order counts; and a position with neither
+ * stop nor target would be sold as soon as it is bought. */
 static bool check_type(const struct sp_plan *plan, struct sp_refusal *refusal)
 {
+    if (plan->stop_px.e8 == 0 && plan->target_px.e8 == 0) {
+        return refuse(refusal, "protection", "the plan has neither a stop nor a target");
+    }
     if (plan->order_type == SP_ORDER_TYPE_MARKET && plan->limit_px.e8 == 0) return true;
     if (plan->order_type == SP_ORDER_TYPE_LIMIT && plan->limit_px.e8 > 0) return true;
     return refuse(refusal, "order_type", "an entry is MARKET without a price or LIMIT with one");

@@ -256,6 +256,17 @@ static void test_gate_type_and_price_belong_together(void **state)
     refuses("order_type");
 }
 
+static void test_gate_needs_a_stop_or_a_target(void **state)
+{
+    (void)state;
+    g->plan.target_px.e8 = 0;
+    passes();
+    g->plan.stop_px.e8 = 0;
+    refuses("protection");
+    g->plan.target_px = (sp_px){52000 * ONE};
+    passes();
+}
+
 static void add_order(const char *trade, enum sp_order_state order_state)
 {
     struct sp_order *order = &g->books.orders[g->books.order_count++];
@@ -442,6 +453,7 @@ int main(void)
         T(filters_at_their_boundaries),
         T(prices_are_multiples_of_the_tick),
         T(type_and_price_belong_together),
+        T(needs_a_stop_or_a_target),
         T(open_orders_at_their_boundary),
         T(an_unknown_order_stops_its_instrument),
         T(daily_loss_at_its_boundary),
