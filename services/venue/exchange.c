@@ -76,7 +76,17 @@ const struct sp_venue_order_row *sp_exchange_open_order(const struct sp_exchange
     return NULL;
 }
 
-/* A pair holds its quantity once: the stop leg's is the limit leg's. */
+/* What a buy at this price may cost with its fee. False if it does not fit. */
+SP_NODISCARD static bool cost_of(const struct sp_exchange *x, sp_px px, sp_qty qty, sp_amt *out)
+{
+    sp_amt value = {0}, fee = {0};
+
+    return sp_px_times_qty(px, qty, &value) &&
+           sp_fees_of_fill(&x->fees, SP_LIQUIDITY_TAKER, px, qty, &fee) &&
+           sp_amt_add(value, fee, out);
+}
+
+/* A pair holds its quantity once: the stop leg's is the limit leg's. A buy holds its fee too. */
 sp_amt sp_exchange_locked(const struct sp_exchange *x, const sp_name *asset)
 {
     sp_amt locked = {0};
@@ -91,7 +101,7 @@ sp_amt sp_exchange_locked(const struct sp_exchange *x, const sp_name *asset)
         if (row->side == SP_SIDE_SELL && sp_name_eq(asset, &instrument->base)) {
             locked.e8 += left.e8;
         } else if (row->side == SP_SIDE_BUY && sp_name_eq(asset, &instrument->quote)) {
-            if (sp_px_times_qty(row->px, left, &value)) locked.e8 += value.e8;
+            if (cost_of(x, row->px, left, &value)) locked.e8 += value.e8;
         }
     }
     return locked;
@@ -170,22 +180,45 @@ static void take_events(struct sp_exchange *x, struct sp_venue_changes *changes)
 
 /* ---- Requests ---- */
 
+/* A market order pays the asks as they are seen, which may lie far above the last trade; what they
+ * do not hold expires. */
+SP_NODISCARD static bool cost_at_market(const struct sp_exchange *x, int instrument, sp_qty qty,
+                                        sp_amt *out)
+{
+    struct sp_level level = {0};
+    uint32_t cursor = 0;
+    sp_amt cost = {0}, part = {0};
+
+    while (qty.e8 > 0 && sp_seen_next(&x->match[instrument].seen, SP_SIDE_SELL, &cursor, &level)) {
+        if (level.qty.e8 > qty.e8) level.qty = qty;
+        if (!cost_of(x, level.px, level.qty, &part) || !sp_amt_add(cost, part, &cost)) return false;
+        qty.e8 -= level.qty.e8;
+    }
+    *out = cost;
+    return true;
+}
+
 SP_NODISCARD static sp_status check_funds(struct sp_exchange *x, int instrument,
                                           const struct sp_venue_order *request, struct sp_err *err)
 {
     const struct sp_instrument_config *config = &x->world->instruments[instrument];
     bool buys = request->side == SP_SIDE_BUY;
     const sp_name *asset = buys ? &config->quote : &config->base;
-    sp_amt needed = {request->qty.e8}, fee = {0};
-    sp_px px = request->px.e8 > 0 ? request->px : x->match[instrument].last_px;
+    sp_amt needed = {request->qty.e8};
 
-    if (buys && (!sp_px_times_qty(px, request->qty, &needed) ||
-                 !sp_fees_of_fill(&x->fees, SP_LIQUIDITY_TAKER, px, request->qty, &fee))) {
-        return SP_FAIL(err, SP_REFUSED, "order value does not fit");
+    if (buys && request->type == SP_ORDER_TYPE_STOP_LOSS) {
+        return SP_FAIL(err, SP_REFUSED, "a stop that buys has no price to hold funds for");
     }
+    bool fits = true;
+    if (buys && request->type == SP_ORDER_TYPE_MARKET) {
+        fits = cost_at_market(x, instrument, request->qty, &needed);
+    } else if (buys) {
+        fits = cost_of(x, request->px, request->qty, &needed);
+    }
+    if (!fits) return SP_FAIL(err, SP_REFUSED, "order value does not fit");
     sp_amt total = sp_exchange_balance(x, asset)->total;
     sp_amt locked = sp_exchange_locked(x, asset);
-    if (needed.e8 + fee.e8 <= total.e8 - locked.e8) return SP_OK;
+    if (needed.e8 <= total.e8 - locked.e8) return SP_OK;
     return SP_FAIL(err, SP_REFUSED, "insufficient balance of %s", asset->s);
 }
 
@@ -202,8 +235,12 @@ SP_NODISCARD static sp_status check_request(struct sp_exchange *x, int instrumen
         (is_pair && sp_exchange_open_order(x, &request->pair_client_order_id) != NULL)) {
         return SP_FAIL(err, SP_EXISTS, "duplicate order sent: an open order has this id");
     }
-    if (is_pair && (request->type != SP_ORDER_TYPE_LIMIT || request->pair_stop_px.e8 <= 0)) {
-        return SP_FAIL(err, SP_REFUSED, "a pair is a LIMIT leg and a stop price");
+    if (is_pair && (request->type != SP_ORDER_TYPE_LIMIT || request->pair_stop_px.e8 <= 0 ||
+                    request->side != SP_SIDE_SELL)) {
+        return SP_FAIL(err, SP_REFUSED, "a pair is a selling LIMIT leg and a stop price");
+    }
+    if (sp_name_eq(&request->client_order_id, &request->pair_client_order_id)) {
+        return SP_FAIL(err, SP_REFUSED, "the legs of a pair need two ids");
     }
     if (x->open_count + 2 > SP_VENUE_OPEN_MAX) {
         return SP_FAIL(err, SP_REFUSED, "too many open orders");

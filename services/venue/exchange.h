@@ -3,7 +3,9 @@
  * Each call changes memory and lists what changed; the service writes the list to its file in one
  * transaction before it answers anybody. One account. Fees are taken in the quote asset. A client
  * order id is unique among open orders only, as at Binance: once an order has ended its id is
- * accepted again, so a client that resends may fill twice. One thread.
+ * accepted again, so a client that resends may fill twice. Free funds never become negative: open
+ * orders hold what they may cost with its fee, market orders are held against the asks as seen, and
+ * stops that buy are refused. One thread.
  */
 #ifndef SP_VENUE_EXCHANGE_H
 #define SP_VENUE_EXCHANGE_H
