@@ -366,6 +366,11 @@ sp_status sp_ledger_open(const struct sp_ledger_options *options, struct sp_ledg
     pthread_mutex_init(&ledger->lock, NULL);
     pthread_cond_init(&ledger->wake, NULL);
     sp_status status = sp_db_open(options->path, SP_DB_SYNC_LAZY, schema, &ledger->db, err);
+    if (status == SP_CORRUPT) {
+        status =
+            SP_FAIL(err, SP_CORRUPT, "%.80s is damaged: remove it, it is rebuilt from the journal",
+                    options->path);
+    }
     if (status == SP_OK) status = prepare(ledger, err);
     if (status == SP_OK) status = check_journal(ledger, err);
     if (status == SP_OK) {
