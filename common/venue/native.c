@@ -15,7 +15,7 @@
 #include <string.h>
 
 #define PING_EVERY_NS (250 * SP_NS_PER_MS)
-#define SILENCE_NS (1000 * SP_NS_PER_MS)
+#define SILENCE_NS    (1000 * SP_NS_PER_MS)
 
 struct sp_venue {
     struct sp_venue_callbacks callbacks;
@@ -112,8 +112,7 @@ sp_status sp_venue_open_native(struct sp_loop *loop, const char *run_dir, const 
     venue->service = *service;
     venue->reports = reports;
     venue->heard = sp_clock_mono();
-    sp_status status =
-        sp_client_open(loop, run_dir, &peer, on_message, venue, &venue->client, err);
+    sp_status status = sp_client_open(loop, run_dir, &peer, on_message, venue, &venue->client, err);
     if (status == SP_OK) {
         status = sp_loop_add_timer(loop, (sp_dur){0}, every, on_timer, venue, &venue->timer);
         if (status != SP_OK) status = SP_FAIL(err, status, "event loop: no room for a timer");
@@ -134,8 +133,14 @@ void sp_venue_close(struct sp_venue *venue)
     free(venue);
 }
 
-bool sp_venue_is_up(const struct sp_venue *venue) { return venue->up; }
-uint32_t sp_venue_generation(const struct sp_venue *venue) { return venue->generation; }
+bool sp_venue_is_up(const struct sp_venue *venue)
+{
+    return venue->up;
+}
+uint32_t sp_venue_generation(const struct sp_venue *venue)
+{
+    return venue->generation;
+}
 
 /* The upper half keeps ids of this module apart from the callers' own counters. */
 uint64_t sp_venue_next_request(struct sp_venue *venue)

@@ -3,10 +3,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define KEEP_MAX 1000
+#define KEEP_MAX       1000
+#define LINE_MAX_BYTES 1024 /* of a log line: those are never cut by a rotation */
 
 static void open_again(struct sp_log_file *file)
 {
@@ -45,15 +47,40 @@ void sp_log_file_open(struct sp_log_file *file, const char *dir, const char *nam
     open_again(file);
 }
 
-void sp_log_file_write(struct sp_log_file *file, const char *text, size_t len_bytes)
+static void append(struct sp_log_file *file, const char *text, size_t len_bytes)
 {
-    if (file->fd >= 0 && file->rotate_bytes > 0 && file->bytes > 0 &&
-        file->bytes + len_bytes > file->rotate_bytes)
-        rotate(file);
     if (file->fd < 0) open_again(file);
     ssize_t n = file->fd >= 0 ? write(file->fd, text, len_bytes) : -1;
     if (n > 0) file->bytes += (uint64_t)n;
     if (n < (ssize_t)len_bytes) file->dropped_bytes += len_bytes - (n > 0 ? (size_t)n : 0);
+}
+
+/* How much of the text still goes into the present file: up to the end of the line that crosses the
+ * mark, which lies one line before the limit; all of it if that line does not end here. */
+static size_t share(const struct sp_log_file *file, const char *text, size_t len_bytes)
+{
+    uint64_t mark = file->rotate_bytes > 2 * LINE_MAX_BYTES ? file->rotate_bytes - LINE_MAX_BYTES
+                                                            : file->rotate_bytes;
+    uint64_t room = file->bytes < mark ? mark - file->bytes : 0;
+
+    if (file->rotate_bytes == 0 || len_bytes <= room) return len_bytes;
+    const char *end = memchr(text + room, '\n', len_bytes - (size_t)room);
+    uint64_t hard = file->bytes < file->rotate_bytes ? file->rotate_bytes - file->bytes : 0;
+    if (end != NULL && (uint64_t)(end - text) < hard) return (size_t)(end - text) + 1;
+    return hard < len_bytes ? (size_t)hard : len_bytes; /* a line longer than LINE_MAX_BYTES */
+}
+
+void sp_log_file_write(struct sp_log_file *file, const char *text, size_t len_bytes)
+{
+    while (len_bytes > 0) {
+        size_t part = share(file, text, len_bytes);
+        if (part > 0) append(file, text, part);
+        text += part;
+        len_bytes -= part;
+        if (len_bytes == 0) return;
+        rotate(file);
+        if (file->bytes > 0 && part == 0) return append(file, text, len_bytes); /* cannot rotate */
+    }
 }
 
 void sp_log_file_close(struct sp_log_file *file)

@@ -89,7 +89,8 @@ static inline struct sp_disposition misbehave(void *state, struct sp_flow *flow)
 }
 static const struct sp_plugin plugin_misbehave = {
     .manifest =
-        "{\"name\": \"misbehave\", \"version\": \"1\", \"category\": \"threat\", \"subtype\": \"x\","
+        "{\"name\": \"misbehave\", \"version\": \"1\", \"category\": \"threat\","
+        " \"subtype\": \"x\","
         " \"about\": \"breaks contracts\", \"requires_dtos\": [], \"produces_dtos\": [\"ema\"],"
         " \"publishes\": [\"THREAT_DETECTED\"], \"listens\": [], \"params\": {}}",
     .process = misbehave,

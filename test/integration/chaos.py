@@ -158,8 +158,8 @@ def run(system, args, recording):
     assert sum(restarts.values()) > 0, "status shows no restart"
     assert trades > 0, "nothing was traded: this run proves nothing"
     print(f"{sum(killer.kills.values())} kills {killer.kills}; restarts shown {restarts}")
-    print(f"{len(system.journals())} journals verify; {len(answers)} plans, {len(entries)} entries, "
-          f"none twice; {trades} trades, {len(fills)} fills: journal == ledger == venue; "
+    print(f"{len(system.journals())} journals verify; {len(answers)} plans, "
+          f"{len(entries)} entries, none twice; {trades} trades, {len(fills)} fills: journal == ledger == venue; "
           f"{asked} whys answered")
 
 
