@@ -159,8 +159,8 @@ def run(system, args, recording):
     assert trades > 0, "nothing was traded: this run proves nothing"
     print(f"{sum(killer.kills.values())} kills {killer.kills}; restarts shown {restarts}")
     print(f"{len(system.journals())} journals verify; {len(answers)} plans, "
-          f"{len(entries)} entries, none twice; {trades} trades, {len(fills)} fills: journal == ledger == venue; "
-          f"{asked} whys answered")
+          f"{len(entries)} entries, none twice; {trades} trades, {len(fills)} fills: "
+          f"journal == ledger == venue; {asked} whys answered")
 
 
 if __name__ == "__main__":
