@@ -119,17 +119,30 @@ const struct sp_active_threat *sp_flow_own_threat(const struct sp_flow *flow)
     return NULL;
 }
 
+/* The last three parts of a path: "demo/strategies/ema_cross.json". A supervised service is given an
+ * absolute path, of which a journal need not tell more. */
+static const char *end_of_path(const char *path)
+{
+    const char *at = path + strlen(path);
+
+    for (int parts = 0; at > path; at--) {
+        if (at[-1] == '/' && ++parts == 3) break;
+    }
+    return at;
+}
+
 void sp_flow_configured_at(const struct sp_flow *flow, const char *param, sp_text *out)
 {
     const struct sp_blueprint *blueprint = &flow->pipeline->blueprint;
     const struct sp_worker_config *config = &blueprint->workers[flow->worker];
+    const char *file = end_of_path(blueprint->file_shown);
 
     for (uint32_t i = 0; i < config->param_count; i++) {
         if (!sp_name_is(&config->params[i].key, param)) continue;
-        sp_text_printf(out, "%s:%u, %s", blueprint->file_shown, config->params[i].line, param);
+        sp_text_printf(out, "%s:%u, %s", file, config->params[i].line, param);
         return;
     }
-    sp_text_printf(out, "%s:%u, %s (default)", blueprint->file_shown, config->line, param);
+    sp_text_printf(out, "%s:%u, %s (default)", file, config->line, param);
 }
 
 /* ---- The pipeline ---- */

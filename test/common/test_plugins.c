@@ -285,7 +285,7 @@ static void test_plugins_block_verdicts(void **state)
     assert_string_equal(verdict->rule.s,
                         "an active threat of severity HIGH or above blocks entries");
     assert_string_equal(verdict->configured_at.s,
-                        "config/demo/strategies/ema_cross.json:51, block_from");
+                        "demo/strategies/ema_cross.json:51, block_from");
     sp_pipeline_close(pipeline);
 }
 
