@@ -141,6 +141,7 @@ class Run:
         self.ledger = {}
         self.resting = {}
         self.killed = False
+        self.survivor = None  # the trade that was open during the kill
         self.begin = None
         self.market = None
 
@@ -220,6 +221,7 @@ class Run:
         records = len(self.execution.records)
         orders = len(self.resting)
         self.killed = True
+        self.survivor = self.ledger.get("trade_id")
         say(f"{self.wall()}  kill -9 {before['pid']} (execution), on purpose, while it holds a"
             " position", "31")
         began = time.monotonic()
@@ -316,8 +318,11 @@ class Run:
         if trades:
             lines.append((trades[-1]["trade_id"], "the last closed trade (printed below)"))
         if rejected:
-            lines.append((rejected[-1], "why an opportunity was NOT taken"))
-        for at, (name, words) in enumerate(lines):
+            lines.append((rejected[-1], "why an opportunity was NOT taken (printed below)"))
+        extra = []
+        if self.survivor and trades and self.survivor != trades[-1]["trade_id"]:
+            extra = [(self.survivor, "the trade that was open while execution was killed")]
+        for at, (name, words) in enumerate(lines + extra):
             lead = "next" if at == 0 else ""
             print(f"{lead:<7} {f'{shown} why {short_id(name)}':<34} {words}")
         up = f"{shown.split(' ')[0]} up {self.config.relative_to(ROOT)}"
