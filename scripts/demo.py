@@ -196,8 +196,8 @@ class Run:
         self.begin = time.monotonic()
         self.market = Market(DATA / "run", f"md.{self.venue}.{self.symbol}")
         result = self.await_open(epoch=1)
-        say(f"open    after {time.monotonic() - began:.2f} s: books equal ({counts(result)}), trading"
-            " ALLOWED")
+        say(f"open    after {time.monotonic() - began:.2f} s: books equal ({counts(result)}),"
+            " trading ALLOWED")
         print(f"\n{HEAD}", flush=True)
 
     def await_open(self, epoch, seconds=30):
@@ -295,7 +295,8 @@ class Run:
         words = "no position" if self.position() == 0 else "POSITION LEFT"
         sealed = sum(1 for folder in DATA.iterdir() for path in sorted(folder.glob("*.jsonl"))[-1:]
                      if b'"seal":' in path.read_bytes()[-200:])
-        say(f"stop    in order, {time.monotonic() - began:.2f} s: {words}, {sealed} journals sealed\n")
+        say(f"stop    in order, {time.monotonic() - began:.2f} s: {words},"
+            f" {sealed} journals sealed\n")
         return memory
 
     def conclude(self, memory):
@@ -370,7 +371,8 @@ def main():
     if args.keep:
         print()
         print(spoor("up", config=config).stdout.rstrip())
-        print(f"        it goes on trading; stop it: build/spoor -C {config.relative_to(ROOT)} down")
+        print("        it goes on trading; stop it: build/spoor"
+              f" -C {config.relative_to(ROOT)} down")
     for problem in problems:
         print(f"scripts/demo: FAILED: {problem}", file=sys.stderr)
     return 1 if problems else 0

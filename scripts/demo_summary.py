@@ -34,7 +34,8 @@ class Summary:
         return holds
 
     def of(self, service, *kinds):
-        return [r["b"] for r in self.journals[service].of(*kinds)] if service in self.journals else []
+        journal = self.journals.get(service)
+        return [record["b"] for record in journal.of(*kinds)] if journal else []
 
     def trades(self):
         return self.of("execution", "TRADE_CLOSED")
@@ -53,7 +54,8 @@ class Summary:
                                " FROM links").fetchone()
         finally:
             db.close()
-        self.expect(trades == links[0], f"ledger: trades {decimal(trades)}, links {decimal(links[0])}")
+        self.expect(trades == links[0],
+                    f"ledger: trades {decimal(trades)}, links {decimal(links[0])}")
         return trades, links[1]
 
     def venue(self, question):
@@ -134,9 +136,10 @@ class Summary:
               f"{'sold':>11}  {'closed by':<9} {'net USDT':>14}")
         for t in self.trades():
             size = e8(t["qty"])
+            bought, sold = (average(e8(t[key]), size) for key in ("bought", "sold"))
             print(f"{short_id(t['trade_id']):<11} {clock(t['opened']):<9} {clock(t['closed']):<9} "
-                  f"{decimal(size, quantity):>9}  {decimal(average(e8(t['bought']), size), price):>10}"
-                  f" {decimal(average(e8(t['sold']), size), price):>11}  {self.closed_by(t):<9} "
+                  f"{decimal(size, quantity):>9}  {decimal(bought, price):>10}"
+                  f" {decimal(sold, price):>11}  {self.closed_by(t):<9} "
                   f"{decimal(e8(t['realised_pnl']), sign=True):>14}")
         total, equal = self.check_money()
         words = "sum of trades = ledger = paper account" if equal else "DOES NOT ADD UP, see below"
@@ -188,8 +191,9 @@ class Summary:
         if not found:
             print("tick -> order out no entry was sent")
             return
+        entries = plural(len(found), "entry", "entries")
         print(f"tick -> order out p50 {found[len(found) // 2] / 1e6:.2f} ms, max"
-              f" {found[-1] / 1e6:.2f} ms ({plural(len(found), 'entry', 'entries')}, intent on disk first)")
+              f" {found[-1] / 1e6:.2f} ms ({entries}, intent on disk first)")
 
 
 def plural(count, one, many=None):
