@@ -154,12 +154,14 @@ static void test_execution_faults_fills_in_every_order_end_the_same(void **state
         assert_int_equal(other->venue.said_count, 5); /* answer, open, three fills */
         struct sp_record early = venue_take(&other->venue, first);
         core_event(other, SP_EVENT_MESSAGE, SP_XI_VENUE_MESSAGE, &early);
+        assert_int_equal(core_count(other, SP_REC_FILL), first >= 2); /* at once, ack or not */
         core_deliver(other);
         core_event(other, SP_EVENT_MESSAGE, SP_XI_VENUE_MESSAGE, &early); /* once more */
         core_deliver(other);
         core_pass(other, 1000);
         assert_int_equal(core_count(other, SP_REC_FILL), 3);
         assert_int_equal(core_count(other, SP_REC_TRADE_OPENED), 1);
+        assert_int_equal(core_count(other, SP_REC_TRADING_HALTED), 0);
         assert_int_equal(core_order(other, SP_LEG_ROLE_STOP)->intent.qty.e8, ONE / 10);
         core_check_truth(other);
         core_free(other);
@@ -395,6 +397,45 @@ static void test_execution_faults_an_order_is_known_again_after_a_restart(void *
     core_check_truth(s);
 }
 
+/* Of an order that had ended by our books, and while we were away: only the list of executions
+ * knows. */
+static void test_execution_faults_a_fill_while_away_is_found(void **state)
+{
+    struct sp_record plan = core_plan(s, "ema");
+
+    (void)state;
+    s->venue.liquidity = (sp_qty){6 * ONE / 100};
+    core_feed(s, &plan);
+    core_deliver(s);
+    core_down(s);
+    struct venue_order *entry =
+        venue_find(&s->venue, &core_order(s, SP_LEG_ROLE_ENTRY)->intent.client_order_id);
+    entry->state = SP_ORDER_STATE_PARTIALLY_FILLED;
+    venue_fill(&s->venue, &entry->id, s->venue.price, (sp_qty){4 * ONE / 100});
+    s->venue.said_count = 0;
+    recover();
+    assert_int_equal(core_count(s, SP_REC_FILL), 2);
+    core_check_truth(s);
+}
+
+/* Until its outcome is known it counts as unknown, from the first moment on. */
+static void test_execution_faults_what_was_sent_before_a_crash_is_unknown(void **state)
+{
+    struct sp_record plan = core_plan(s, "ema");
+
+    (void)state;
+    core_feed(s, &plan);
+    core_restart(s);
+    core_price(s, 50000);
+    s->lose_answers = true;
+    core_up(s);
+    assert_int_equal(state_of(SP_LEG_ROLE_ENTRY), SP_ORDER_STATE_UNKNOWN);
+    s->lose_answers = false;
+    core_pass(s, 2000);
+    assert_int_equal(state_of(SP_LEG_ROLE_ENTRY), SP_ORDER_STATE_FILLED);
+    core_check_truth(s);
+}
+
 static void test_execution_faults_more_fills_than_one_answer_holds_are_caught_up(void **state)
 {
     struct sp_record plan = core_plan(s, "ema");
@@ -467,6 +508,8 @@ int main(void)
         T(a_kill_at_any_step_of_closing),
         T(a_lost_cancel_is_repeated),
         T(an_order_is_known_again_after_a_restart),
+        T(a_fill_while_away_is_found),
+        T(what_was_sent_before_a_crash_is_unknown),
         T(more_fills_than_one_answer_holds_are_caught_up),
         T(an_order_that_never_left_is_withheld),
         T(protection_that_never_left_is_renewed),
