@@ -273,8 +273,8 @@ static void *work(void *ctx)
 
     pthread_mutex_lock(&ledger->lock);
     while (status == SP_OK) {
-        uint64_t target = writable(ledger);
-        if (target > atomic_load(&ledger->cursor)) {
+        uint64_t target = writable(ledger), before = atomic_load(&ledger->cursor);
+        if (target > before) {
             bool more = true;
             pthread_mutex_unlock(&ledger->lock);
             while (status == SP_OK && more)
@@ -282,6 +282,8 @@ static void *work(void *ctx)
             pthread_mutex_lock(&ledger->lock);
             /* The reader may lag behind the writer's last line: wait for the next notice. */
         }
+        /* A stop may have come while an older target was written: look once more. */
+        if (status == SP_OK && ledger->stop && atomic_load(&ledger->cursor) != before) continue;
         if (status != SP_OK || ledger->stop) break;
         struct timespec until;
         clock_gettime(CLOCK_REALTIME, &until);
