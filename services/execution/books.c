@@ -161,22 +161,33 @@ static bool order_may_go(struct sp_books *books, const struct sp_order *order, b
     return sp_order_is_terminal(order->state) && (in_need || trade == NULL || trade->closed);
 }
 
-static bool trade_may_go(const struct sp_books *books, const struct sp_trade_book *trade)
+static bool is_over(const struct sp_trade_book *trade)
 {
-    bool over = trade->closed || !trade->opened;
-
-    return over && sp_books_live_orders(books, trade, SP_LEG_ROLE_NONE) == 0;
+    return trade->closed || !trade->opened;
 }
 
+static bool trade_may_go(const struct sp_books *books, const struct sp_trade_book *trade)
+{
+    return is_over(trade) && sp_books_live_orders(books, trade, SP_LEG_ROLE_NONE) == 0;
+}
+
+/* Asked on the way of every order: looks once at the orders, and at each trade only beside the few
+ * that live. */
 bool sp_books_has_room(const struct sp_books *books)
 {
+    sp_trd_id trade_of[SP_ORDERS_MAX]; /* of the live orders */
     uint32_t live = 0, open = 0;
 
     for (uint32_t i = 0; i < books->order_count; i++) {
-        if (sp_order_is_live(books->orders[i].state)) live++;
+        const struct sp_order *order = &books->orders[i];
+        if (sp_order_is_live(order->state)) trade_of[live++] = order->intent.trade_id;
     }
     for (uint32_t i = 0; i < books->trade_count; i++) {
-        if (!trade_may_go(books, &books->trades[i])) open++;
+        const struct sp_trade_book *trade = &books->trades[i];
+        bool may_go = is_over(trade);
+        for (uint32_t k = 0; k < live && may_go; k++)
+            may_go = !sp_trd_id_eq(trade_of[k], trade->trade_id);
+        if (!may_go) open++;
     }
     return live + 8 < SP_ORDERS_MAX / 2 && open + 2 < SP_TRADES_MAX / 2;
 }
@@ -186,6 +197,19 @@ static void forget_order(struct sp_books *books, uint32_t at)
     memmove(&books->orders[at], &books->orders[at + 1],
             (books->order_count - at - 1) * sizeof *books->orders);
     books->order_count--;
+}
+
+/* In one pass: the table is large, and an order may be waiting. */
+static void forget_orders_of(struct sp_books *books, sp_trd_id trade_id)
+{
+    uint32_t kept = 0;
+
+    for (uint32_t i = 0; i < books->order_count; i++) {
+        if (sp_trd_id_eq(books->orders[i].intent.trade_id, trade_id)) continue;
+        if (kept != i) books->orders[kept] = books->orders[i];
+        kept++;
+    }
+    books->order_count = kept;
 }
 
 static void make_room_for_order(struct sp_books *books)
@@ -208,10 +232,7 @@ static void make_room_for_trade(struct sp_books *books)
     if (books->trade_count < SP_TRADES_MAX) return;
     for (uint32_t i = 0; i < books->trade_count; i++) {
         if (!trade_may_go(books, &books->trades[i])) continue;
-        for (uint32_t k = books->order_count; k > 0; k--) {
-            sp_trd_id of = books->orders[k - 1].intent.trade_id;
-            if (sp_trd_id_eq(of, books->trades[i].trade_id)) forget_order(books, k - 1);
-        }
+        forget_orders_of(books, books->trades[i].trade_id);
         memmove(&books->trades[i], &books->trades[i + 1],
                 (books->trade_count - i - 1) * sizeof *books->trades);
         books->trade_count--;
