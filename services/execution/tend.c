@@ -303,12 +303,30 @@ static void tend_trade(struct sp_turn *turn, const struct sp_trade_book *trade)
     }
 }
 
+static bool is_among(const sp_trd_id *ids, uint32_t count, sp_trd_id id)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (sp_trd_id_eq(ids[i], id)) return true;
+    }
+    return false;
+}
+
+/* Runs after every event: entries that came to nothing leave many trades that need nothing, and
+ * must not cost a look at all orders each. */
 void sp_x_tend(struct sp_turn *turn)
 {
     struct sp_books *books = &turn->x->books;
+    sp_trd_id live[SP_ORDERS_MAX]; /* trades of live orders */
+    uint32_t count = 0;
 
+    for (uint32_t i = 0; i < books->order_count; i++) {
+        const struct sp_order *order = &books->orders[i];
+        if (sp_order_is_live(order->state)) live[count++] = order->intent.trade_id;
+    }
     for (uint32_t i = 0; i < books->trade_count; i++) {
-        if (books->trades[i].closed) continue;
+        const struct sp_trade_book *trade = &books->trades[i];
+        if (trade->closed) continue;
+        if (!trade->opened && !is_among(live, count, trade->trade_id)) continue;
         if (!sp_turn_has_room(turn, 8)) return; /* the next tick goes on */
         tend_trade(turn, &books->trades[i]);
     }
