@@ -163,12 +163,12 @@ sp_status sp_value_parse(const struct sp_field *f, const char *dir, const char *
 
 void sp_value_store(const struct sp_field *f, const struct sp_scalar *value, void *base)
 {
-    char *to = (char *)base + f->offset;
     uint32_t small = (uint32_t)value->number;
     uint16_t port = (uint16_t)value->number;
     bool flag = value->number != 0;
 
     if (f->offset == SP_NOWHERE) return;
+    char *to = (char *)base + f->offset;
     switch (f->type) {
     case SP_VALUE_COUNT:
     case SP_VALUE_WORD: memcpy(to, &small, sizeof small); return;
