@@ -5,7 +5,7 @@
 #ifndef SP_COMMON_SCHEDULE_H
 #define SP_COMMON_SCHEDULE_H
 
-#include "common/config.h"
+#include "common/config/config.h"
 
 struct sp_schedule {
     const struct sp_schedule_config *config;

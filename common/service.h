@@ -10,11 +10,11 @@
 #ifndef SP_COMMON_SERVICE_H
 #define SP_COMMON_SERVICE_H
 
-#include "common/bus.h"
+#include "common/bus/bus.h"
 #include "common/clock.h"
-#include "common/config.h"
+#include "common/config/config.h"
+#include "common/journal/role.h"
 #include "common/metrics.h"
-#include "common/role.h"
 
 struct sp_service {
     const struct sp_config *config;

@@ -1,6 +1,6 @@
 #include "common/persist/parquet.h"
 
-#include "common/file.h"
+#include "common/journal/file.h"
 #include "common/persist/thrift.h"
 
 #include <stdio.h>

@@ -5,7 +5,7 @@
 #ifndef SP_COMMON_PERSIST_PARQUET_READER_H
 #define SP_COMMON_PERSIST_PARQUET_READER_H
 
-#include "common/file.h"
+#include "common/journal/file.h"
 #include "common/persist/parquet.h"
 
 struct sp_parquet_reader;

@@ -12,7 +12,7 @@
 #ifndef SP_COMMON_PERSIST_PARQUET_WRITER_H
 #define SP_COMMON_PERSIST_PARQUET_WRITER_H
 
-#include "common/file.h"
+#include "common/journal/file.h"
 #include "common/persist/parquet.h"
 
 struct sp_parquet_writer_options {

@@ -26,7 +26,7 @@
 #ifndef SP_COMMON_PERSIST_RECORDER_H
 #define SP_COMMON_PERSIST_RECORDER_H
 
-#include "common/file.h"
+#include "common/journal/file.h"
 #include "proto/record.h"
 
 #define SP_RECORDER_FILES_MAX 160 /* open at once: 32 symbols, five kinds each */

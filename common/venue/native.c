@@ -8,7 +8,7 @@
  */
 #include "common/venue/venue.h"
 
-#include "common/bus.h"
+#include "common/bus/bus.h"
 #include "common/clock.h"
 
 #include <stdlib.h>

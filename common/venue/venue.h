@@ -8,7 +8,7 @@
 #ifndef SP_COMMON_VENUE_VENUE_H
 #define SP_COMMON_VENUE_VENUE_H
 
-#include "common/loop.h"
+#include "common/bus/loop.h"
 #include "proto/record.h"
 
 struct sp_venue;

@@ -7,7 +7,7 @@
 #ifndef SP_COMMON_WORKERS_TICK_CACHE_H
 #define SP_COMMON_WORKERS_TICK_CACHE_H
 
-#include "common/config.h"
+#include "common/config/config.h"
 
 /* The DTO types of the plugins; D(name) has struct sp_cache_<name>. */
 #define SP_CACHE_MAP(D) D(ema) D(entry_plan) D(exit_plan) D(size_plan)

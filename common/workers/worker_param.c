@@ -1,6 +1,6 @@
 #include "common/workers/worker_param.h"
 
-#include "common/units.h"
+#include "common/config/units.h"
 #include "proto/decimal.h"
 #include "proto/enums.h"
 

@@ -6,7 +6,7 @@
 #ifndef SP_COMMON_WORKERS_WORKER_PARAM_H
 #define SP_COMMON_WORKERS_WORKER_PARAM_H
 
-#include "common/config.h"
+#include "common/config/config.h"
 
 #define SP_PARAM_TEXT_SIZE 48
 

@@ -7,7 +7,7 @@
 #ifndef SP_EXECUTION_BOOKS_H
 #define SP_EXECUTION_BOOKS_H
 
-#include "common/config.h"
+#include "common/config/config.h"
 #include "proto/record.h"
 #include "services/execution/order_life.h"
 

@@ -11,7 +11,7 @@
 #ifndef SP_EXECUTION_LEDGER_H
 #define SP_EXECUTION_LEDGER_H
 
-#include "common/journal.h"
+#include "common/journal/journal.h"
 
 struct sp_ledger;
 

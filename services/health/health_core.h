@@ -10,7 +10,7 @@
 #ifndef SP_HEALTH_CORE_H
 #define SP_HEALTH_CORE_H
 
-#include "common/config.h"
+#include "common/config/config.h"
 #include "proto/record.h"
 
 #define SP_HEALTH_WINDOW_SLOTS 60 /* of a minute each */

@@ -7,7 +7,7 @@
 #ifndef SP_RECONCILIATION_COMPARE_H
 #define SP_RECONCILIATION_COMPARE_H
 
-#include "common/config.h"
+#include "common/config/config.h"
 #include "proto/record.h"
 
 #define SP_CUT_ORDERS_MAX   1024

@@ -6,7 +6,7 @@
 #ifndef SP_SPOOR_CLI_H
 #define SP_SPOOR_CLI_H
 
-#include "common/config.h"
+#include "common/config/config.h"
 
 #define SP_CLI_ARGS_MAX 64
 

@@ -4,7 +4,7 @@
 #include "services/spoor/evidence_open.h"
 #include "services/spoor/journal_check.h"
 
-#include "common/journal.h"
+#include "common/journal/journal.h"
 
 #include <poll.h>
 #include <stdio.h>

@@ -2,7 +2,7 @@
 #include "services/spoor/cli.h"
 #include "services/spoor/describe.h"
 
-#include "common/bus.h"
+#include "common/bus/bus.h"
 #include "common/clock.h"
 
 #include <stdio.h>

@@ -4,7 +4,7 @@
 #include "services/spoor/supervisor_client.h"
 
 #include "common/clock.h"
-#include "common/file.h"
+#include "common/journal/file.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 #include "services/spoor/evidence.h"
 
-#include "common/journal.h"
+#include "common/journal/journal.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -1,6 +1,6 @@
 #include "services/spoor/halt_file.h"
 
-#include "common/file.h"
+#include "common/journal/file.h"
 
 #include <errno.h>
 #include <fcntl.h>

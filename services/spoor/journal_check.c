@@ -2,7 +2,7 @@
 
 #include "services/spoor/evidence_open.h"
 
-#include "common/journal.h"
+#include "common/journal/journal.h"
 #include "proto/decimal.h"
 
 #include <dirent.h>

@@ -1,6 +1,6 @@
 #include "services/spoor/service_client.h"
 
-#include "common/bus.h"
+#include "common/bus/bus.h"
 #include "common/clock.h"
 
 #include <stdio.h>

@@ -3,7 +3,7 @@
 #ifndef SP_SPOOR_SERVICE_CLIENT_H
 #define SP_SPOOR_SERVICE_CLIENT_H
 
-#include "common/config.h"
+#include "common/config/config.h"
 #include "proto/record.h"
 
 #define SP_SERVICE_TIMEOUT_NS INT64_C(2000000000)

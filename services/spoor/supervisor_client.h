@@ -4,7 +4,7 @@
 #ifndef SP_SPOOR_SUPERVISOR_CLIENT_H
 #define SP_SPOOR_SUPERVISOR_CLIENT_H
 
-#include "common/config.h"
+#include "common/config/config.h"
 #include "proto/messages.h"
 
 #define SP_CLIENT_ROWS_MAX        (SP_INSTANCES_MAX + 1)

@@ -5,7 +5,7 @@
 #ifndef SP_SUPERVISOR_LOG_FILE_H
 #define SP_SUPERVISOR_LOG_FILE_H
 
-#include "common/config.h"
+#include "common/config/config.h"
 
 struct sp_log_file {
     int fd; /* -1: could not be opened; tried again at the next write */

@@ -12,7 +12,7 @@
 #ifndef SP_SUPERVISOR_CORE_H
 #define SP_SUPERVISOR_CORE_H
 
-#include "common/config.h"
+#include "common/config/config.h"
 #include "proto/record.h"
 #include "services/supervisor/supervisor_policy.h"
 

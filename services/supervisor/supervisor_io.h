@@ -7,8 +7,8 @@
 #ifndef SP_SUPERVISOR_IO_H
 #define SP_SUPERVISOR_IO_H
 
-#include "common/journal.h"
-#include "common/role.h"
+#include "common/journal/journal.h"
+#include "common/journal/role.h"
 #include "services/supervisor/control.h"
 #include "services/supervisor/log_file.h"
 #include "services/supervisor/process.h"

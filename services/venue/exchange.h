@@ -10,7 +10,7 @@
 #ifndef SP_VENUE_EXCHANGE_H
 #define SP_VENUE_EXCHANGE_H
 
-#include "common/config.h"
+#include "common/config/config.h"
 #include "common/market/fees.h"
 #include "common/market/match.h"
 #include "proto/record.h"

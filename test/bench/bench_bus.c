@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #include "../common/folder.h"
-#include "common/bus.h"
+#include "common/bus/bus.h"
 #include "common/clock.h"
 #include "proto/wire.h"
 

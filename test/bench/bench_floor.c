@@ -17,8 +17,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/bus/sock.h"
 #include "common/clock.h"
-#include "common/sock.h"
 
 #define BYTES_MAX 65536
 

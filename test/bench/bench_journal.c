@@ -11,7 +11,7 @@
 #include "../common/folder.h"
 #include "../proto/filler.h"
 #include "common/clock.h"
-#include "common/journal.h"
+#include "common/journal/journal.h"
 
 #define SAMPLES_DEFAULT 20000
 #define BATCH           32

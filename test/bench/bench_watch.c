@@ -7,7 +7,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "common/bus.h"
+#include "common/bus/bus.h"
 #include "common/clock.h"
 
 #define ASK_EVERY_NS (20 * SP_NS_PER_MS)

@@ -2,7 +2,7 @@
 #ifndef SP_TEST_COMMON_BLUEPRINT_H
 #define SP_TEST_COMMON_BLUEPRINT_H
 
-#include "common/config.h"
+#include "common/config/config.h"
 
 #include <stdio.h>
 #include <string.h>

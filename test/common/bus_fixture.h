@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "common/bus.h"
+#include "common/bus/bus.h"
 #include "common/clock.h"
 #include "folder.h"
 

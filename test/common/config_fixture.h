@@ -2,7 +2,7 @@
 #ifndef SP_TEST_CONFIG_FIXTURE_H
 #define SP_TEST_CONFIG_FIXTURE_H
 
-#include "common/config.h"
+#include "common/config/config.h"
 
 #include "folder.h"
 

@@ -3,7 +3,7 @@
 #ifndef SP_TEST_FAULT_PORT_H
 #define SP_TEST_FAULT_PORT_H
 
-#include "common/file.h"
+#include "common/journal/file.h"
 
 #include <errno.h>
 #include <stdatomic.h>

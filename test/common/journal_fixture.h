@@ -3,7 +3,7 @@
 #ifndef SP_TEST_JOURNAL_FIXTURE_H
 #define SP_TEST_JOURNAL_FIXTURE_H
 
-#include "common/journal.h"
+#include "common/journal/journal.h"
 
 #include "folder.h"
 

@@ -1,6 +1,6 @@
 /* What lies between values and files, and around them: references, storage, clock. */
-#include "common/config_check.h"
-#include "common/config_value.h"
+#include "common/config/config_check.h"
+#include "common/config/config_value.h"
 #include "config_fixture.h"
 
 static void test_config_check_reference_faults(void **state)

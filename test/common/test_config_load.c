@@ -1,5 +1,5 @@
 /* The whole check, workers included, on the configurations that are shipped. */
-#include "common/config.h"
+#include "common/config/config.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

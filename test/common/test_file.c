@@ -1,4 +1,4 @@
-#include "common/file.h"
+#include "common/journal/file.h"
 
 #include "folder.h"
 

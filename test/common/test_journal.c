@@ -1,6 +1,6 @@
 #include "journal_fixture.h"
 
-#include "common/journal_segment.h"
+#include "common/journal/journal_segment.h"
 #include "proto/decimal.h"
 
 static char *read_whole(const char *path, size_t *len)

@@ -2,7 +2,7 @@
  * journal. Whatever was acknowledged is there, once, in order, in whole batches. */
 #include "journal_fixture.h"
 
-#include "common/role.h"
+#include "common/journal/role.h"
 
 #include <signal.h>
 #include <sys/wait.h>

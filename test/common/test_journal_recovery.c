@@ -1,6 +1,6 @@
 #include "journal_fixture.h"
 
-#include "common/journal_segment.h"
+#include "common/journal/journal_segment.h"
 #include "fault_port.h"
 
 /* A journal of one segment: STREAM_STARTED (1), a batch of 3 (2..4), synced, one record (5), a

@@ -8,8 +8,8 @@
 
 #include <cmocka.h>
 
+#include "common/bus/loop.h"
 #include "common/clock.h"
-#include "common/loop.h"
 
 struct fixture {
     struct sp_loop *loop;

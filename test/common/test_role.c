@@ -1,4 +1,4 @@
-#include "common/role.h"
+#include "common/journal/role.h"
 
 #include "folder.h"
 

@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/config_schema.h"
-#include "common/strict_json.h"
+#include "common/config/config_schema.h"
+#include "common/config/strict_json.h"
 
 static const char *const layers[] = {"platform", "operation", "strategy"};
 

@@ -8,8 +8,8 @@
 
 #include <cmocka.h>
 
+#include "common/bus/sock.h"
 #include "common/clock.h"
-#include "common/sock.h"
 
 struct fixture {
     char dir[64];

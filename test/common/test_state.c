@@ -1,4 +1,4 @@
-#include "common/state.h"
+#include "common/journal/state.h"
 
 #include "fault_port.h"
 #include "folder.h"

@@ -1,4 +1,4 @@
-#include "common/strict_json.h"
+#include "common/config/strict_json.h"
 
 #include "folder.h"
 

@@ -1,4 +1,4 @@
-#include "common/units.h"
+#include "common/config/units.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

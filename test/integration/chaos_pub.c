@@ -12,9 +12,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/bus.h"
+#include "common/bus/bus.h"
 #include "common/clock.h"
-#include "common/role.h"
+#include "common/journal/role.h"
 
 #define QUEUE_MAX     10
 #define RING_CAPACITY 256

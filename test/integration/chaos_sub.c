@@ -12,9 +12,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/bus.h"
+#include "common/bus/bus.h"
 #include "common/clock.h"
-#include "common/role.h"
+#include "common/journal/role.h"
 
 #define QUEUE_MAX   10
 #define QUIET_BEATS 15 /* more than a second of heartbeats: each stream was named */

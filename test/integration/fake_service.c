@@ -14,7 +14,7 @@
  * "fake_service --verify DIR STREAM" checks a journal and prints how many records it has.
  */
 #include "common/clock.h"
-#include "common/journal.h"
+#include "common/journal/journal.h"
 #include "common/notify.h"
 
 #include <fcntl.h>

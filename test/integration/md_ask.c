@@ -1,5 +1,5 @@
 /* Asks spoor-marketdata one question and prints the answer: md_ask RUN_DIR WHAT */
-#include "common/bus.h"
+#include "common/bus/bus.h"
 #include "common/clock.h"
 
 #include <stdio.h>

@@ -8,7 +8,7 @@
  * KIND once everything announced was delivered, after N records, or at SIGTERM. --bare keeps no
  * book.
  */
-#include "common/bus.h"
+#include "common/bus/bus.h"
 #include "common/clock.h"
 #include "common/market/book_sync.h"
 #include "proto/decimal.h"

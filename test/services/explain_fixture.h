@@ -4,7 +4,7 @@
 #ifndef SP_TEST_EXPLAIN_FIXTURE_H
 #define SP_TEST_EXPLAIN_FIXTURE_H
 
-#include "common/journal.h"
+#include "common/journal/journal.h"
 #include "proto/ids.h"
 
 enum history_part {

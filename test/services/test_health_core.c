@@ -3,7 +3,7 @@
 #include "services/health/exposition.h"
 #include "services/health/report.h"
 
-#include "common/strict_json.h"
+#include "common/config/strict_json.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,0 +1,230 @@
+/* Our connection to one publisher: a SUB for all of its streams and a DEALER to its control socket.
+ *
+ * Silence is measured from its heartbeats and frames. A connection that looks alive may be dead (a
+ * protocol error ends an endpoint for ever, a half-open one delivers nothing), so after two seconds
+ * both sockets are made anew. If we ourselves were stopped, the time does not count: what was sent
+ * meanwhile is still in our queue.
+ */
+#include "common/bus/bus_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define OVERSLEPT_NS (4 * BUS_TICK_NS)
+
+static void notice_all(struct bus_source *source, int type)
+{
+    struct sp_bus *bus = source->bus;
+
+    for (uint32_t i = 0; i < bus->sub_count; i++) {
+        struct sp_subscription *sub = bus->subs[i];
+        if (sub->source != source) continue;
+        struct sp_sub_notice notice = {.stream = sub->options.stream, .epoch = sub->epoch};
+        notice.type = type == SP_SUB_SILENT ? SP_SUB_SILENT : SP_SUB_RESTORED;
+        sp_bus_sub_notice(sub, &notice);
+    }
+}
+
+/* The time of the turn will do: it is one clock call for many frames. */
+static void note_heard(struct bus_source *source)
+{
+    source->heard = source->turn;
+    if (!source->silent) return;
+    source->silent = false;
+    notice_all(source, SP_SUB_RESTORED);
+}
+
+/* ---- Frames ---- */
+
+static void on_heartbeat(struct bus_source *source, const struct sp_record *record)
+{
+    struct sp_bus *bus = source->bus;
+    const struct sp_heartbeat *beat = &record->body.heartbeat;
+
+    if (beat->epoch < source->epoch) {
+        bus->stats.zombies++;
+        return;
+    }
+    note_heard(source);
+    source->epoch = beat->epoch;
+    source->heartbeat = *beat;
+    for (uint32_t i = 0; i < bus->sub_count; i++) {
+        struct sp_subscription *sub = bus->subs[i];
+        if (sub->source != source) continue;
+        if (sub->watch) {
+            sub->options.on_record(sub->options.ctx, record);
+            continue;
+        }
+        for (uint32_t m = 0; m < beat->streams.count; m++) {
+            const struct sp_mark *mark = &beat->streams.at[m];
+            if (sp_name_eq(&mark->stream, &sub->options.stream)) sp_bus_sub_mark(sub, mark);
+        }
+    }
+}
+
+static void on_frame(struct bus_source *source, const uint8_t *frame, size_t len)
+{
+    struct sp_bus *bus = source->bus;
+    struct sp_record *record = &bus->rx;
+
+    bus->stats.received++;
+    if (sp_wire_decode(frame, len, record, NULL) != SP_OK) {
+        bus->stats.decode_errors++;
+        return;
+    }
+    if (record->kind == SP_REC_HEARTBEAT) {
+        on_heartbeat(source, record);
+        return;
+    }
+    if (record->epoch >= source->epoch) note_heard(source);
+    for (uint32_t i = 0; i < bus->sub_count; i++) {
+        struct sp_subscription *sub = bus->subs[i];
+        if (sub->source != source || sub->watch) continue;
+        if (sp_name_eq(&sub->options.stream, &record->stream)) {
+            sp_bus_sub_live(sub, frame, len, record);
+        }
+    }
+}
+
+static void on_sub_readable(void *ctx)
+{
+    struct bus_source *source = ctx;
+    const uint8_t *frame = NULL;
+    size_t len = 0;
+
+    for (int i = 0; i < BUS_TURN_FRAMES; i++) {
+        if (sp_sock_receive(source->sub, NULL, &frame, &len) != SP_OK) return;
+        if (i == 0) source->turn = sp_clock_mono();
+        on_frame(source, frame, len);
+    }
+}
+
+static void on_answer(struct bus_source *source, const uint8_t *frame, size_t len)
+{
+    struct sp_bus *bus = source->bus;
+    struct sp_record *record = &bus->rx;
+
+    if (sp_wire_decode(frame, len, record, NULL) != SP_OK) {
+        bus->stats.decode_errors++;
+        return;
+    }
+    bool is_end = record->kind == SP_REC_REPLAY_END;
+    const sp_name *stream = is_end ? &record->body.replay_end.stream : &record->stream;
+    for (uint32_t i = 0; i < bus->sub_count; i++) {
+        struct sp_subscription *sub = bus->subs[i];
+        if (sub->source != source || sub->watch) continue;
+        if (!sp_name_eq(&sub->options.stream, stream)) continue;
+        if (is_end) {
+            sp_bus_catchup_end(sub, record->epoch, &record->body.replay_end);
+        } else {
+            sp_bus_catchup_record(sub, record);
+        }
+    }
+}
+
+static void on_dealer_readable(void *ctx)
+{
+    struct bus_source *source = ctx;
+    const uint8_t *frame = NULL;
+    size_t len = 0;
+
+    for (int i = 0; i < BUS_TURN_FRAMES; i++) {
+        if (sp_sock_receive(source->dealer, NULL, &frame, &len) != SP_OK) return;
+        on_answer(source, frame, len);
+    }
+}
+
+/* ---- Sockets ---- */
+
+static void close_sockets(struct bus_source *source)
+{
+    if (source->sub != NULL) sp_loop_remove_sock(source->bus->loop, source->sub);
+    if (source->dealer != NULL) sp_loop_remove_sock(source->bus->loop, source->dealer);
+    sp_sock_close(source->sub);
+    sp_sock_close(source->dealer);
+    source->sub = NULL;
+    source->dealer = NULL;
+}
+
+static sp_status connect_one(struct bus_source *source, bool is_sub, struct sp_err *err)
+{
+    struct sp_bus *bus = source->bus;
+    struct sp_sock_options options = {.queue_max = bus->options.queue_max,
+                                      .message_max_bytes = bus->options.message_max_bytes};
+    char endpoint[128];
+
+    sp_bus_endpoint(bus->run_dir, &source->publisher, is_sub ? "pub" : "rep", endpoint);
+    struct sp_sock **out = is_sub ? &source->sub : &source->dealer;
+    sp_status status =
+        sp_sock_connect(is_sub ? SP_SOCK_SUB : SP_SOCK_DEALER, endpoint, &options, out, err);
+    if (status != SP_OK) return status;
+    status = sp_loop_add_sock(bus->loop, *out, false, is_sub ? on_sub_readable : on_dealer_readable,
+                              source);
+    if (status != SP_OK) return SP_FAIL(err, status, "the loop has too many sockets");
+    return SP_OK;
+}
+
+static sp_status open_sockets(struct bus_source *source, struct sp_err *err)
+{
+    struct sp_bus *bus = source->bus;
+
+    sp_status status = connect_one(source, true, err);
+    if (status == SP_OK) status = connect_one(source, false, err);
+    if (status == SP_OK) status = sp_sock_subscribe(source->sub, &source->hb_stream, err);
+    for (uint32_t i = 0; i < bus->sub_count && status == SP_OK; i++) {
+        const struct sp_subscription *sub = bus->subs[i];
+        if (sub->source != source || sub->watch) continue;
+        status = sp_sock_subscribe(source->sub, &sub->options.stream, err);
+    }
+    source->renewed = sp_clock_mono();
+    if (status != SP_OK) close_sockets(source);
+    return status;
+}
+
+sp_status sp_bus_source_get(struct sp_bus *bus, const sp_name *publisher, struct bus_source **out,
+                            struct sp_err *err)
+{
+    for (uint32_t i = 0; i < bus->source_count; i++) {
+        if (!sp_name_eq(&bus->sources[i]->publisher, publisher)) continue;
+        *out = bus->sources[i];
+        return SP_OK;
+    }
+    if (bus->source_count == BUS_SOURCES_MAX) {
+        return SP_FAIL(err, SP_FULL, "a service listens to at most %d others", BUS_SOURCES_MAX);
+    }
+    struct bus_source *source = calloc(1, sizeof(*source));
+    if (source == NULL) return SP_FAIL(err, SP_NO_MEMORY, "source %s", publisher->s);
+    *source = (struct bus_source){.bus = bus, .publisher = *publisher};
+    sp_status status = sp_bus_hb_stream(publisher, &source->hb_stream, err);
+    if (status == SP_OK) status = open_sockets(source, err);
+    if (status != SP_OK) {
+        free(source);
+        return status;
+    }
+    source->heard = source->renewed;
+    bus->sources[bus->source_count++] = source;
+    *out = source;
+    return SP_OK;
+}
+
+void sp_bus_source_close(struct bus_source *source)
+{
+    close_sockets(source);
+    free(source);
+}
+
+void sp_bus_source_tick(struct bus_source *source, sp_mono now, sp_dur slept)
+{
+    if (slept.ns > OVERSLEPT_NS) source->heard.ns += slept.ns - BUS_TICK_NS;
+    if (source->heard.ns > now.ns) source->heard = now;
+    if (sp_mono_since(now, source->heard).ns < BUS_SILENT_NS) return;
+    if (!source->silent) {
+        source->silent = true;
+        notice_all(source, SP_SUB_SILENT);
+    }
+    if (sp_mono_since(now, source->renewed).ns < BUS_SILENT_NS) return;
+    source->bus->stats.reconnects++;
+    close_sockets(source);
+    /* Out of descriptors, say: the next tick tries again. */
+    SP_IGNORE(open_sockets(source, NULL));
+}

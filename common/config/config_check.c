@@ -1,0 +1,423 @@
+#include "common/config/config_check.h"
+
+#include "common/config/config_value.h"
+#include "common/config/units.h"
+#include "proto/decimal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#define SOCKET_PATH_MAX 107 /* sun_path without its NUL */
+
+/* The line of a value by its keys ("worlds", "practice", NULL); of the last one that is there. */
+static struct sp_problem_place place(const char *file, const struct sp_strict_node *node,
+                                     const char *const keys[])
+{
+    for (size_t i = 0; keys[i] != NULL; i++) {
+        const struct sp_strict_node *inner = sp_strict_get(node, keys[i]);
+        if (inner == NULL) break;
+        node = inner;
+    }
+    return (struct sp_problem_place){file, node == NULL ? 0 : sp_strict_line(node)};
+}
+#define KEYS(...) ((const char *const[]){__VA_ARGS__, NULL})
+
+static const struct sp_strict_node *element(const struct sp_strict_node *list, uint32_t index)
+{
+    const struct sp_strict_node *n = sp_strict_first(list);
+
+    while (n != NULL && index-- > 0)
+        n = sp_strict_next(n);
+    return n;
+}
+
+/* ---- Worlds ---- */
+
+static void check_feed(const struct sp_config_files *files, const struct sp_world_config *world,
+                       struct sp_problems *problems)
+{
+    static const char *const generator_only[] = {"seed", "start", "length"};
+    const struct sp_strict_node *feed = sp_strict_get(
+        sp_strict_get(sp_strict_get(files->operation, "worlds"), world->id.s), "feed");
+    const char *shown = files->operation_shown;
+
+    if (world->feed.source == SP_FEED_GENERATOR) {
+        if (sp_strict_get(feed, "file") == NULL) return;
+        sp_problems_error(problems, place(shown, feed, KEYS("file")),
+                          "remove it, or set \"source\": \"recording\"",
+                          "worlds.%s.feed.file: a generator reads no file", world->id.s);
+        return;
+    }
+    for (size_t i = 0; i < sizeof generator_only / sizeof *generator_only; i++) {
+        const char *key = generator_only[i];
+        if (sp_strict_get(feed, key) == NULL) continue;
+        sp_problems_error(
+            problems, place(shown, feed, KEYS(key)), "remove it, or set \"source\": \"generator\"",
+            "worlds.%s.feed.%s: a recording has no %s to choose", world->id.s, key, key);
+    }
+    if (world->feed.file[0] == '\0') {
+        sp_problems_error(problems, place(shown, feed, KEYS("source")),
+                          "add \"file\": \"../../data/btcusdt.gz\" (a raw combined-stream capture)",
+                          "worlds.%s.feed: \"file\" is missing", world->id.s);
+    } else if (access(world->feed.file, R_OK) != 0) {
+        sp_problems_error(problems, place(shown, feed, KEYS("file")),
+                          "paths are relative to the file that names them",
+                          "worlds.%s.feed.file: cannot read %s: %s", world->id.s, world->feed.file,
+                          strerror(errno));
+    }
+}
+
+static bool has_balance(const struct sp_world_config *world, const sp_name *asset)
+{
+    for (uint32_t i = 0; i < world->balance_count; i++) {
+        if (sp_name_eq(&world->balances[i].asset, asset)) return true;
+    }
+    return false;
+}
+
+static void check_instrument(const struct sp_config_files *files,
+                             const struct sp_world_config *world, uint32_t index,
+                             struct sp_problems *problems)
+{
+    const struct sp_instrument_config *in = &world->instruments[index];
+    const struct sp_strict_node *world_node =
+        sp_strict_get(sp_strict_get(files->operation, "worlds"), world->id.s);
+    const struct sp_strict_node *node = element(sp_strict_get(world_node, "instruments"), index);
+    const sp_name *const assets[] = {&in->base, &in->quote};
+    const char *const keys[] = {"base", "quote"};
+
+    for (size_t i = 0; i < 2; i++) {
+        char hint[120];
+        if (has_balance(world, assets[i])) continue;
+        snprintf(hint, sizeof hint, "add \"%s\": \"0\" to worlds.%.40s.venue.balances",
+                 assets[i]->s, world->id.s);
+        sp_problems_error(problems, place(files->operation_shown, node, KEYS(keys[i])), hint,
+                          "worlds.%s.instruments: %s has no balance", world->id.s, assets[i]->s);
+    }
+    if (in->min_qty.e8 % in->step.e8 != 0) {
+        sp_problems_error(problems, place(files->operation_shown, node, KEYS("min_qty")), NULL,
+                          "worlds.%s.instruments: min_qty of %s is no multiple of its step",
+                          world->id.s, in->symbol.s);
+    }
+}
+
+static void check_world(const struct sp_config_files *files, const struct sp_world_config *world,
+                        struct sp_problems *problems)
+{
+    const struct sp_strict_node *node =
+        sp_strict_get(sp_strict_get(files->operation, "worlds"), world->id.s);
+
+    check_feed(files, world, problems);
+    for (uint32_t i = 0; i < world->instrument_count; i++) {
+        check_instrument(files, world, i, problems);
+    }
+    for (uint32_t i = 0; i < world->feed.symbol_count; i++) {
+        const char *symbol = world->feed.symbols[i].s;
+        const struct sp_strict_node *name =
+            element(sp_strict_get(sp_strict_get(node, "feed"), "symbols"), i);
+        struct sp_problem_place at = {files->operation_shown, sp_strict_line(name)};
+        if (sp_world_instrument(world, symbol) == NULL) {
+            sp_problems_error(problems, at, "describe it in \"instruments\" of the same world",
+                              "worlds.%s.feed.symbols: there is no instrument %s", world->id.s,
+                              symbol);
+        }
+        if (strlen("md..") + strlen(world->venue.s) + strlen(symbol) >= SP_NAME_SIZE) {
+            sp_problems_error(problems, at, "shorten worlds.*.venue.name",
+                              "worlds.%s.feed.symbols: md.%s.%s is too long for a stream name",
+                              world->id.s, world->venue.s, symbol);
+        }
+    }
+}
+
+/* ---- Links ---- */
+
+static void find_world(const struct sp_config_files *files, struct sp_config *config,
+                       uint32_t index, struct sp_problems *problems)
+{
+    const struct sp_strict_node *node =
+        element(sp_strict_get(files->operation, "strategy_links"), index);
+    struct sp_link_config *link = &config->links[index];
+    const char *world, *known[SP_WORLDS_MAX], *nearest;
+    char hint[240];
+
+    if (sp_strict_string(sp_strict_get(node, "world"), &world) != SP_OK) return;
+    for (uint32_t i = 0; i < config->world_count; i++) {
+        known[i] = config->worlds[i].id.s;
+        link->world = i;
+        if (strcmp(known[i], world) == 0) return;
+    }
+    link->world = 0;
+    nearest = sp_config_nearest(world, known, config->world_count);
+    snprintf(hint, sizeof hint, nearest != NULL ? "did you mean \"%s\"?" : "there is \"%s\"",
+             nearest != NULL ? nearest : known[0]);
+    sp_problems_error(problems, place(files->operation_shown, node, KEYS("world")), hint,
+                      "strategy_links[%" PRIu32 "].world: there is no world \"%.60s\"", index,
+                      world);
+}
+
+/* The services of an operation run in one world for now. */
+static void check_one_world(const struct sp_config_files *files, const struct sp_config *config,
+                            struct sp_problems *problems)
+{
+    const struct sp_link_config *first = NULL;
+    const struct sp_strict_node *links = sp_strict_get(files->operation, "strategy_links");
+
+    for (uint32_t i = 0; i < config->link_count; i++) {
+        const struct sp_link_config *link = &config->links[i];
+        if (!link->active) continue;
+        if (first == NULL) first = link;
+        if (link->world == first->world) continue;
+        sp_problems_error(problems, place(files->operation_shown, element(links, i), KEYS("world")),
+                          "use the same world, or set \"active\": false",
+                          "strategy_links[%" PRIu32 "].world: active links in two worlds (%s, %s) "
+                          "are not there yet in this version",
+                          i, config->worlds[first->world].id.s, config->worlds[link->world].id.s);
+    }
+    if (first == NULL) {
+        sp_problems_warn(problems, place(files->operation_shown, links, KEYS("")),
+                         "set \"active\": true in one of them",
+                         "strategy_links: none is active, so nothing will trade");
+    }
+}
+
+/* The balance of the account must carry what the active links may use together. */
+static void check_capital(const struct sp_config_files *files, const struct sp_config *config,
+                          uint32_t index, struct sp_problems *problems)
+{
+    const struct sp_link_config *link = &config->links[index];
+    const struct sp_world_config *world = &config->worlds[link->world];
+    const struct sp_strict_node *node =
+        element(sp_strict_get(files->operation, "strategy_links"), index);
+    sp_amt sum = {0}, has = {0};
+    char sum_text[SP_E8_TEXT_SIZE], has_text[SP_E8_TEXT_SIZE];
+
+    for (uint32_t i = 0; i <= index; i++) {
+        const struct sp_link_config *other = &config->links[i];
+        if (!other->active || other->world != link->world) continue;
+        if (!sp_name_eq(&other->capital_asset, &link->capital_asset)) continue;
+        if (!sp_amt_add(sum, other->capital, &sum)) sum.e8 = INT64_MAX;
+    }
+    for (uint32_t i = 0; i < world->balance_count; i++) {
+        if (!sp_name_eq(&world->balances[i].asset, &link->capital_asset)) continue;
+        has = world->balances[i].amount;
+    }
+    if (!link->active || sum.e8 <= has.e8) return;
+    sp_problems_error(problems, place(files->operation_shown, node, KEYS("capital")),
+                      "lower the capital or raise worlds.*.venue.balances",
+                      "strategy_links[%" PRIu32 "].capital: active links use %s %s, world %s "
+                      "begins with %s",
+                      index, sp_e8_format(sum.e8, sum_text), link->capital_asset.s, world->id.s,
+                      sp_e8_format(has.e8, has_text));
+}
+
+/* ---- Risk ---- */
+
+/* Amounts of limits are in the quote asset of the world that trades. */
+static void check_limit_asset(const struct sp_config_files *files, const struct sp_config *config,
+                              const char *const keys[3], struct sp_problems *problems)
+{
+    const struct sp_world_config *world = sp_config_world(config);
+    const struct sp_strict_node *node =
+        sp_strict_get(sp_strict_get(files->operation, keys[0]), keys[1]);
+    const char *text;
+    sp_amt amount;
+    sp_name asset;
+
+    if (sp_strict_string(node, &text) != SP_OK) return;
+    if (sp_units_amount(text, &amount, &asset) != SP_OK) return;
+    for (uint32_t i = 0; i < world->instrument_count; i++) {
+        if (sp_name_eq(&world->instruments[i].quote, &asset)) continue;
+        sp_problems_error(problems, place(files->operation_shown, files->operation, keys), NULL,
+                          "%s.%s: is in %s, but %s is quoted in %s", keys[0], keys[1], asset.s,
+                          world->instruments[i].symbol.s, world->instruments[i].quote.s);
+        return;
+    }
+}
+
+static void check_limits(const struct sp_config_files *files, const struct sp_config *config,
+                         struct sp_problems *problems)
+{
+    static const char *const limits[] = {"order_value_max", "position_value_max", "open_orders_max",
+                                         "price_collar",    "daily_loss_max",     "drawdown_max"};
+    const struct sp_strict_node *risk = sp_strict_get(files->operation, "risk");
+
+    for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
+        check_limit_asset(files, config, KEYS("risk", limits[i]), problems);
+        if (sp_strict_get(risk, limits[i]) != NULL) continue;
+        sp_problems_warn(problems, place(files->operation_shown, risk, KEYS("")),
+                         "that is allowed, but say it on purpose",
+                         "risk: no %s, so it is not limited", limits[i]);
+    }
+    check_limit_asset(files, config, KEYS("reconciliation", "correct_value_max"), problems);
+}
+
+void sp_config_check_references(const struct sp_config_files *files, struct sp_config *config,
+                                struct sp_problems *problems)
+{
+    uint32_t errors = problems->errors;
+
+    for (uint32_t i = 0; i < config->world_count; i++) {
+        check_world(files, &config->worlds[i], problems);
+    }
+    for (uint32_t i = 0; i < config->link_count; i++)
+        find_world(files, config, i, problems);
+    if (problems->errors > errors) return;
+    check_one_world(files, config, problems);
+    for (uint32_t i = 0; i < config->link_count; i++)
+        check_capital(files, config, i, problems);
+    check_limits(files, config, problems);
+}
+
+void sp_config_check_link(const struct sp_config_files *files, const struct sp_config *config,
+                          uint32_t link_index, struct sp_problems *problems)
+{
+    const struct sp_link_config *link = &config->links[link_index];
+    const struct sp_world_config *world = &config->worlds[link->world];
+    const struct sp_instrument_config *in = sp_world_instrument(world, link->blueprint.symbol.s);
+    const struct sp_strict_node *node =
+        element(sp_strict_get(files->operation, "strategy_links"), link_index);
+    bool is_followed = false;
+
+    for (uint32_t i = 0; i < world->feed.symbol_count; i++) {
+        if (sp_name_eq(&world->feed.symbols[i], &link->blueprint.symbol)) is_followed = true;
+    }
+    if (!is_followed || in == NULL) {
+        sp_problems_error(problems, place(files->operation_shown, node, KEYS("blueprint")),
+                          "add it to the feed and the instruments of that world",
+                          "strategy_links[%" PRIu32 "]: %s trades %s, which world %s does not "
+                          "follow",
+                          link_index, link->blueprint.file_shown, link->blueprint.symbol.s,
+                          world->id.s);
+        return;
+    }
+    if (sp_name_eq(&in->quote, &link->capital_asset)) return;
+    sp_problems_error(problems, place(files->operation_shown, node, KEYS("capital")), NULL,
+                      "strategy_links[%" PRIu32 "].capital: is in %s, but %s is paid with %s",
+                      link_index, link->capital_asset.s, in->symbol.s, in->quote.s);
+}
+
+/* ---- Storage and clock ---- */
+
+/* The path itself, or the closest folder above it that is there. */
+static void find_existing(const char *path, char out[SP_PATH_SIZE], struct stat *st)
+{
+    snprintf(out, SP_PATH_SIZE, "%s", path);
+    while (stat(out, st) != 0 && strcmp(out, "/") != 0) {
+        char *slash = strrchr(out, '/');
+        if (slash == NULL) break;
+        slash[slash == out] = '\0';
+    }
+}
+
+static void check_folder(const char *path, struct sp_problem_place at, const char *key,
+                         struct sp_problems *problems)
+{
+    char existing[SP_PATH_SIZE];
+    struct stat st = {0};
+
+    find_existing(path, existing, &st);
+    if (!S_ISDIR(st.st_mode)) {
+        sp_problems_error(problems, at, "choose another path", "paths.%s: %s is not a folder", key,
+                          existing);
+    } else if (access(existing, W_OK | X_OK) != 0) {
+        sp_problems_error(problems, at, "choose another path or change its owner",
+                          "paths.%s: cannot write in %s: %s", key, existing, strerror(errno));
+    } else if (strcmp(existing, path) == 0 && (st.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
+        char hint[SP_PATH_SIZE + 16];
+        snprintf(hint, sizeof hint, "chmod 700 %s", path);
+        sp_problems_error(problems, at, hint, "paths.%s: others may write in %s", key, existing);
+    }
+}
+
+static void check_socket_paths(const struct sp_config_files *files, const struct sp_config *config,
+                               struct sp_problems *problems)
+{
+    struct sp_instance instances[SP_INSTANCES_MAX];
+    uint32_t count = sp_config_instances(config, instances);
+    size_t longest = strlen("supervisor");
+
+    for (uint32_t i = 0; i < count; i++) {
+        size_t len_bytes = strlen(instances[i].name.s);
+        if (len_bytes > longest) longest = len_bytes;
+    }
+    longest += strlen(config->platform.run_dir) + strlen("/") + strlen(".pub");
+    if (longest <= SOCKET_PATH_MAX) return;
+    sp_problems_error(problems, place(files->platform_shown, files->platform, KEYS("paths", "run")),
+                      "choose a shorter path, for example \"/run/spoor\"",
+                      "paths.run: socket paths in %s would have %zu characters, %d fit",
+                      config->platform.run_dir, longest, SOCKET_PATH_MAX);
+}
+
+/* Too little space refuses a first start. Where there are books already, positions may be open:
+ * then it is a warning, since a service that comes back can still reduce them. */
+static void check_space(const struct sp_config_files *files, const struct sp_config *config,
+                        struct sp_problems *problems)
+{
+    const struct sp_platform *platform = &config->platform;
+    char existing[SP_PATH_SIZE], want[SP_BYTES_TEXT_SIZE];
+    struct stat st;
+    struct statvfs fs;
+    char books[SP_PATH_SIZE];
+    uint64_t free_bytes;
+
+    if (platform->disk_warn_bytes < platform->disk_reduce_only_bytes) {
+        sp_problems_error(
+            problems, place(files->platform_shown, files->platform, KEYS("disk", "warn_below")),
+            "warn earlier than you reduce", "disk.warn_below: is less than disk.reduce_only_below");
+    }
+    find_existing(platform->data_dir, existing, &st);
+    if (statvfs(existing, &fs) != 0) return; /* check_folder has said why */
+    free_bytes = (uint64_t)fs.f_bavail * fs.f_frsize;
+    sp_config_instance_dir(config, "execution", books);
+    if (free_bytes < platform->disk_reduce_only_bytes && access(books, F_OK) != 0) {
+        sp_problems_error(
+            problems,
+            place(files->platform_shown, files->platform, KEYS("disk", "reduce_only_below")),
+            "free some space, or lower disk.reduce_only_below",
+            "disk: %" PRIu64 " MiB free in %s, less than %s", free_bytes >> 20, existing,
+            sp_units_bytes_format(platform->disk_reduce_only_bytes, want));
+    } else if (free_bytes < platform->disk_warn_bytes) {
+        sp_problems_warn(
+            problems, place(files->platform_shown, files->platform, KEYS("disk", "warn_below")),
+            "free some space soon", "disk: %" PRIu64 " MiB free in %s, less than %s",
+            free_bytes >> 20, existing, sp_units_bytes_format(platform->disk_warn_bytes, want));
+    }
+}
+
+void sp_config_check_storage(const struct sp_config_files *files, const struct sp_config *config,
+                             struct sp_problems *problems)
+{
+    const struct sp_platform *p = &config->platform;
+    const struct {
+        const char *key, *path;
+    } folders[] = {{"data", p->data_dir}, {"run", p->run_dir}, {"logs", p->log_dir}};
+
+    for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
+        check_folder(folders[i].path,
+                     place(files->platform_shown, files->platform, KEYS("paths", folders[i].key)),
+                     folders[i].key, problems);
+    }
+    check_socket_paths(files, config, problems);
+    check_space(files, config, problems);
+    if (strncmp(p->http_host, "127.", 4) != 0) {
+        sp_problems_warn(problems,
+                         place(files->platform_shown, files->platform, KEYS("http", "listen")),
+                         "listen on 127.0.0.1 unless a firewall or container stands before it",
+                         "http.listen: whoever reaches %s can read the health page", p->http_host);
+    }
+}
+
+void sp_config_check_clock(sp_wall now, struct sp_problems *problems, const char *file_shown)
+{
+    static const int64_t earliest_ns = INT64_C(1735689600000000000); /* 2025-01-01 */
+    char text[SP_WALL_TEXT_SIZE];
+
+    if (now.ns >= earliest_ns && now.ns <= SP_WALL_NS_MAX) return;
+    sp_problems_error(problems, (struct sp_problem_place){file_shown, 0},
+                      "set the clock of this machine (timedatectl set-ntp true)",
+                      "the clock says %.19s, which cannot be", sp_wall_format(now, text));
+}

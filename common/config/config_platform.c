@@ -1,0 +1,156 @@
+#include "common/config/config_tables.h"
+
+static const struct sp_field path_fields[] = {
+    {.key = "data",
+     .doc = "journals, snapshots and the ledger; one folder for each service",
+     .type = SP_VALUE_PATH,
+     .required = true,
+     SP_AT(sp_platform, data_dir)},
+    {.key = "run",
+     .doc = "sockets; its path must be short",
+     .type = SP_VALUE_PATH,
+     .required = true,
+     .example = "\"../../var/demo/run\"",
+     SP_AT(sp_platform, run_dir)},
+    {.key = "logs",
+     .doc = "log files",
+     .type = SP_VALUE_PATH,
+     .required = true,
+     .example = "\"../../var/demo/log\"",
+     SP_AT(sp_platform, log_dir)},
+};
+static const struct sp_table path_table = SP_TABLE(path_fields, "where data lives");
+
+static const char *const log_levels[] = {"debug", "info", "warn", "error", NULL};
+static const struct sp_field log_fields[] = {
+    {.key = "level",
+     .doc = "from which level on lines are written",
+     .type = SP_VALUE_WORD,
+     .words = log_levels,
+     .fallback = "info",
+     .example = "\"info\"",
+     SP_AT(sp_platform, log_level)},
+    {.key = "rotate_at",
+     .doc = "size at which a new log file is begun",
+     .type = SP_VALUE_BYTES,
+     .fallback = "50 MiB",
+     .min = "64 KiB",
+     .max = "4 GiB",
+     SP_AT(sp_platform, log_rotate_bytes)},
+    {.key = "keep",
+     .doc = "how many old log files are kept",
+     .type = SP_VALUE_COUNT,
+     .fallback = "10",
+     .max = "1000",
+     SP_AT(sp_platform, log_keep)},
+};
+static const struct sp_table log_table = SP_TABLE(log_fields, "the log files");
+
+static const char *const transports[] = {"ipc", NULL};
+static const char *const transports_later[] = {"tcp", NULL};
+static const struct sp_field bus_fields[] = {
+    {.key = "transport",
+     .doc = "how services talk",
+     .type = SP_VALUE_WORD,
+     .words = transports,
+     .later = transports_later,
+     .fallback = "ipc",
+     .offset = SP_NOWHERE},
+    {.key = "queue_max",
+     .doc = "messages that may wait for a slow peer",
+     .type = SP_VALUE_COUNT,
+     .fallback = "10000",
+     .min = "16",
+     .max = "1000000",
+     SP_AT(sp_platform, queue_max)},
+    {.key = "message_max",
+     .doc = "largest message that is taken",
+     .type = SP_VALUE_BYTES,
+     .fallback = "1 MiB",
+     .min = "64 KiB",
+     .max = "64 MiB",
+     .example = "\"1 MiB\"",
+     SP_AT(sp_platform, message_max_bytes)},
+};
+static const struct sp_table bus_table = SP_TABLE(bus_fields, "the bus between services");
+
+static const struct sp_field disk_fields[] = {
+    {.key = "warn_below",
+     .doc = "free space that is worth a warning",
+     .type = SP_VALUE_BYTES,
+     .fallback = "2 GiB",
+     .example = "\"2 GiB\"",
+     SP_AT(sp_platform, disk_warn_bytes)},
+    {.key = "reduce_only_below",
+     .doc = "free space below which no position is opened",
+     .type = SP_VALUE_BYTES,
+     .fallback = "512 MiB",
+     .example = "\"512 MiB\"",
+     SP_AT(sp_platform, disk_reduce_only_bytes)},
+};
+static const struct sp_table disk_table = SP_TABLE(disk_fields, "the disk reserve");
+
+static const struct sp_field http_fields[] = {
+    {.key = "listen",
+     .doc = "numeric IPv4 address and port of the health page",
+     .type = SP_VALUE_LISTEN,
+     .fallback = "127.0.0.1:8787",
+     .port_offset = offsetof(struct sp_platform, http_port),
+     SP_AT(sp_platform, http_host)},
+};
+static const struct sp_table http_table = SP_TABLE(http_fields, "the health page");
+
+static const char *const alert_targets[] = {"log", NULL};
+static const char *const alert_targets_later[] = {"mail", "webhook", "telegram", NULL};
+static const char *const severities[] = {"LOW", "MEDIUM", "HIGH", "CRITICAL", NULL};
+static const struct sp_field alert_fields[] = {
+    {.key = "to",
+     .doc = "who is told",
+     .type = SP_VALUE_WORD,
+     .required = true,
+     .words = alert_targets,
+     .later = alert_targets_later,
+     .example = "\"log\"",
+     SP_AT(sp_alert_config, target)},
+    {.key = "from",
+     .doc = "the lowest severity that is told",
+     .type = SP_VALUE_WORD,
+     .required = true,
+     .words = severities,
+     .word_base = SP_SEVERITY_LOW,
+     .example = "\"HIGH\"",
+     SP_AT(sp_alert_config, from)},
+};
+static const struct sp_table alert_table = SP_TABLE(alert_fields, "one alert");
+static const struct sp_rows alert_rows = {.element_bytes = sizeof(struct sp_alert_config),
+                                          .count_offset = offsetof(struct sp_platform, alert_count),
+                                          .id_offset = SP_NOWHERE,
+                                          .line_offset = SP_NOWHERE,
+                                          .stamp_offset = SP_NOWHERE,
+                                          .capacity = SP_ALERTS_MAX,
+                                          .table = &alert_table};
+
+static const struct sp_field platform_fields[] = {
+    {.key = "installation",
+     .doc = "the name of this installation; never change it while trades are open",
+     .type = SP_VALUE_ID,
+     .required = true,
+     .example = "\"demo\"",
+     SP_AT(sp_platform, installation)},
+    {.key = "paths",
+     .doc = "where data lives; relative to this file",
+     .type = SP_VALUE_OBJECT,
+     .required = true,
+     .table = &path_table},
+    {.key = "log", .doc = "the log files", .type = SP_VALUE_OBJECT, .table = &log_table},
+    {.key = "bus", .doc = "the bus between services", .type = SP_VALUE_OBJECT, .table = &bus_table},
+    {.key = "disk", .doc = "the disk reserve", .type = SP_VALUE_OBJECT, .table = &disk_table},
+    {.key = "http", .doc = "the health page", .type = SP_VALUE_OBJECT, .table = &http_table},
+    {.key = "alerts",
+     .doc = "who is told about what",
+     .type = SP_VALUE_ROWS,
+     .rows = &alert_rows,
+     SP_AT(sp_platform, alerts)},
+};
+const struct sp_table sp_platform_table =
+    SP_TABLE(platform_fields, "paths, log, bus, disk, health page and alerts of one installation");

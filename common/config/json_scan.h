@@ -1,0 +1,43 @@
+/* The grammar of RFC 8259, checked to the letter, and where each value stands: a token a value, in
+ * the order of the text. Knows nothing of what the values mean. Any thread.
+ */
+#ifndef SP_COMMON_JSON_SCAN_H
+#define SP_COMMON_JSON_SCAN_H
+
+#include "common/config/strict_json.h"
+
+#define SP_JSON_NO_TOKEN    UINT32_MAX
+#define SP_JSON_INTEGER_MAX (INT64_C(1) << 53)
+
+struct sp_json_token {
+    enum sp_strict_kind kind;
+    uint32_t line;
+    uint32_t at;           /* offset of the value, or of its key if it has one */
+    uint32_t value_at;     /* offset of the value itself */
+    uint32_t value_bytes;  /* of a number */
+    uint32_t first, next;  /* index of the first member, of the next value of the same parent */
+    uint32_t member_count; /* of a list or object */
+};
+
+struct sp_json_scan {
+    const char *text; /* NUL-terminated */
+    size_t len_bytes;
+    uint32_t depth_max;
+    struct sp_strict_fault *fault;
+    struct sp_json_token *tokens; /* malloc'ed; the caller frees it, also after a failure */
+    uint32_t count;
+    /* While scanning: */
+    size_t at;
+    uint32_t line, depth, capacity;
+};
+
+/* Scans scan->text, of which the first four fields are set, the others zero. SP_INVALID, SP_RANGE,
+ * SP_TOO_DEEP, SP_NO_MEMORY, with *fault filled. */
+SP_NODISCARD sp_status sp_json_scan(struct sp_json_scan *scan);
+/* The column of a byte, counted in characters from 1. */
+uint32_t sp_json_column(const char *text, size_t at);
+/* Fills *fault (which may be NULL) without a place, and returns `status`. */
+sp_status sp_json_fault_set(struct sp_strict_fault *fault, sp_status status, const char *fmt, ...)
+    SP_PRINTF(3, 4);
+
+#endif

@@ -1,0 +1,511 @@
+/* A journal is a directory of segments, 00000000000000000001.jsonl and so on, named by the sequence
+ * of their first record. A segment is lines of JSON, each ended by a newline:
+ *
+ *   {"c":"xxxxxxxx","segment":{"format":1,...,"first_seq":1,"prev":"xxxxxxxx"}}   first line
+ *   {"c":"xxxxxxxx","s":1,"e":7,"w":0,"m":0,"t":...,"k":...,"by":[],"in":"","b":{}}   records
+ *   {"c":"xxxxxxxx","seal":{"epoch":7,"count":1000,"last_seq":1000}}              last line
+ *
+ * c  CRC-32C of the bytes behind the first 16 ({"c":"xxxxxxxx",) up to the newline, seeded with the
+ *    c of the line before; the SEGMENT line's seed is its own "prev", the last c of the segment
+ *    before it
+ * s  sequence, without a gap; only records have one, SEGMENT and SEAL lines do not count
+ * e  epoch, never going back        w  highest sequence known durable when the line was written
+ * m  records still to come in this batch; a batch is one write and counts as a whole or not at all
+ *
+ * A SEAL is written when all records before it are durable, and the next segment is begun when the
+ * SEAL is: so only the last segment can be torn. docs/journal.md has the rules of recovery.
+ */
+#include "common/journal/journal.h"
+
+#include "common/clock.h"
+#include "common/decider.h"
+#include "common/journal/journal_writer.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define SEGMENT_BYTES_DEFAULT (UINT64_C(64) * 1024 * 1024)
+#define SYNC_EVERY_DEFAULT_NS (500 * SP_NS_PER_MS)
+#define BUF_BYTES             (SP_BATCH_RECORDS_MAX * (SP_JSON_LINE_MAX + 1))
+#define REWRITE_BYTES         4096
+
+_Static_assert(SP_BATCH_RECORDS_MAX == SP_DECISION_RECORDS_MAX, "a decision is one batch");
+
+struct sp_journal {
+    /* The owner's thread. */
+    const struct sp_file_port *port;
+    char dir[SP_SEGMENT_PATH_SIZE];
+    struct sp_segment_head head; /* of the segment that is being written */
+    char *buf;                   /* BUF_BYTES */
+    uint64_t first_seq, next_seq;
+    uint32_t epoch, crc;
+    uint64_t segment_bytes, segment_bytes_max;
+    bool sealed;
+    /* Both threads, under the lock: who may sync or change fd. */
+    pthread_mutex_t lock;
+    pthread_cond_t turn; /* syncing or stopping changed */
+    bool syncing, stopping, has_helper;
+    int fd;
+    pthread_t helper;
+    int64_t sync_every_ns;
+    /* Read by any thread. */
+    _Atomic uint64_t written_seq, durable_seq;
+    _Atomic bool poisoned;
+    _Atomic uint64_t records, bytes, syncs, segments;
+    _Atomic int64_t sync_ns_max;
+};
+
+static sp_status poison(struct sp_journal *journal, struct sp_err *err, const char *what)
+{
+    int saved_errno = errno;
+
+    atomic_store(&journal->poisoned, true);
+    errno = saved_errno;
+    return SP_FAIL(err, SP_STORAGE, "journal %s: %s: %s", journal->dir, what,
+                   saved_errno != 0 ? strerror(saved_errno) : "failed before");
+}
+
+static sp_status check_poison(const struct sp_journal *journal, struct sp_err *err)
+{
+    if (!atomic_load(&journal->poisoned)) return SP_OK;
+    return SP_FAIL(err, SP_STORAGE, "journal %s failed before; nothing more is acknowledged",
+                   journal->dir);
+}
+
+/* One fdatasync, by the thread whose turn it is: the lock is held before and after, not during.
+ * Two threads must not sync one descriptor at once: the kernel tells a failure only once. */
+static bool sync_in_turn(struct sp_journal *journal)
+{
+    uint64_t target = atomic_load(&journal->written_seq);
+    int fd = journal->fd;
+
+    SP_ASSERT(!journal->syncing);
+    journal->syncing = true;
+    pthread_mutex_unlock(&journal->lock);
+    sp_mono began = sp_clock_mono();
+    int rc = journal->port->datasync(journal->port->self, fd);
+    int saved_errno = errno;
+    int64_t took_ns = sp_mono_since(sp_clock_mono(), began).ns;
+    pthread_mutex_lock(&journal->lock);
+    journal->syncing = false;
+    pthread_cond_broadcast(&journal->turn);
+    if (rc != 0) {
+        atomic_store(&journal->poisoned, true);
+        errno = saved_errno;
+        return false;
+    }
+    atomic_fetch_add(&journal->syncs, 1);
+    if (took_ns > atomic_load(&journal->sync_ns_max)) {
+        atomic_store(&journal->sync_ns_max, took_ns);
+    }
+    SP_ASSERT(target >= atomic_load(&journal->durable_seq));
+    atomic_store(&journal->durable_seq, target);
+    return true;
+}
+
+/* Waits until `deadline` or until stopping; the lock is held. */
+static void helper_wait(struct sp_journal *journal, int64_t deadline_ns)
+{
+    struct timespec until = {.tv_sec = deadline_ns / SP_NS_PER_S,
+                             .tv_nsec = deadline_ns % SP_NS_PER_S};
+
+    while (!journal->stopping) {
+        if (pthread_cond_timedwait(&journal->turn, &journal->lock, &until) == ETIMEDOUT) break;
+    }
+}
+
+static void *helper_run(void *arg)
+{
+    struct sp_journal *journal = arg;
+
+    pthread_mutex_lock(&journal->lock);
+    while (!journal->stopping && !atomic_load(&journal->poisoned)) {
+        helper_wait(journal, sp_clock_mono().ns + journal->sync_every_ns);
+        if (journal->stopping || journal->syncing) continue;
+        if (atomic_load(&journal->durable_seq) == atomic_load(&journal->written_seq)) continue;
+        if (!sync_in_turn(journal)) break;
+    }
+    pthread_mutex_unlock(&journal->lock);
+    return NULL;
+}
+
+static sp_status start_helper(struct sp_journal *journal, struct sp_err *err)
+{
+    sigset_t all, before;
+
+    if (journal->sync_every_ns < 0) return SP_OK;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int rc = pthread_create(&journal->helper, NULL, helper_run, journal);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (rc != 0) return SP_FAIL(err, SP_NO_MEMORY, "no thread for the journal: %s", strerror(rc));
+    journal->has_helper = true;
+    return SP_OK;
+}
+
+sp_status sp_journal_sync(struct sp_journal *journal, struct sp_err *err)
+{
+    sp_status status = check_poison(journal, err);
+    bool ok = true;
+
+    if (status != SP_OK) return status;
+    pthread_mutex_lock(&journal->lock);
+    while (journal->syncing)
+        pthread_cond_wait(&journal->turn, &journal->lock);
+    errno = 0;
+    if (atomic_load(&journal->poisoned)) {
+        ok = false;
+    } else if (atomic_load(&journal->durable_seq) < atomic_load(&journal->written_seq)) {
+        ok = sync_in_turn(journal);
+    }
+    pthread_mutex_unlock(&journal->lock);
+    return ok ? SP_OK : poison(journal, err, "cannot sync");
+}
+
+/* Writes bytes that belong to no record, or to one that is not counted yet. */
+static sp_status write_out(struct sp_journal *journal, const char *text, size_t len_bytes,
+                           struct sp_err *err)
+{
+    sp_status status = sp_file_write_all(journal->port, journal->fd, text, len_bytes, err);
+
+    if (status != SP_OK) return poison(journal, err, "cannot write");
+    journal->segment_bytes += len_bytes;
+    atomic_fetch_add(&journal->bytes, len_bytes);
+    return SP_OK;
+}
+
+/* The descriptor is only changed while nobody syncs it. */
+static void set_fd(struct sp_journal *journal, int fd)
+{
+    pthread_mutex_lock(&journal->lock);
+    while (journal->syncing)
+        pthread_cond_wait(&journal->turn, &journal->lock);
+    int old = journal->fd;
+    journal->fd = fd;
+    pthread_mutex_unlock(&journal->lock);
+    if (old >= 0) journal->port->close(journal->port->self, old);
+}
+
+/* Writes the SEGMENT line into a file of another name, syncs, renames, syncs the directory: a
+ * segment that can be seen has a sound first line. */
+static sp_status begin_segment(struct sp_journal *journal, struct sp_err *err)
+{
+    const struct sp_file_port *port = journal->port;
+    char path[SP_SEGMENT_PATH_SIZE], tmp[SP_SEGMENT_PATH_SIZE + 16], line[SP_SEGMENT_LINE_MAX];
+    sp_status status = sp_segment_path(journal->dir, journal->next_seq, path, err);
+
+    if (status != SP_OK) return status;
+    journal->head.format = SP_SEGMENT_FORMAT;
+    journal->head.epoch = journal->epoch;
+    journal->head.first_seq = journal->next_seq;
+    journal->head.prev_crc = journal->crc;
+    size_t len = sp_segment_head_line(&journal->head, line, &journal->crc);
+    snprintf(tmp, sizeof tmp, "%s/segment.tmp", journal->dir);
+    int fd = port->open(port->self, tmp, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0600);
+    if (fd < 0) return poison(journal, err, "cannot create a segment");
+    set_fd(journal, fd);
+    journal->segment_bytes = 0;
+    journal->sealed = false;
+    status = write_out(journal, line, len, err);
+    if (status != SP_OK) return status;
+    if (port->sync(port->self, fd) != 0) return poison(journal, err, "cannot sync a new segment");
+    if (port->rename(port->self, tmp, path) != 0 || port->sync_dir(port->self, journal->dir) != 0) {
+        return poison(journal, err, "cannot name a new segment");
+    }
+    atomic_fetch_add(&journal->segments, 1);
+    return SP_OK;
+}
+
+/* Opens the segment that recovery left, and writes again what may never have reached the disk. */
+static sp_status continue_segment(struct sp_journal *journal, const struct sp_recovered *from,
+                                  struct sp_err *err)
+{
+    const struct sp_file_port *port = journal->port;
+    char path[SP_SEGMENT_PATH_SIZE], buf[REWRITE_BYTES];
+    uint64_t at = from->unsynced_at;
+    sp_status status = sp_segment_path(journal->dir, from->segment_first_seq, path, err);
+
+    if (status != SP_OK) return status;
+    int fd = port->open(port->self, path, O_RDWR | O_NOFOLLOW, 0);
+    if (fd < 0) return poison(journal, err, "cannot open the last segment");
+    set_fd(journal, fd);
+    while (at < from->segment_bytes) {
+        uint64_t left = from->segment_bytes - at;
+        ssize_t n =
+            port->pread(port->self, fd, buf, left < sizeof buf ? left : sizeof buf, (off_t)at);
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0 || lseek(fd, (off_t)at, SEEK_SET) < 0) {
+            return poison(journal, err, "cannot read the last segment");
+        }
+        status = sp_file_write_all(port, fd, buf, (size_t)n, err);
+        if (status != SP_OK) return poison(journal, err, "cannot write");
+        at += (uint64_t)n;
+    }
+    if (lseek(fd, (off_t)from->segment_bytes, SEEK_SET) < 0) {
+        return poison(journal, err, "cannot seek in the last segment");
+    }
+    journal->head.first_seq = from->segment_first_seq;
+    journal->segment_bytes = from->segment_bytes;
+    return SP_OK;
+}
+
+sp_status sp_journal_seal(struct sp_journal *journal, struct sp_err *err)
+{
+    char line[SP_SEGMENT_LINE_MAX];
+    struct sp_segment_seal seal = {.epoch = journal->epoch,
+                                   .count = journal->next_seq - journal->head.first_seq,
+                                   .last_seq = journal->next_seq - 1};
+    sp_status status = sp_journal_sync(journal, err);
+
+    if (status != SP_OK || journal->sealed) return status;
+    SP_ASSERT(seal.count > 0);
+    size_t len = sp_segment_seal_line(&seal, journal->crc, line, &journal->crc);
+    status = write_out(journal, line, len, err);
+    if (status != SP_OK) return status;
+    journal->sealed = true;
+    pthread_mutex_lock(&journal->lock);
+    while (journal->syncing)
+        pthread_cond_wait(&journal->turn, &journal->lock);
+    bool ok = !atomic_load(&journal->poisoned) && sync_in_turn(journal);
+    pthread_mutex_unlock(&journal->lock);
+    return ok ? SP_OK : poison(journal, err, "cannot sync a seal");
+}
+
+static void assert_ours(const struct sp_journal *journal, const struct sp_record *record,
+                        uint64_t seq, bool last)
+{
+    const struct sp_kind_info *info = sp_kind_info(record->kind);
+
+    SP_ASSERT(record->seq == seq);
+    SP_ASSERT(record->epoch == journal->epoch);
+    SP_ASSERT(sp_name_eq(&record->stream, &journal->head.stream));
+    SP_ASSERT(info != NULL);
+    SP_ASSERT(info->durability != SP_DURABLE_NONE);
+    SP_ASSERT(!info->needs_cause || record->by_count > 0);
+    SP_ASSERT(record->by_count <= SP_CAUSES_MAX);
+    SP_ASSERT(last || sp_ref_is_none(&record->in));
+    struct sp_err err = {0};
+    if (sp_validate(sp_schema_of(info->dto), &record->body, &err) != SP_OK) {
+        sp_assert_fail(err.text, SP_SITE);
+    }
+}
+
+/* Rotates before the batch, so that the CRCs of its lines follow the right line. */
+static sp_status make_room(struct sp_journal *journal, struct sp_err *err)
+{
+    if (!journal->sealed && journal->segment_bytes < journal->segment_bytes_max) return SP_OK;
+    if (!journal->sealed) {
+        sp_status status = sp_journal_seal(journal, err);
+        if (status != SP_OK) return status;
+    }
+    return begin_segment(journal, err);
+}
+
+sp_status sp_journal_append(struct sp_journal *journal, const struct sp_record *records,
+                            uint32_t count, struct sp_err *err)
+{
+    size_t used = 0;
+    sp_status status = check_poison(journal, err);
+
+    SP_ASSERT(count > 0);
+    SP_ASSERT(count <= SP_BATCH_RECORDS_MAX);
+    if (status == SP_OK) status = make_room(journal, err);
+    if (status != SP_OK) return status;
+
+    uint32_t crc = journal->crc;
+    struct sp_line_meta meta = {.durable_seq = atomic_load(&journal->durable_seq)};
+    for (uint32_t i = 0; i < count; i++) {
+        size_t len = 0;
+        assert_ours(journal, &records[i], journal->next_seq + i, i + 1 == count);
+        meta.batch_left = count - 1 - i;
+        status =
+            sp_json_encode_line(&records[i], &meta, journal->buf + used, SP_JSON_LINE_MAX, &len);
+        SP_ASSERT(status == SP_OK);
+        crc = sp_line_stamp(journal->buf + used, len, crc);
+        used += len;
+        journal->buf[used++] = '\n';
+    }
+    SP_ASSERT(used <= BUF_BYTES);
+    status = write_out(journal, journal->buf, used, err);
+    if (status != SP_OK) return status;
+    journal->crc = crc;
+    journal->next_seq += count;
+    atomic_fetch_add(&journal->records, count);
+    atomic_store(&journal->written_seq, journal->next_seq - 1);
+    return SP_OK;
+}
+
+static sp_status append_started(struct sp_journal *journal,
+                                const struct sp_journal_options *options,
+                                const struct sp_recovered *from, struct sp_err *err)
+{
+    struct sp_record *records = calloc(2, sizeof *records);
+    uint32_t count = from->torn_bytes > 0 ? 2 : 1;
+
+    if (records == NULL) return SP_FAIL(err, SP_NO_MEMORY, "no memory for the journal");
+    for (uint32_t i = 0; i < count; i++) {
+        records[i].stream = options->stream;
+        records[i].epoch = options->epoch;
+        records[i].seq = journal->next_seq + i;
+        records[i].time = options->start_time.ns != 0 ? options->start_time : sp_clock_wall();
+    }
+    records[0].kind = SP_REC_STREAM_STARTED;
+    records[0].body.stream_started = (struct sp_stream_started){
+        .first_seq = journal->next_seq,
+        .boot_id = sp_name_is_empty(&options->boot_id) ? sp_clock_boot_id() : options->boot_id,
+        .build = journal->head.build,
+        .world = journal->head.world};
+    records[1].kind = SP_REC_JOURNAL_TRUNCATED;
+    records[1].body.journal_truncated =
+        (struct sp_journal_truncated){.first_seq = from->next_seq,
+                                      .bytes = from->torn_bytes,
+                                      .kept_in = from->torn_kept_in};
+    sp_status status = sp_journal_append(journal, records, count, err);
+    free(records);
+    return status == SP_OK ? sp_journal_sync(journal, err) : status;
+}
+
+static sp_status set_names(struct sp_journal *journal, const struct sp_journal_options *options,
+                           struct sp_err *err)
+{
+    const char *world = options->world != NULL ? options->world : "";
+    const char *build = options->build != NULL ? options->build : SPOOR_BUILD;
+
+    journal->head.stream = options->stream;
+    if (sp_name_is_empty(&options->stream) || options->installation[0] == '\0' ||
+        !sp_name_set(&journal->head.installation, options->installation) ||
+        !sp_name_set(&journal->head.world, world) || !sp_name_set(&journal->head.build, build)) {
+        return SP_FAIL(err, SP_INVALID,
+                       "journal %s: stream, installation, world and build must be names",
+                       options->dir);
+    }
+    return SP_OK;
+}
+
+static struct sp_journal *allocate(const struct sp_journal_options *options)
+{
+    struct sp_journal *journal = calloc(1, sizeof *journal);
+    pthread_condattr_t monotonic;
+
+    if (journal == NULL) return NULL;
+    journal->buf = malloc(BUF_BYTES);
+    if (journal->buf == NULL) {
+        free(journal);
+        return NULL;
+    }
+    journal->fd = -1;
+    journal->port = options->port;
+    journal->epoch = options->epoch;
+    journal->segment_bytes_max =
+        options->segment_bytes != 0 ? options->segment_bytes : SEGMENT_BYTES_DEFAULT;
+    journal->sync_every_ns =
+        options->sync_every.ns != 0 ? options->sync_every.ns : SYNC_EVERY_DEFAULT_NS;
+    snprintf(journal->dir, sizeof journal->dir, "%s", options->dir);
+    pthread_mutex_init(&journal->lock, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&journal->turn, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    return journal;
+}
+
+static sp_status open_recovered(struct sp_journal *journal,
+                                const struct sp_journal_options *options, struct sp_err *err)
+{
+    struct sp_recovered from = {0};
+    sp_status status = set_names(journal, options, err);
+
+    if (status == SP_OK) status = sp_file_make_dirs(options->port, options->dir, err);
+    if (status == SP_OK) status = sp_journal_recover(options, &from, err);
+    if (status != SP_OK) return status;
+    journal->first_seq = from.first_seq;
+    journal->next_seq = from.next_seq;
+    journal->crc = from.crc;
+    atomic_store(&journal->written_seq, from.next_seq - 1);
+    atomic_store(&journal->durable_seq, from.durable_seq);
+    atomic_store(&journal->segments, from.segments);
+    status = from.segment_first_seq == 0 ? begin_segment(journal, err)
+                                         : continue_segment(journal, &from, err);
+    /* What was recovered is made durable before anything is added, and the first new record says so
+     * in its "w": from then on a bad line among the old ones is damage, not a torn tail. */
+    if (status == SP_OK) status = sp_journal_sync(journal, err);
+    if (status == SP_OK) status = append_started(journal, options, &from, err);
+    if (status == SP_OK) status = start_helper(journal, err);
+    return status;
+}
+
+sp_status sp_journal_open(const struct sp_journal_options *options, struct sp_journal **out,
+                          struct sp_err *err)
+{
+    struct sp_journal_options given = *options;
+    char path[SP_SEGMENT_PATH_SIZE];
+
+    SP_ASSERT(options->epoch > 0);
+    SP_ASSERT(options->installation != NULL);
+    if (given.port == NULL) given.port = sp_file_port_real();
+    sp_status status = sp_segment_path(given.dir, 0, path, err);
+    if (status != SP_OK) return status;
+    struct sp_journal *journal = allocate(&given);
+    if (journal == NULL) return SP_FAIL(err, SP_NO_MEMORY, "no memory for the journal");
+    status = open_recovered(journal, &given, err);
+    if (status != SP_OK) {
+        atomic_store(&journal->poisoned, true);
+        sp_journal_close(journal);
+        return status;
+    }
+    *out = journal;
+    return SP_OK;
+}
+
+void sp_journal_close(struct sp_journal *journal)
+{
+    if (journal == NULL) return;
+    if (journal->has_helper) {
+        pthread_mutex_lock(&journal->lock);
+        journal->stopping = true;
+        pthread_cond_broadcast(&journal->turn);
+        pthread_mutex_unlock(&journal->lock);
+        pthread_join(journal->helper, NULL);
+    }
+    /* Nobody is left to be told; what was acknowledged is durable already. */
+    SP_IGNORE(sp_journal_sync(journal, NULL));
+    set_fd(journal, -1);
+    pthread_cond_destroy(&journal->turn);
+    pthread_mutex_destroy(&journal->lock);
+    free(journal->buf);
+    free(journal);
+}
+
+uint64_t sp_journal_next_seq(const struct sp_journal *journal)
+{
+    return journal->next_seq;
+}
+uint64_t sp_journal_first_seq(const struct sp_journal *journal)
+{
+    return journal->first_seq;
+}
+uint64_t sp_journal_durable_seq(const struct sp_journal *journal)
+{
+    return atomic_load(&journal->durable_seq);
+}
+
+sp_status sp_journal_health(const struct sp_journal *journal)
+{
+    return atomic_load(&journal->poisoned) ? SP_STORAGE : SP_OK;
+}
+
+struct sp_journal_stats sp_journal_stats(const struct sp_journal *journal)
+{
+    return (struct sp_journal_stats){.records = atomic_load(&journal->records),
+                                     .bytes = atomic_load(&journal->bytes),
+                                     .syncs = atomic_load(&journal->syncs),
+                                     .segments = atomic_load(&journal->segments),
+                                     .sync_ns_max = atomic_load(&journal->sync_ns_max)};
+}

@@ -1,0 +1,405 @@
+/* Walking a segment.
+ *
+ * A file that is being appended may end anywhere, so whatever is not a whole, verified batch is
+ * forgotten and read again next time: recovery may have cut it off and written something else in
+ * its place.
+ */
+#include "common/journal/journal_segment.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Room for the longest batch, so that a whole one can be looked at before any of it is given. */
+#define SEGMENT_BUF_BYTES (SP_BATCH_RECORDS_MAX * (SP_JSON_LINE_MAX + 1) + READ_BYTES)
+#define READ_BYTES        ((size_t)64 * 1024)
+#define WINDOW_BYTES      (2 * (SP_JSON_LINE_MAX + 1) + SP_SEGMENT_LINE_MAX)
+
+sp_status sp_segment_damaged(const struct sp_segment_cursor *cursor, const char *why,
+                             struct sp_err *err)
+{
+    return SP_FAIL(err, SP_CORRUPT,
+                   "%s: byte %" PRIu64 ", record %" PRIu64 ": %s; see: spoor journal verify",
+                   cursor->path, cursor->at, cursor->next_seq, why);
+}
+
+/* SP_OK with at least one byte more in the buffer; SP_AGAIN at the end of the file. */
+static sp_status fill(struct sp_segment_cursor *cursor, struct sp_err *err)
+{
+    SP_ASSERT(cursor->buf_at <= cursor->at);
+    size_t done = (size_t)(cursor->at - cursor->buf_at);
+    if (done > 0) {
+        cursor->buf_len = done < cursor->buf_len ? cursor->buf_len - done : 0;
+        memmove(cursor->buf, cursor->buf + done, cursor->buf_len);
+        cursor->buf_at = cursor->at;
+    }
+    size_t room = SEGMENT_BUF_BYTES - cursor->buf_len;
+    SP_ASSERT(room > 0);
+    ssize_t n;
+    do {
+        n = pread(cursor->fd, cursor->buf + cursor->buf_len, room < READ_BYTES ? room : READ_BYTES,
+                  (off_t)(cursor->buf_at + cursor->buf_len));
+    } while (n < 0 && errno == EINTR);
+    if (n < 0) return SP_FAIL(err, SP_IO, "cannot read %s: %s", cursor->path, strerror(errno));
+    if (n == 0) return SP_AGAIN;
+    cursor->buf_len += (size_t)n;
+    return SP_OK;
+}
+
+/* The line at `skip` bytes behind cursor->at. Moves the buffer: earlier texts become invalid. */
+static sp_status line_at(struct sp_segment_cursor *cursor, size_t skip, struct sp_batch_line *out,
+                         struct sp_err *err)
+{
+    size_t searched = 0;
+
+    for (;;) {
+        size_t start = (size_t)(cursor->at - cursor->buf_at) + skip;
+        size_t have = start < cursor->buf_len ? cursor->buf_len - start : 0;
+        const char *text = cursor->buf + start;
+        const char *end = have > searched ? memchr(text + searched, '\n', have - searched) : NULL;
+        if (end != NULL && (size_t)(end - text) <= SP_JSON_LINE_MAX) {
+            *out = (struct sp_batch_line){text, (size_t)(end - text)};
+            return SP_OK;
+        }
+        if (have > SP_JSON_LINE_MAX) {
+            cursor->why = "a line without an end";
+            return SP_CORRUPT;
+        }
+        searched = have;
+        sp_status status = fill(cursor, err);
+        if (status != SP_OK) return status;
+    }
+}
+
+static void forget_buffer(struct sp_segment_cursor *cursor)
+{
+    cursor->buf_at = cursor->at;
+    cursor->buf_len = 0;
+}
+
+static const char *check_seal(const struct sp_segment_cursor *cursor, const struct sp_line *line)
+{
+    if (line->seal.last_seq + 1 != cursor->next_seq) return "the seal names another last record";
+    if (line->seal.count != cursor->next_seq - cursor->head.first_seq) {
+        return "the seal counts other records";
+    }
+    if (line->seal.epoch < cursor->epoch) return "the seal's epoch goes back";
+    return NULL;
+}
+
+/* What stands between this line and its place as record number i of a batch; NULL if nothing. */
+static const char *check_record(const struct sp_segment_cursor *cursor, const struct sp_line *line,
+                                uint32_t i, const struct sp_line *before)
+{
+    if (line->type != SP_LINE_RECORD) return "not a record";
+    if (line->seq != cursor->next_seq + i) return "sequence does not follow";
+    if (line->epoch < cursor->epoch) return "epoch goes back";
+    if (line->durable_seq >= line->seq) return "durable before it was written";
+    if (i == 0) return NULL;
+    if (line->epoch != before->epoch) return "epoch changes within a batch";
+    if (line->batch_left + 1 != before->batch_left) return "batch count does not follow";
+    return NULL;
+}
+
+static sp_status pass_seal(struct sp_segment_cursor *cursor, const struct sp_line *line,
+                           size_t line_bytes)
+{
+    cursor->why = check_seal(cursor, line);
+    if (cursor->why != NULL) return SP_CORRUPT;
+    cursor->at += line_bytes;
+    cursor->crc = line->crc;
+    cursor->durable_seq = line->seal.last_seq;
+    cursor->sealed = true;
+    return SP_CLOSED;
+}
+
+static sp_status read_batch(struct sp_segment_cursor *cursor, struct sp_batch *out,
+                            struct sp_err *err)
+{
+    struct sp_line line = {0}, before = {0};
+    size_t skip[SP_BATCH_RECORDS_MAX], bytes = 0;
+    uint32_t crc = cursor->crc, count = 0;
+    uint64_t durable_seq = cursor->durable_seq;
+
+    do {
+        struct sp_batch_line text = {0};
+        sp_status status = line_at(cursor, bytes, &text, err);
+        if (status != SP_OK) return status;
+        sp_line_parse(text.text, text.len_bytes, &line);
+        cursor->why = "checksum does not match";
+        if (!sp_line_crc_holds(text.text, text.len_bytes, crc)) return SP_CORRUPT;
+        if (count == 0 && line.type == SP_LINE_SEAL) {
+            return pass_seal(cursor, &line, text.len_bytes + 1);
+        }
+        cursor->why = check_record(cursor, &line, count, &before);
+        if (cursor->why != NULL) return SP_CORRUPT;
+        skip[count] = bytes;
+        out->line[count].len_bytes = text.len_bytes;
+        bytes += text.len_bytes + 1;
+        crc = line.crc;
+        if (line.durable_seq > durable_seq) durable_seq = line.durable_seq;
+        before = line;
+        count++;
+        SP_ASSERT(count + line.batch_left <= SP_BATCH_RECORDS_MAX);
+    } while (line.batch_left > 0);
+
+    for (uint32_t i = 0; i < count; i++) {
+        out->line[i].text = cursor->buf + (cursor->at - cursor->buf_at) + skip[i];
+    }
+    out->count = count;
+    cursor->at += bytes;
+    cursor->next_seq += count;
+    cursor->crc = crc;
+    cursor->epoch = line.epoch;
+    cursor->durable_seq = durable_seq;
+    return SP_OK;
+}
+
+sp_status sp_segment_next(struct sp_segment_cursor *cursor, struct sp_batch *out,
+                          struct sp_err *err)
+{
+    if (cursor->sealed) return SP_CLOSED;
+    sp_status status = read_batch(cursor, out, err);
+    if (status == SP_CORRUPT) {
+        /* The buffer may hold what was there before a recovery: judge only what is there now. */
+        forget_buffer(cursor);
+        status = read_batch(cursor, out, err);
+    }
+    if (status == SP_AGAIN || status == SP_CORRUPT) forget_buffer(cursor);
+    return status;
+}
+
+static sp_status open_checked(struct sp_segment_cursor *cursor, uint64_t first_seq,
+                              struct sp_err *err)
+{
+    struct sp_batch_line text = {0};
+    struct sp_line line = {0};
+    sp_status status = line_at(cursor, 0, &text, err);
+
+    cursor->next_seq = first_seq;
+    if (status == SP_IO) return status;
+    if (status != SP_OK) return sp_segment_damaged(cursor, "no SEGMENT line", err);
+    sp_line_parse(text.text, text.len_bytes, &line);
+    if (line.type != SP_LINE_HEAD) return sp_segment_damaged(cursor, "no SEGMENT line", err);
+    if (!sp_line_crc_holds(text.text, text.len_bytes, line.head.prev_crc)) {
+        return sp_segment_damaged(cursor, "checksum of the SEGMENT line does not match", err);
+    }
+    if (line.head.format != SP_SEGMENT_FORMAT) {
+        return SP_FAIL(err, SP_VERSION, "%s: format %" PRIu32 " is not known here, only %d",
+                       cursor->path, line.head.format, SP_SEGMENT_FORMAT);
+    }
+    if (line.head.first_seq != first_seq) {
+        return sp_segment_damaged(cursor, "the SEGMENT line belongs to another file", err);
+    }
+    cursor->head = line.head;
+    cursor->crc = line.crc;
+    cursor->epoch = line.head.epoch;
+    cursor->durable_seq = first_seq - 1; /* a segment is begun when the one before is durable */
+    cursor->at = text.len_bytes + 1;
+    return SP_OK;
+}
+
+sp_status sp_segment_open(struct sp_segment_cursor *cursor, const char *dir, uint64_t first_seq,
+                          struct sp_err *err)
+{
+    struct sp_segment_cursor opened = {.fd = -1};
+    sp_status status = sp_segment_path(dir, first_seq, opened.path, err);
+
+    if (status != SP_OK) return status;
+    opened.fd = open(opened.path, O_RDONLY | O_CLOEXEC);
+    if (opened.fd < 0) {
+        return SP_FAIL(err, errno == ENOENT ? SP_NOT_FOUND : SP_IO, "cannot open %s: %s",
+                       opened.path, strerror(errno));
+    }
+    opened.buf = malloc(SEGMENT_BUF_BYTES);
+    if (opened.buf == NULL) {
+        sp_segment_close(&opened);
+        return SP_FAIL(err, SP_NO_MEMORY, "no memory to read %s", opened.path);
+    }
+    status = open_checked(&opened, first_seq, err);
+    if (status != SP_OK) {
+        sp_segment_close(&opened);
+        return status;
+    }
+    *cursor = opened;
+    return SP_OK;
+}
+
+void sp_segment_close(struct sp_segment_cursor *cursor)
+{
+    if (cursor->path[0] == '\0') return;
+    free(cursor->buf);
+    if (cursor->fd >= 0) close(cursor->fd);
+    *cursor = (struct sp_segment_cursor){.fd = -1};
+}
+
+/* All of the file from `from` on. The caller frees. */
+static sp_status read_rest(const struct sp_segment_cursor *cursor, uint64_t from, char **out,
+                           size_t *len_bytes, struct sp_err *err)
+{
+    struct stat st;
+    size_t got = 0;
+
+    if (fstat(cursor->fd, &st) != 0) {
+        return SP_FAIL(err, SP_IO, "cannot read %s: %s", cursor->path, strerror(errno));
+    }
+    size_t len = (uint64_t)st.st_size > from ? (size_t)((uint64_t)st.st_size - from) : 0;
+    char *text = malloc(len + 1);
+    if (text == NULL) return SP_FAIL(err, SP_NO_MEMORY, "no memory to read %s", cursor->path);
+    while (got < len) {
+        ssize_t n = pread(cursor->fd, text + got, len - got, (off_t)(from + got));
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) {
+            free(text);
+            return SP_FAIL(err, SP_IO, "cannot read %s: %s", cursor->path, strerror(errno));
+        }
+        if (n == 0) break;
+        got += (size_t)n;
+    }
+    *out = text;
+    *len_bytes = got;
+    return SP_OK;
+}
+
+/* The highest sequence that the lines in `text` say is durable. A line counts only if it verifies
+ * behind the one before it. Lines are found by how they begin, not by how the one before ends, so
+ * that a damaged newline hides no witness. */
+static uint64_t witness(const char *text, size_t len_bytes, uint32_t crc)
+{
+    static const char begin[] = {'{', '"', 'c', '"', ':', '"'};
+    const char *end = text + len_bytes;
+    bool known = true;
+    uint64_t highest = 0;
+
+    for (const char *at = text; at < end; at++) {
+        at = memmem(at, (size_t)(end - at), begin, sizeof begin);
+        if (at == NULL) break;
+        const char *newline = memchr(at, '\n', (size_t)(end - at));
+        if (newline == NULL) break;
+        struct sp_line line = {0};
+        size_t len = (size_t)(newline - at);
+        sp_line_parse(at, len, &line);
+        if (known && sp_line_crc_holds(at, len, crc)) {
+            if (line.type == SP_LINE_RECORD && line.durable_seq > highest) {
+                highest = line.durable_seq;
+            }
+            if (line.type == SP_LINE_SEAL && line.seal.last_seq > highest) {
+                highest = line.seal.last_seq;
+            }
+        }
+        known = line.type != SP_LINE_BAD;
+        crc = line.crc;
+    }
+    return highest;
+}
+
+sp_status sp_segment_judge(struct sp_segment_cursor *cursor, uint64_t noted_seq, struct sp_err *err)
+{
+    char *text = NULL;
+    size_t len = 0;
+    sp_status status = read_rest(cursor, cursor->at, &text, &len, err);
+
+    if (status != SP_OK) return status;
+    uint64_t durable_seq = witness(text, len, cursor->crc);
+    free(text);
+    if (durable_seq < cursor->durable_seq) durable_seq = cursor->durable_seq;
+    if (durable_seq < noted_seq) durable_seq = noted_seq;
+    if (cursor->next_seq > durable_seq) return SP_OK;
+    return sp_segment_damaged(
+        cursor, cursor->why != NULL ? cursor->why : "acknowledged records are missing", err);
+}
+
+/* Two whole lines in a row somewhere behind `from`: where the second begins and what it says, and
+ * the CRC that the first left. False if they do not verify. */
+static bool sample(const struct sp_segment_cursor *cursor, uint64_t from, char *window,
+                   uint64_t *at, struct sp_line *second)
+{
+    struct sp_line first = {0};
+    ssize_t n = pread(cursor->fd, window, WINDOW_BYTES, (off_t)from);
+
+    if (n <= 0) return false;
+    const char *end = window + n;
+    const char *a = memchr(window, '\n', (size_t)n);
+    if (a == NULL) return false;
+    a++;
+    const char *b = memchr(a, '\n', (size_t)(end - a));
+    if (b == NULL) return false;
+    sp_line_parse(a, (size_t)(b - a), &first);
+    b++;
+    const char *c = memchr(b, '\n', (size_t)(end - b));
+    if (c == NULL) return false;
+    sp_line_parse(b, (size_t)(c - b), second);
+    if (first.type != SP_LINE_RECORD || second->type != SP_LINE_RECORD) return false;
+    if (!sp_line_crc_holds(b, (size_t)(c - b), first.crc)) return false;
+    *at = from + (uint64_t)(b - window);
+    second->crc = first.crc; /* what the cursor needs is the CRC before the line */
+    return true;
+}
+
+sp_status sp_segment_seek(struct sp_segment_cursor *cursor, uint64_t seq, struct sp_err *err)
+{
+    struct stat st;
+
+    if (fstat(cursor->fd, &st) != 0) {
+        return SP_FAIL(err, SP_IO, "cannot read %s: %s", cursor->path, strerror(errno));
+    }
+    char *window = malloc(WINDOW_BYTES);
+    if (window == NULL) return SP_FAIL(err, SP_NO_MEMORY, "no memory to read %s", cursor->path);
+    uint64_t low = cursor->at, high = (uint64_t)st.st_size;
+    while (high > low + WINDOW_BYTES) {
+        struct sp_line line = {0};
+        uint64_t middle = low + (high - low) / 2, at = 0;
+        if (sample(cursor, middle, window, &at, &line) && line.seq <= seq &&
+            line.seq > cursor->next_seq) {
+            low = cursor->at = at;
+            cursor->next_seq = line.seq;
+            cursor->crc = line.crc;
+            cursor->epoch = line.epoch;
+            cursor->durable_seq = line.durable_seq;
+        } else {
+            high = middle;
+        }
+    }
+    free(window);
+    forget_buffer(cursor);
+    return SP_OK;
+}
+
+sp_status sp_segment_read_seal(struct sp_segment_cursor *cursor, struct sp_line *out,
+                               struct sp_err *err)
+{
+    char *text = NULL;
+    size_t len = 0;
+    struct stat st;
+    struct sp_line before = {0}, last = {0};
+
+    if (fstat(cursor->fd, &st) != 0) {
+        return SP_FAIL(err, SP_IO, "cannot read %s: %s", cursor->path, strerror(errno));
+    }
+    uint64_t size = (uint64_t)st.st_size;
+    sp_status status =
+        read_rest(cursor, size > WINDOW_BYTES ? size - WINDOW_BYTES : 0, &text, &len, err);
+    if (status != SP_OK) return status;
+
+    bool sound = len > 0 && text[len - 1] == '\n';
+    const char *end = sound ? memrchr(text, '\n', len - 1) : NULL;
+    if (end != NULL) {
+        const char *start = memrchr(text, '\n', (size_t)(end - text));
+        start = start != NULL ? start + 1 : text;
+        sp_line_parse(start, (size_t)(end - start), &before);
+        size_t last_len = (size_t)(text + len - 1 - (end + 1));
+        sp_line_parse(end + 1, last_len, &last);
+        sound = before.type != SP_LINE_BAD && last.type == SP_LINE_SEAL &&
+                sp_line_crc_holds(end + 1, last_len, before.crc) &&
+                last.seal.last_seq + 1 == cursor->head.first_seq + last.seal.count;
+    }
+    free(text);
+    if (end == NULL || !sound) {
+        return sp_segment_damaged(cursor, "an older segment without a sound seal", err);
+    }
+    *out = last;
+    return SP_OK;
+}
