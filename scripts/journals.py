@@ -1,8 +1,7 @@
 """Reads the journals of an installation: records as they are appended, and exact decimals.
 
 A journal is a folder of segments, JSON lines, see common/journal/journal.c. Only what a batch has
-completed
-is returned: after a kill the writer takes an incomplete batch back.
+completed is returned: after a kill the writer takes an incomplete batch back.
 """
 import json
 import pathlib
