@@ -54,9 +54,16 @@ class Killer:
         self.system, self.random = system, random.Random(seed)
         self.kills = {name: 0 for name in INSTANCES}
         self.round = []
+        self.restarts = {name: 0 for name in INSTANCES}  # the most that status ever showed
+
+    def look(self):
+        rows = self.system.status()
+        for name, row in rows.items():
+            self.restarts[name] = max(self.restarts.get(name, 0), row.get("restarts", 0))
+        return rows
 
     def pid_of(self, name):
-        return self.system.status().get(name, {}).get("pid")
+        return self.look().get(name, {}).get("pid")
 
     def kill_one(self):
         """Every process once a round, in random order; one that is just down keeps its turn."""
@@ -144,7 +151,8 @@ def run(system, args, recording):
         system.await_that("the moment of the next kill", lambda: time.monotonic() >= pause, 5)
         killer.kill_one()
     settle(system)
-    restarts = {name: row.get("restarts", 0) for name, row in system.status().items()}
+    killer.look()
+    restarts = killer.restarts
     system.spoor("down", timeout=60)
 
     for stream in system.journals():
