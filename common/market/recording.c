@@ -181,7 +181,7 @@ static sp_status read_line(struct recording *rec, size_t *len_bytes, struct sp_e
     do {
         if (!gzgets(rec->file, rec->line, (int)sizeof rec->line)) {
             const char *text = gzerror(rec->file, &code);
-            if (code == Z_BUF_ERROR) return SP_FAIL(err, SP_TRUNCATED, "the file is cut off");
+            if (code == Z_BUF_ERROR) return SP_FAIL(err, SP_CORRUPT, "the file is cut off");
             if (code == Z_ERRNO) return SP_FAIL(err, SP_IO, "reading: %s", strerror(errno));
             if (code != Z_OK && code != Z_STREAM_END) {
                 return SP_FAIL(err, SP_CORRUPT, "reading: %s", text);

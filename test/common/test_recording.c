@@ -330,6 +330,31 @@ static void test_recording_a_file_that_is_not_there_is_said(void **state)
     assert_null(source.ops);
 }
 
+static void test_recording_a_cut_gzip_file_is_corrupt(void **state)
+{
+    char path[] = "/tmp/spoor-test-XXXXXX";
+    FILE *file = fdopen(mkstemp(path), "w");
+    static const unsigned char head[] = {0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 0x33, 0x34};
+    struct sp_instrument rules = {.symbol = sp_name_of("X"),
+                                  .base = sp_name_of("B"),
+                                  .quote = sp_name_of("Q")};
+    struct sp_source source = {0};
+    struct sp_err err = {0};
+
+    (void)state;
+    assert_int_equal(fwrite(head, 1, sizeof head, file), sizeof head);
+    fclose(file);
+    assert_int_equal(sp_recording_open(path, &rules, &source, &err), SP_OK);
+    sp_status status;
+    do {
+        status = sp_source_next(&source, &event, &err);
+    } while (status == SP_OK);
+    assert_int_equal(status, SP_CORRUPT);
+    assert_non_null(strstr(err.text, "cut off"));
+    sp_source_close(&source);
+    unlink(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -342,6 +367,7 @@ int main(void)
         cmocka_unit_test(test_recording_large_changes_come_in_parts),
         cmocka_unit_test(test_recording_after_a_seek_changes_join_a_snapshot),
         cmocka_unit_test(test_recording_a_file_that_is_not_there_is_said),
+        cmocka_unit_test(test_recording_a_cut_gzip_file_is_corrupt),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
