@@ -20,6 +20,9 @@
 #include <unistd.h>
 
 #define NAME_BYTES 64
+/* No writer comes this far in a lifetime; one that went on from here might write what no reader
+ * takes. */
+#define SEQ_ROOM_BELOW (SP_SEGMENT_SEQ_MAX / 2)
 
 static sp_status check_owner(const struct sp_journal_options *options,
                              const struct sp_segment_cursor *cursor, struct sp_err *err)
@@ -207,6 +210,9 @@ static sp_status recover_last(const struct sp_journal_options *options,
     if (status != SP_CORRUPT) cursor->why = NULL;
     status = sp_segment_judge(cursor, options->noted_seq, err);
     if (status != SP_OK) return status;
+    if (cursor->next_seq > SEQ_ROOM_BELOW) {
+        return sp_segment_damaged(cursor, "its sequence leaves no room for new records", err);
+    }
     if (cursor->epoch >= options->epoch) {
         return SP_FAIL(err, SP_FENCED, "%s holds records of epoch %" PRIu32 ", we are %" PRIu32,
                        cursor->path, cursor->epoch, options->epoch);

@@ -12,7 +12,6 @@
 #define TAIL_BYTES     20 /* ,"prev":"xxxxxxxx"}} */
 #define LIST_GROW      64
 #define SEGMENT_SUFFIX ".jsonl"
-#define SEQ_MAX        ((UINT64_C(1) << 53) - 1)
 
 /* What is left to read of a line; `ok` turns false at the first surprise and stays so. */
 struct text {
@@ -140,11 +139,11 @@ bool sp_line_crc_holds(const char *text, size_t len_bytes, uint32_t prev_crc)
 static bool parse_record(struct text text, struct sp_line *out)
 {
     take(&text, "\"s\":");
-    out->seq = take_uint(&text, SEQ_MAX);
+    out->seq = take_uint(&text, SP_SEGMENT_SEQ_MAX);
     take(&text, ",\"e\":");
     out->epoch = (uint32_t)take_uint(&text, UINT32_MAX);
     take(&text, ",\"w\":");
-    out->durable_seq = take_uint(&text, SEQ_MAX);
+    out->durable_seq = take_uint(&text, SP_SEGMENT_SEQ_MAX);
     take(&text, ",\"m\":");
     out->batch_left = (uint32_t)take_uint(&text, SP_BATCH_RECORDS_MAX - 1);
     take(&text, ",\"t\":\"");
@@ -177,7 +176,7 @@ static bool parse_head(struct text text, struct sp_segment_head *head)
     take(&text, "\",\"epoch\":");
     head->epoch = (uint32_t)take_uint(&text, UINT32_MAX);
     take(&text, ",\"first_seq\":");
-    head->first_seq = take_uint(&text, SEQ_MAX);
+    head->first_seq = take_uint(&text, SP_SEGMENT_SEQ_MAX);
     return take_end(&text);
 }
 
@@ -186,9 +185,9 @@ static bool parse_seal(struct text text, struct sp_segment_seal *seal)
     take(&text, "\"seal\":{\"epoch\":");
     seal->epoch = (uint32_t)take_uint(&text, UINT32_MAX);
     take(&text, ",\"count\":");
-    seal->count = take_uint(&text, SEQ_MAX);
+    seal->count = take_uint(&text, SP_SEGMENT_SEQ_MAX);
     take(&text, ",\"last_seq\":");
-    seal->last_seq = take_uint(&text, SEQ_MAX);
+    seal->last_seq = take_uint(&text, SP_SEGMENT_SEQ_MAX);
     take(&text, "}}");
     return take_end(&text);
 }
@@ -230,7 +229,7 @@ static bool name_parse(const char *name, uint64_t *out)
     if (strcmp(name + NAME_DIGITS, SEGMENT_SUFFIX) != 0) return false;
     while (text.at < text.end - 1 && *text.at == '0')
         text.at++;
-    *out = take_uint(&text, SEQ_MAX);
+    *out = take_uint(&text, SP_SEGMENT_SEQ_MAX);
     return take_end(&text);
 }
 

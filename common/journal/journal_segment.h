@@ -13,6 +13,8 @@
 #define SP_SEGMENT_LINE_MAX  512
 #define SP_SEGMENT_PATH_SIZE 512
 #define SP_BATCH_RECORDS_MAX 32
+/* A line's sequence is a plain JSON number. */
+#define SP_SEGMENT_SEQ_MAX ((UINT64_C(1) << 53) - 1)
 
 /* What the SEGMENT line says. */
 struct sp_segment_head {

@@ -402,6 +402,29 @@ static void test_journal_recovery_refuses_foreign_journals(void **state)
 
 /* Recovery is killed at each of its calls, and begins again: the same result, and what was cut off
  * is always recorded. */
+/* Checksums that hold do not make a sequence that a writer could have reached. */
+static void test_journal_recovery_refuses_a_sequence_without_room(void **state)
+{
+    struct folder f = folder_make();
+    struct sp_segment_head head = {.installation = sp_name_of("testbench"),
+                                   .stream = sp_name_of("execution"),
+                                   .world = sp_name_of("paper"),
+                                   .build = sp_name_of("0.0.0"),
+                                   .epoch = 1,
+                                   .first_seq = SP_SEGMENT_SEQ_MAX};
+    char line[SP_SEGMENT_LINE_MAX], name[64], path[512];
+    uint32_t crc = 0;
+    struct sp_err err = {0};
+
+    (void)state;
+    size_t len = sp_segment_head_line(&head, line, &crc);
+    snprintf(name, sizeof name, "%020" PRIu64 ".jsonl", head.first_seq);
+    file_write(folder_path(&f, name, path), line, len);
+    assert_int_equal(open_status(&f, 0, &err), SP_CORRUPT);
+    assert_non_null(strstr(err.text, "no room"));
+    folder_remove(&f);
+}
+
 static void test_journal_recovery_can_be_interrupted_anywhere(void **state)
 {
     struct sample s = sample_make();
@@ -448,6 +471,7 @@ int main(void)
         cmocka_unit_test(test_journal_recovery_refuses_a_missing_segment),
         cmocka_unit_test(test_journal_recovery_refuses_damage_in_older_segments),
         cmocka_unit_test(test_journal_recovery_refuses_foreign_journals),
+        cmocka_unit_test(test_journal_recovery_refuses_a_sequence_without_room),
         cmocka_unit_test(test_journal_recovery_can_be_interrupted_anywhere),
     };
 
