@@ -28,7 +28,7 @@
 #define TRAILER_BYTES  2
 #define PATH_BYTES     512
 #define ASIDE_MAX      1000
-#define FORMAT_AT      16 /* offset of the format's number */
+#define FORMAT_AT      15 /* offset of the format's number */
 #define DATA_KEY_BYTES 4  /* "d": */
 
 enum file_kind { CURRENT, BACKUP, PENDING, FILE_KINDS };
@@ -192,18 +192,28 @@ static void forget(struct snapshot *snapshot)
     *snapshot = (struct snapshot){0};
 }
 
+/* Only a whole number counts: a write that was torn within it is damage, not a newer version, and
+ * must not keep the service from the generation before. */
+static bool is_other_format(const char *text)
+{
+    static const char begin[] = "{\"h\":{\"fmt\":\"st";
+
+    if (memcmp(text, begin, FORMAT_AT) != 0) return false;
+    size_t digits = strspn(text + FORMAT_AT, "0123456789");
+    if (digits == 0 || text[FORMAT_AT + digits] != '"') return false;
+    return digits != 1 || text[FORMAT_AT] != '1';
+}
+
 static sp_status classify(const struct sp_state_file *file, enum file_kind kind,
                           struct snapshot *out, struct sp_err *err)
 {
-    static const char begin[] = "{\"h\":{\"fmt\":\"st";
     char path[PATH_BYTES];
     struct snapshot found = {0};
     bool foreign = false;
     sp_status status = read_file(port_of(file), path_of(file, suffixes[kind], path), &found, err);
 
     if (status == SP_OK && found.condition == DAMAGED && found.len_bytes >= HEADER_BYTES) {
-        bool ours = memcmp(found.text, begin, FORMAT_AT - 1) == 0;
-        if (ours && strncmp(found.text + FORMAT_AT - 1, "1\"", 2) != 0) {
+        if (is_other_format(found.text)) {
             status = SP_FAIL(err, SP_VERSION, "%s: format is not known here", path);
         } else if (parse(file, &found, &foreign)) {
             found.condition = VALID;

@@ -260,6 +260,24 @@ static void test_state_refuses_foreign_and_newer_files(void **state)
     folder_remove(&h.folder);
 }
 
+/* A pending file that ends in zeros behind its first bytes, at whatever byte. */
+static void test_state_torn_pending_is_never_taken_for_another_version(void **state)
+{
+    struct history h;
+    char torn[TEXT_CAP];
+
+    (void)state;
+    history_make(&h);
+    for (size_t cut = 0; cut < 64; cut++) {
+        put_all(&h, 2, 0, 1);
+        memset(torn, 0, sizeof torn);
+        memcpy(torn, h.text[3], cut);
+        file_write(pending_path, torn, h.len[3]);
+        expect(&h, 2, SP_STATE_LOADED, 2);
+    }
+    folder_remove(&h.folder);
+}
+
 /* Whatever byte is hit, what is loaded is what was saved. */
 static void test_state_flipped_byte_never_gives_wrong_data(void **state)
 {
@@ -466,6 +484,7 @@ int main(void)
         cmocka_unit_test(test_state_load_without_a_current_generation),
         cmocka_unit_test(test_state_load_refuses_what_was_acknowledged_and_is_gone),
         cmocka_unit_test(test_state_refuses_foreign_and_newer_files),
+        cmocka_unit_test(test_state_torn_pending_is_never_taken_for_another_version),
         cmocka_unit_test(test_state_flipped_byte_never_gives_wrong_data),
         cmocka_unit_test(test_state_save_survives_every_failure),
         cmocka_unit_test(test_state_save_tells_full_from_broken),
