@@ -1,0 +1,354 @@
+#include "trial.h"
+
+#include "common/journal/journal.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SEGMENT_BYTES 1800
+#define LIVES         3
+#define STEPS         14
+#define PAYLOAD_MAX   1400
+#define START_NS      INT64_C(1795374000000000000)
+
+struct life {
+    struct trial *trial;
+    const char *dir;
+    struct sp_state_file file;
+    struct sp_journal *journal;
+    uint32_t epoch;
+};
+
+uint64_t trial_random(struct trial *trial, uint64_t below)
+{
+    trial->random += UINT64_C(0x9e3779b97f4a7c15);
+    uint64_t z = trial->random;
+    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+    return (z ^ z >> 31) % below;
+}
+
+static void must(sp_status status, const struct sp_err *err, const char *what)
+{
+    if (status == SP_OK) return;
+    fprintf(stderr, "%s: %s\n", what, err->text);
+    abort();
+}
+
+/* The payload of a generation: a matter of seed and number only. */
+static size_t payload_make(const struct trial *trial, uint64_t gen, char out[PAYLOAD_MAX + 64])
+{
+    struct trial random = {.random = trial->seed * 1000 + gen};
+    size_t len = (size_t)trial_random(&random, gen % 2 == 0 ? 100 : PAYLOAD_MAX);
+    int head = snprintf(out, 64, "{\"gen\":\"%" PRIu64 "\",\"x\":\"", gen);
+
+    for (size_t i = 0; i < len; i++)
+        out[(size_t)head + i] = (char)('a' + trial_random(&random, 26));
+    memcpy(out + (size_t)head + len, "\"}", 3);
+    return (size_t)head + len + 2;
+}
+
+static struct sp_journal_options options_of(const char *dir, uint32_t epoch,
+                                            const struct sp_file_port *port)
+{
+    return (struct sp_journal_options){.dir = dir,
+                                       .stream = sp_name_of("execution"),
+                                       .installation = "crash",
+                                       .world = "paper",
+                                       .epoch = epoch,
+                                       .segment_bytes = SEGMENT_BYTES,
+                                       .sync_every = {-1},
+                                       .start_time = {START_NS + epoch},
+                                       .build = "0.0.0",
+                                       .boot_id = sp_name_of("boot"),
+                                       .port = port};
+}
+
+static void issue(struct life *life, uint64_t seq, bool is_started)
+{
+    struct trial *trial = life->trial;
+
+    SP_ASSERT(seq < TRIAL_SEQS);
+    trial->epoch[seq] = (uint8_t)life->epoch;
+    trial->is_started[seq] = is_started;
+    trial->ends_batch[seq] = is_started;
+    trial->bounds.seq_issued = seq;
+}
+
+static void acknowledge(struct life *life)
+{
+    life->trial->bounds.seq_acked = sp_journal_next_seq(life->journal) - 1;
+    recorder_mark(&life->trial->bounds);
+}
+
+static void append(struct life *life)
+{
+    static struct sp_record records[8];
+    uint32_t count = 1 + (uint32_t)trial_random(life->trial, 5);
+    uint64_t seq = sp_journal_next_seq(life->journal);
+    struct sp_err err = {0};
+
+    for (uint32_t i = 0; i < count; i++) {
+        issue(life, seq + i, false);
+        records[i] = (struct sp_record){.stream = sp_name_of("execution"),
+                                        .epoch = life->epoch,
+                                        .seq = seq + i,
+                                        .time = {START_NS + (int64_t)(seq + i) * 1000},
+                                        .kind = SP_REC_CURSOR};
+        records[i].body.cursor.inputs = (uint32_t)(seq + i) * 16 + life->epoch;
+    }
+    life->trial->ends_batch[seq + count - 1] = true;
+    records[count - 1].in = (struct sp_ref){.stream = sp_name_of("md"), .epoch = 3, .seq = seq};
+    recorder_mark(&life->trial->bounds);
+    must(sp_journal_append(life->journal, records, count, &err), &err, "append");
+    if (life->trial->early_ack) acknowledge(life);
+}
+
+static void sync_journal(struct life *life)
+{
+    struct sp_err err = {0};
+
+    must(sp_journal_sync(life->journal, &err), &err, "sync");
+    acknowledge(life);
+}
+
+static void save(struct life *life)
+{
+    struct disk_bounds *bounds = &life->trial->bounds;
+    char payload[PAYLOAD_MAX + 64];
+    struct sp_err err = {0};
+
+    if (!life->trial->snapshot_ahead) sync_journal(life);
+    struct sp_state_header header = {.generation = ++bounds->gen_issued,
+                                     .epoch = life->epoch,
+                                     .noted_seq = sp_journal_next_seq(life->journal) - 1};
+    life->trial->noted[header.generation] = header.noted_seq;
+    size_t len = payload_make(life->trial, header.generation, payload);
+    recorder_mark(bounds);
+    must(sp_state_save(&life->file, &header, payload, len, &err), &err, "save");
+    bounds->gen_acked = header.generation;
+    recorder_mark(bounds);
+}
+
+static void seal(struct life *life)
+{
+    struct sp_err err = {0};
+
+    must(sp_journal_seal(life->journal, &err), &err, "seal");
+    acknowledge(life);
+}
+
+static void live_once(struct life *life, bool orderly)
+{
+    struct sp_journal_options options = options_of(life->dir, life->epoch, recorder_port());
+    struct sp_err err = {0};
+    struct trial *trial = life->trial;
+
+    options.noted_seq = trial->bounds.seq_acked;
+    issue(life, trial->bounds.seq_issued + 1, true);
+    recorder_mark(&trial->bounds);
+    must(sp_journal_open(&options, &life->journal, &err), &err, "open");
+    acknowledge(life);
+    for (int i = 0; i < STEPS; i++) {
+        uint64_t what = trial_random(trial, 10);
+        if (what < 5) append(life);
+        if (what == 5 || what == 6) sync_journal(life);
+        if (what == 7 || what == 8) save(life);
+        if (what == 9) seal(life);
+    }
+    if (orderly) seal(life);
+    sp_journal_close(life->journal);
+}
+
+void trial_live(struct trial *trial, const char *root)
+{
+    char state[300], journal[300];
+    struct sp_err err = {0};
+    struct life life = {.trial = trial, .dir = journal};
+
+    trial->random = trial->seed;
+    snprintf(state, sizeof state, "%s/state", root);
+    snprintf(journal, sizeof journal, "%s/journal", root);
+    must(sp_file_make_dirs(recorder_port(), state, &err), &err, "directory");
+    life.file = (struct sp_state_file){.dir = state,
+                                       .name = "execution",
+                                       .installation = "crash",
+                                       .port = recorder_port()};
+    for (life.epoch = 1; life.epoch <= LIVES; life.epoch++) {
+        live_once(&life, trial_random(trial, 2) == 0);
+    }
+}
+
+__attribute__((format(printf, 2, 3))) static bool wrong(struct trial_start *out, const char *format,
+                                                        ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(out->why, sizeof out->why, format, args);
+    va_end(args);
+    return false;
+}
+
+static bool refuse(struct trial_start *out, const char *what, sp_status status,
+                   const struct sp_err *err)
+{
+    out->refused = status;
+    return wrong(out, "%s refused: %s: %.160s", what, sp_status_name(status), err->text);
+}
+
+static bool start_state(const struct trial *trial, const struct trial_given *given,
+                        struct trial_start *out, uint64_t *noted_seq)
+{
+    char dir[300], expected[PAYLOAD_MAX + 64];
+    struct sp_state_file file = {.dir = dir,
+                                 .name = "execution",
+                                 .installation = "crash",
+                                 .port = given->port};
+    struct sp_state_header header = {0};
+    struct sp_err err = {0};
+    char *json = NULL;
+
+    snprintf(dir, sizeof dir, "%s/state", given->root);
+    sp_status status = sp_file_make_dirs(given->port, dir, &err);
+    if (status != SP_OK) return refuse(out, "state directory", status, &err);
+    status = sp_state_load(&file, given->bounds.gen_acked, &out->outcome, &header, &json, &err);
+    if (status != SP_OK) return refuse(out, "state", status, &err);
+    size_t len = payload_make(trial, header.generation, expected);
+    bool same = json == NULL || (strlen(json) == len && memcmp(json, expected, len) == 0);
+    free(json);
+    out->gen = header.generation;
+    *noted_seq = header.noted_seq;
+    if ((out->outcome == SP_STATE_NEW) != (json == NULL) || !same) {
+        return wrong(out, "generation %" PRIu64 " is not what was saved", out->gen);
+    }
+    if (out->gen < given->bounds.gen_acked || out->gen > given->bounds.gen_issued) {
+        return wrong(out, "generation %" PRIu64 ", acknowledged %" PRIu64 ", issued %" PRIu64,
+                     out->gen, given->bounds.gen_acked, given->bounds.gen_issued);
+    }
+    if (header.generation < TRIAL_SEQS / 8 && *noted_seq != trial->noted[header.generation]) {
+        return wrong(out, "generation %" PRIu64 " notes another sequence", out->gen);
+    }
+    return true;
+}
+
+/* Whether the record is the one that was issued as its sequence. */
+static bool is_issued(const struct trial *trial, const struct sp_record *record)
+{
+    if (record->seq >= TRIAL_SEQS || record->epoch != trial->epoch[record->seq]) return false;
+    if (trial->is_started[record->seq]) return record->kind == SP_REC_STREAM_STARTED;
+    return record->kind == SP_REC_CURSOR &&
+           record->body.cursor.inputs == (uint32_t)record->seq * 16 + record->epoch;
+}
+
+static uint64_t digest_line(uint64_t digest, const char *line, size_t len_bytes)
+{
+    uint32_t low = sp_crc32c((uint32_t)digest, line, len_bytes);
+
+    return (digest ^ low) * UINT64_C(0x9e3779b97f4a7c15) + len_bytes;
+}
+
+/* Records of the life before come first, then those that starts added: their epochs are above. */
+static bool read_back(const struct trial *trial, const char *dir, struct trial_start *out)
+{
+    static struct sp_record record;
+    struct sp_journal_reader *reader = NULL;
+    sp_name stream = sp_name_of("execution");
+    struct sp_err err = {0};
+    uint64_t expected = 1;
+    sp_status status = sp_journal_reader_open(dir, &stream, 0, &reader, &err);
+
+    while (status == SP_OK) {
+        status = sp_journal_reader_next(reader, &record, NULL, &err);
+        if (status != SP_OK) break;
+        bool issued = is_issued(trial, &record);
+        bool added = record.epoch > LIVES && (record.kind == SP_REC_STREAM_STARTED ||
+                                              record.kind == SP_REC_JOURNAL_TRUNCATED);
+        if (record.seq != expected || (!issued && !added) ||
+            (issued && out->kept + 1 != record.seq)) {
+            sp_journal_reader_close(reader);
+            return wrong(out, "record %" PRIu64 " is not what was appended", record.seq);
+        }
+        if (issued) out->kept = record.seq;
+        size_t len = 0;
+        const char *line = sp_journal_reader_line(reader, &len);
+        out->digest = digest_line(out->digest, line, len);
+        if (record.seq + 1 == out->digest_until) out->digest_upto = out->digest;
+        expected++;
+    }
+    sp_journal_reader_close(reader);
+    if (status != SP_AGAIN) return refuse(out, "reader", status, &err);
+    if (expected != out->next_seq) return wrong(out, "the reader ends before the writer");
+    return true;
+}
+
+static bool start_journal(const struct trial *trial, const struct trial_given *given,
+                          struct trial_start *out, uint64_t noted_seq)
+{
+    char dir[300];
+    struct sp_journal *journal = NULL;
+    struct sp_err err = {0};
+    const struct disk_bounds *bounds = &given->bounds;
+
+    snprintf(dir, sizeof dir, "%s/journal", given->root);
+    struct sp_journal_options options = options_of(dir, given->epoch, given->port);
+    options.noted_seq = noted_seq;
+    if (given->note_acked && bounds->seq_acked > noted_seq) options.noted_seq = bounds->seq_acked;
+    if (given->noted_seq > options.noted_seq) options.noted_seq = given->noted_seq;
+    sp_status status = sp_journal_open(&options, &journal, &err);
+    if (status != SP_OK) return refuse(out, "journal", status, &err);
+    out->next_seq = sp_journal_next_seq(journal);
+    bool right = read_back(trial, dir, out);
+    if (right && given->marks) {
+        recorder_mark(&(struct disk_bounds){out->kept, out->kept, out->gen, out->gen});
+    }
+    sp_journal_close(journal);
+    if (right && (out->kept < bounds->seq_acked || out->kept > bounds->seq_issued)) {
+        return wrong(out, "%" PRIu64 " records kept, %" PRIu64 " acknowledged, %" PRIu64 " issued",
+                     out->kept, bounds->seq_acked, bounds->seq_issued);
+    }
+    if (right && out->kept > 0 && !trial->ends_batch[out->kept]) {
+        return wrong(out, "record %" PRIu64 " is kept without the rest of its batch", out->kept);
+    }
+    return right;
+}
+
+bool trial_start(const struct trial *trial, const struct trial_given *given,
+                 struct trial_start *out)
+{
+    uint64_t noted_seq = 0;
+
+    if (!start_state(trial, given, out, &noted_seq)) return false;
+    if (given->marks) {
+        struct disk_bounds bounds = given->bounds;
+        bounds.gen_issued = bounds.gen_acked = out->gen;
+        recorder_mark(&bounds);
+    }
+    return start_journal(trial, given, out, noted_seq);
+}
+
+bool trial_check(const struct trial *trial, const struct trial_given *given,
+                 struct trial_start *out)
+{
+    struct trial_start again = {0};
+    struct trial_given later = *given;
+
+    if (!trial_start(trial, given, out)) return false;
+    later.epoch++;
+    later.noted_seq = out->next_seq - 1;
+    again.digest_until = out->next_seq;
+    if (!trial_start(trial, &later, &again)) {
+        char why[200];
+        snprintf(why, sizeof why, "%.199s", again.why);
+        out->refused = again.refused;
+        return wrong(out, "second start: %s", why);
+    }
+    if (again.gen != out->gen || again.kept != out->kept || again.digest_upto != out->digest ||
+        again.next_seq != out->next_seq + 1) {
+        return wrong(out, "second start finds something else");
+    }
+    return true;
+}

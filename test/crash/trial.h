@@ -1,0 +1,58 @@
+/* What is tried: a service's life with a journal and a state, and its start after a crash. The code
+ * under test is the production code; only the file port is ours. */
+#ifndef SP_TEST_CRASH_TRIAL_H
+#define SP_TEST_CRASH_TRIAL_H
+
+#include "recorder.h"
+
+#include "common/journal/state.h"
+
+#define TRIAL_SEQS 512
+
+struct trial {
+    uint64_t seed; /* decides sizes and the order of what is done */
+    uint64_t random;
+    bool early_ack;              /* promise records before they are synced: a planted bug */
+    bool snapshot_ahead;         /* save what the journal has not synced: likewise */
+    uint8_t epoch[TRIAL_SEQS];   /* of the record that was issued; 0 = none */
+    bool is_started[TRIAL_SEQS]; /* STREAM_STARTED; the others are cursors */
+    bool ends_batch[TRIAL_SEQS];
+    struct disk_bounds bounds;      /* at the end */
+    uint64_t noted[TRIAL_SEQS / 8]; /* journal sequence that a generation includes */
+};
+
+/* What a start found. */
+struct trial_start {
+    uint64_t gen;
+    enum sp_state_outcome outcome;
+    uint64_t kept;     /* journal records of the life before */
+    uint64_t next_seq; /* behind those that this start added */
+    uint64_t digest;   /* of all lines below next_seq */
+    uint64_t digest_upto, digest_until;
+    sp_status refused;
+    char why[256]; /* what is wrong; "" if nothing */
+};
+
+struct trial_given {
+    const char *root;
+    const struct sp_file_port *port;
+    uint32_t epoch;
+    struct disk_bounds bounds;
+    bool note_acked;    /* a ledger says what was acknowledged, besides the state */
+    uint64_t noted_seq; /* another witness; 0 = none */
+    bool marks;         /* a recorder listens */
+};
+
+uint64_t trial_random(struct trial *trial, uint64_t below);
+/* Lives in `root` through the recording port: opens, appends, syncs, rotates, seals, saves, stops
+ * and starts again. Aborts if anything is refused. */
+void trial_live(struct trial *trial, const char *root);
+/* Starts in what a crash left. False with out->why if a promise is broken. digest_until: lines
+ * below this are in digest_upto (0 = none). */
+bool trial_start(const struct trial *trial, const struct trial_given *given,
+                 struct trial_start *out);
+/* Starts twice and saves once more: the second start must find what the first did. */
+bool trial_check(const struct trial *trial, const struct trial_given *given,
+                 struct trial_start *out);
+
+#endif
