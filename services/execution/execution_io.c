@@ -28,6 +28,7 @@ struct io {
     struct sp_venue *venue;
     struct sp_ledger *ledger;
     bool dirty;          /* records were applied since trades were last tended */
+    sp_text ledger_why;  /* why the ledger is not written; empty while it is */
     uint64_t ledger_due; /* the ledger has not heard of records up to this one; 0: of all */
     bool halted;         /* the halt file was taken over */
     uint32_t outcome_count;
@@ -35,8 +36,8 @@ struct io {
     struct sp_record answer;
     struct {
         struct sp_metric *accepted, *refused, *expired, *sent, *fills, *duplicates, *incidents,
-            *live_orders, *in_flight, *allowed, *breaker, *ledger_lag, *tick_to_send, *appends,
-            *syncs;
+            *live_orders, *in_flight, *allowed, *breaker, *ledger_lag, *ledger_failed,
+            *tick_to_send, *appends, *syncs;
     } metrics;
     uint64_t sends_observed;
     struct sp_execution core;
@@ -311,6 +312,7 @@ static void fill_status(struct sp_service *service, struct sp_service_status *st
     char buf[SP_E8_TEXT_SIZE];
 
     status->trading = (uint8_t)trading_now(io, &status->reason, &status->next_step);
+    if (status->reason.s[0] == '\0') status->reason = io->ledger_why;
     status->breaker = (uint8_t)io->core.books.breaker;
     status->market_time = sp_shell_market(io->shell);
     for (uint32_t i = 0; i < io->core.books.link_count && i < SP_FACTS_MAX; i++) {
@@ -354,16 +356,28 @@ static void update_metrics(struct io *io)
     sp_metric_set(io->metrics.syncs, (int64_t)stats.syncs);
 }
 
+/* The ledger is a projection: without it trading goes on, and the next start writes the rest. */
+static void watch_ledger(struct io *io)
+{
+    struct sp_err err = {0};
+
+    if (io->ledger_why.s[0] != '\0' || sp_ledger_health(io->ledger, &err) == SP_OK) return;
+    sp_text_printf(&io->ledger_why, "the ledger is not written, trading goes on: %.60s", err.text);
+    sp_metric_set(io->metrics.ledger_failed, 1);
+    sp_log(SP_LOG_ERROR, "ledger_failed",
+           "status=%s reason=\"%s\" next=\"trading goes on; the next start continues it\"",
+           sp_status_name(err.status), err.text);
+}
+
 static void on_tick(void *ctx)
 {
     struct io *io = ctx;
-    struct sp_err err = {0};
 
     feed(io, SP_EVENT_TIMER, SP_XT_TICK, NULL);
     if (io->core.reconciled) sp_service_set_phase(io->service, SP_PHASE_READY);
     sp_bus_set_market_time(io->service->bus, sp_shell_market(io->shell));
     update_metrics(io);
-    if (sp_ledger_health(io->ledger, &err) != SP_OK) sp_service_fail(io->service, &err);
+    watch_ledger(io);
 }
 
 static void register_metrics(struct io *io)
@@ -387,6 +401,8 @@ static void register_metrics(struct io *io)
     io->metrics.breaker = sp_metrics_gauge(m, "spoor_breaker", "", "1 closed, 2 open, 3 half open");
     io->metrics.ledger_lag =
         sp_metrics_gauge(m, "spoor_ledger_lag_records", "", "journal records not in the ledger");
+    io->metrics.ledger_failed =
+        sp_metrics_gauge(m, "spoor_ledger_failed", "", "1 if the ledger is not written any more");
     io->metrics.appends = sp_metrics_gauge(m, "spoor_journal_records", "", "records appended");
     io->metrics.syncs = sp_metrics_gauge(m, "spoor_journal_syncs", "", "journal syncs");
     io->metrics.tick_to_send =
@@ -488,6 +504,7 @@ static sp_status open_ledger(struct io *io, struct sp_err *err)
     struct sp_ledger_options options = {.path = path,
                                         .journal_dir = io->service->dir,
                                         .stream = io->service->stream,
+                                        .world = sp_config_world(io->service->config),
                                         .journal = io->service->journal};
     sp_status status = sp_ledger_open(&options, &io->ledger, err);
     if (status == SP_OK) {

@@ -1,6 +1,6 @@
 #include "services/execution/ledger.h"
 
-#include "common/db.h"
+#include "common/ledger/ledger_rows.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -10,69 +10,10 @@
 
 #define BATCH_MAX 500
 
-/* Money, prices and quantities are integers in units of 1e-8, times are ns since 1970 UTC. */
-static const char schema[] =
-    "CREATE TABLE IF NOT EXISTS meta (id INTEGER PRIMARY KEY CHECK (id = 1),"
-    " stream TEXT NOT NULL, cursor INTEGER NOT NULL) STRICT;"
-    "CREATE TABLE IF NOT EXISTS orders (client_order_id TEXT PRIMARY KEY, seq INTEGER NOT NULL,"
-    " trade_id TEXT NOT NULL, link TEXT NOT NULL, symbol TEXT NOT NULL, role TEXT NOT NULL,"
-    " side TEXT NOT NULL, type TEXT NOT NULL, qty INTEGER NOT NULL CHECK (qty > 0),"
-    " px INTEGER NOT NULL, stop_px INTEGER NOT NULL, outcome TEXT NOT NULL DEFAULT '',"
-    " venue_order_id INTEGER NOT NULL DEFAULT 0) STRICT;"
-    "CREATE TABLE IF NOT EXISTS fills (venue TEXT NOT NULL, symbol TEXT NOT NULL,"
-    " venue_trade_id INTEGER NOT NULL, seq INTEGER NOT NULL UNIQUE, client_order_id TEXT NOT NULL,"
-    " trade_id TEXT NOT NULL, link TEXT NOT NULL, side TEXT NOT NULL,"
-    " px INTEGER NOT NULL CHECK (px > 0), qty INTEGER NOT NULL CHECK (qty > 0),"
-    " fee INTEGER NOT NULL, fee_asset TEXT NOT NULL, liquidity TEXT NOT NULL,"
-    " venue_time INTEGER NOT NULL, PRIMARY KEY (venue, symbol, venue_trade_id)) STRICT;"
-    "CREATE TABLE IF NOT EXISTS trades (trade_id TEXT PRIMARY KEY, seq INTEGER NOT NULL,"
-    " link TEXT NOT NULL, symbol TEXT NOT NULL, opened INTEGER NOT NULL,"
-    " closed INTEGER NOT NULL DEFAULT 0, cause TEXT NOT NULL DEFAULT '',"
-    " qty INTEGER NOT NULL DEFAULT 0, bought INTEGER NOT NULL DEFAULT 0,"
-    " sold INTEGER NOT NULL DEFAULT 0, fees INTEGER NOT NULL DEFAULT 0,"
-    " pnl INTEGER NOT NULL DEFAULT 0 CHECK (pnl = sold - bought - fees)) STRICT;"
-    "CREATE TABLE IF NOT EXISTS links (link TEXT PRIMARY KEY, seq INTEGER NOT NULL,"
-    " cash INTEGER NOT NULL, realised_pnl INTEGER NOT NULL, fees INTEGER NOT NULL,"
-    " position INTEGER NOT NULL) STRICT;"
-    "CREATE TRIGGER IF NOT EXISTS fills_stay BEFORE UPDATE ON fills BEGIN"
-    " SELECT RAISE(ABORT, 'fills are never changed'); END;"
-    "CREATE TRIGGER IF NOT EXISTS fills_are_kept BEFORE DELETE ON fills BEGIN"
-    " SELECT RAISE(ABORT, 'fills are never deleted'); END;";
-
-enum statement {
-    PUT_ORDER,
-    PUT_OUTCOME,
-    PUT_FILL,
-    PUT_OPENED,
-    PUT_CLOSED,
-    PUT_LINK,
-    PUT_CURSOR,
-    STATEMENTS
-};
-
-static const char *const sql[STATEMENTS] = {
-    [PUT_ORDER] = "INSERT INTO orders (client_order_id, seq, trade_id, link, symbol, role, side,"
-                  " type, qty, px, stop_px) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11)",
-    [PUT_OUTCOME] = "UPDATE orders SET outcome = ?2, venue_order_id = max(venue_order_id, ?3)"
-                    " WHERE client_order_id = ?1",
-    [PUT_FILL] = "INSERT INTO fills (venue, symbol, venue_trade_id, seq, client_order_id,"
-                 " trade_id, link, side, px, qty, fee, fee_asset, liquidity, venue_time)"
-                 " VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14)",
-    [PUT_OPENED] = "INSERT INTO trades (trade_id, seq, link, symbol, opened)"
-                   " VALUES (?1,?2,?3,?4,?5)",
-    [PUT_CLOSED] = "UPDATE trades SET closed = ?2, cause = ?3, qty = ?4, bought = ?5, sold = ?6,"
-                   " fees = ?7, pnl = ?8 WHERE trade_id = ?1",
-    [PUT_LINK] = "INSERT INTO links (link, seq, cash, realised_pnl, fees, position)"
-                 " VALUES (?1,?2,?3,?4,?5,?6) ON CONFLICT (link) DO UPDATE SET seq = ?2,"
-                 " cash = ?3, realised_pnl = ?4, fees = ?5, position = ?6",
-    [PUT_CURSOR] = "UPDATE meta SET cursor = ?1 WHERE id = 1",
-};
-
 struct sp_ledger {
     struct sp_ledger_options options;
     char path[512], journal_dir[512];
-    struct sp_db *db;
-    struct sp_stmt *statements[STATEMENTS];
+    struct sp_ledger_rows *rows;
     struct sp_journal_reader *reader;
     struct sp_record record; /* read, not yet written if `held` */
     bool held;
@@ -86,137 +27,6 @@ struct sp_ledger {
     struct sp_err why;
 };
 
-/* ---- One record into rows ---- */
-
-static void bind_name(struct sp_stmt *stmt, int at, const sp_name *name)
-{
-    sp_stmt_text(stmt, at, name->s);
-}
-
-static void bind_trade(struct sp_stmt *stmt, int at, sp_trd_id id)
-{
-    sp_stmt_id(stmt, at, SP_ID_TRD, id.raw);
-}
-
-static void bind_enum(struct sp_stmt *stmt, int at, enum sp_enum which, uint8_t value)
-{
-    sp_stmt_text(stmt, at, sp_enum_name(which, value));
-}
-
-static void bind_int(struct sp_stmt *stmt, int at, int64_t value)
-{
-    sp_stmt_int(stmt, at, value);
-}
-
-static struct sp_stmt *bind_intent(struct sp_ledger *ledger, const struct sp_record *record)
-{
-    const struct sp_order_intent *b = &record->body.order_intent;
-    struct sp_stmt *stmt = ledger->statements[PUT_ORDER];
-
-    bind_name(stmt, 1, &b->client_order_id);
-    bind_int(stmt, 2, (int64_t)record->seq);
-    bind_trade(stmt, 3, b->trade_id);
-    bind_name(stmt, 4, &b->strategy_link_id);
-    bind_name(stmt, 5, &b->symbol);
-    bind_enum(stmt, 6, SP_ENUM_LEG_ROLE, b->role);
-    bind_enum(stmt, 7, SP_ENUM_SIDE, b->side);
-    bind_enum(stmt, 8, SP_ENUM_ORDER_TYPE, b->type);
-    bind_int(stmt, 9, b->qty.e8);
-    bind_int(stmt, 10, b->px.e8);
-    bind_int(stmt, 11, b->stop_px.e8);
-    return stmt;
-}
-
-static struct sp_stmt *bind_fill(struct sp_ledger *ledger, const struct sp_record *record)
-{
-    const struct sp_fill *b = &record->body.fill;
-    struct sp_stmt *stmt = ledger->statements[PUT_FILL];
-
-    bind_name(stmt, 1, &b->venue);
-    bind_name(stmt, 2, &b->symbol);
-    bind_int(stmt, 3, (int64_t)b->venue_trade_id);
-    bind_int(stmt, 4, (int64_t)record->seq);
-    bind_name(stmt, 5, &b->client_order_id);
-    bind_trade(stmt, 6, b->trade_id);
-    bind_name(stmt, 7, &b->strategy_link_id);
-    bind_enum(stmt, 8, SP_ENUM_SIDE, b->side);
-    bind_int(stmt, 9, b->px.e8);
-    bind_int(stmt, 10, b->qty.e8);
-    bind_int(stmt, 11, b->fee.e8);
-    bind_name(stmt, 12, &b->fee_asset);
-    bind_enum(stmt, 13, SP_ENUM_LIQUIDITY, b->liquidity);
-    bind_int(stmt, 14, b->venue_time.ns);
-    return stmt;
-}
-
-static struct sp_stmt *bind_opened(struct sp_ledger *ledger, const struct sp_record *record)
-{
-    const struct sp_trade_opened *b = &record->body.trade_opened;
-    struct sp_stmt *stmt = ledger->statements[PUT_OPENED];
-
-    bind_trade(stmt, 1, b->trade_id);
-    bind_int(stmt, 2, (int64_t)record->seq);
-    bind_name(stmt, 3, &b->strategy_link_id);
-    bind_name(stmt, 4, &b->symbol);
-    bind_int(stmt, 5, record->time.ns);
-    return stmt;
-}
-
-static struct sp_stmt *bind_closed(struct sp_ledger *ledger, const struct sp_record *record)
-{
-    const struct sp_trade_closed *b = &record->body.trade_closed;
-    struct sp_stmt *stmt = ledger->statements[PUT_CLOSED];
-
-    bind_trade(stmt, 1, b->trade_id);
-    bind_int(stmt, 2, record->time.ns);
-    bind_enum(stmt, 3, SP_ENUM_CLOSE_CAUSE, b->cause);
-    bind_int(stmt, 4, b->qty.e8);
-    bind_int(stmt, 5, b->bought.e8);
-    bind_int(stmt, 6, b->sold.e8);
-    bind_int(stmt, 7, b->fees.e8);
-    bind_int(stmt, 8, b->realised_pnl.e8);
-    return stmt;
-}
-
-static struct sp_stmt *bind_link(struct sp_ledger *ledger, const struct sp_record *record)
-{
-    const struct sp_ledger_state *b = &record->body.ledger_state;
-    struct sp_stmt *stmt = ledger->statements[PUT_LINK];
-
-    bind_name(stmt, 1, &b->strategy_link_id);
-    bind_int(stmt, 2, (int64_t)record->seq);
-    bind_int(stmt, 3, b->cash.e8);
-    bind_int(stmt, 4, b->realised_pnl.e8);
-    bind_int(stmt, 5, b->fees.e8);
-    bind_int(stmt, 6, b->position.e8);
-    return stmt;
-}
-
-static struct sp_stmt *bind_outcome(struct sp_ledger *ledger, const struct sp_record *record)
-{
-    const struct sp_order_event *b = &record->body.order_event;
-    struct sp_stmt *stmt = ledger->statements[PUT_OUTCOME];
-
-    bind_name(stmt, 1, &b->client_order_id);
-    sp_stmt_text(stmt, 2, sp_kind_name(record->kind));
-    bind_int(stmt, 3, (int64_t)b->venue_order_id);
-    return stmt;
-}
-
-/* NULL for records that are not in the ledger. */
-static struct sp_stmt *bind(struct sp_ledger *ledger, const struct sp_record *record)
-{
-    enum sp_dto dto = sp_kind_info(record->kind)->dto;
-
-    if (record->kind == SP_REC_ORDER_INTENT) return bind_intent(ledger, record);
-    if (record->kind == SP_REC_FILL) return bind_fill(ledger, record);
-    if (record->kind == SP_REC_TRADE_OPENED) return bind_opened(ledger, record);
-    if (record->kind == SP_REC_TRADE_CLOSED) return bind_closed(ledger, record);
-    if (record->kind == SP_REC_LEDGER_STATE_CHANGED) return bind_link(ledger, record);
-    if (dto == SP_DTO_order_event) return bind_outcome(ledger, record);
-    return NULL;
-}
-
 /* ---- The thread ---- */
 
 /* Writes up to BATCH_MAX records not above `target`, with the cursor, in one transaction. *more
@@ -228,7 +38,7 @@ SP_NODISCARD static sp_status write_batch(struct sp_ledger *ledger, uint64_t tar
     uint32_t written = 0;
 
     *more = false;
-    sp_status status = sp_db_begin(ledger->db, err);
+    sp_status status = sp_db_begin(sp_ledger_rows_db(ledger->rows), err);
     while (status == SP_OK && written < BATCH_MAX) {
         if (!ledger->held) {
             status = sp_journal_reader_next(ledger->reader, &ledger->record, NULL, err);
@@ -236,20 +46,15 @@ SP_NODISCARD static sp_status write_batch(struct sp_ledger *ledger, uint64_t tar
             ledger->held = true;
         }
         if (ledger->record.seq > target) break;
-        struct sp_stmt *stmt = bind(ledger, &ledger->record);
-        if (stmt != NULL) status = sp_stmt_run(stmt, err);
+        status = sp_ledger_rows_put(ledger->rows, &ledger->record, err);
         cursor = ledger->record.seq;
         ledger->held = false;
         written++;
     }
     if (status == SP_AGAIN) status = SP_OK;
-    if (status == SP_OK) {
-        bind_int(ledger->statements[PUT_CURSOR], 1, (int64_t)cursor);
-        status = sp_stmt_run(ledger->statements[PUT_CURSOR], err);
-    }
-    if (status == SP_OK) status = sp_db_commit(ledger->db, err);
+    if (status == SP_OK) status = sp_ledger_rows_commit(ledger->rows, cursor, err);
     if (status != SP_OK) {
-        sp_db_rollback(ledger->db);
+        sp_db_rollback(sp_ledger_rows_db(ledger->rows));
         return status;
     }
     atomic_store(&ledger->cursor, cursor);
@@ -298,45 +103,12 @@ static void *work(void *ctx)
 
 /* ---- Opening ---- */
 
-SP_NODISCARD static sp_status read_cursor(struct sp_ledger *ledger, struct sp_err *err)
-{
-    struct sp_stmt *stmt = NULL;
-
-    sp_status status =
-        sp_db_prepare(ledger->db, "SELECT stream, cursor FROM meta WHERE id = 1", &stmt, err);
-    if (status == SP_OK) status = sp_stmt_next(stmt, err);
-    if (status != SP_OK) return status;
-    if (strcmp(sp_stmt_column_text(stmt, 0), ledger->options.stream.s) != 0) {
-        status = SP_FAIL(err, SP_INVALID, "%s belongs to stream %s", ledger->path,
-                         sp_stmt_column_text(stmt, 0));
-    }
-    atomic_store(&ledger->cursor, (uint64_t)sp_stmt_column_int(stmt, 1));
-    sp_stmt_reset(stmt);
-    return status;
-}
-
-SP_NODISCARD static sp_status prepare(struct sp_ledger *ledger, struct sp_err *err)
-{
-    struct sp_stmt *insert = NULL;
-
-    sp_status status =
-        sp_db_prepare(ledger->db, "INSERT OR IGNORE INTO meta VALUES (1, ?1, 0)", &insert, err);
-    if (status != SP_OK) return status;
-    bind_name(insert, 1, &ledger->options.stream);
-    status = sp_stmt_run(insert, err);
-    if (status == SP_OK) status = read_cursor(ledger, err);
-    for (int i = 0; i < STATEMENTS && status == SP_OK; i++) {
-        status = sp_db_prepare(ledger->db, sql[i], &ledger->statements[i], err);
-    }
-    return status;
-}
-
 /* The ledger only notes what the journal has synced, so a journal that ends earlier has lost data:
  * it was removed, or an old copy was put back. An empty journal never means "nothing was traded".
  */
-SP_NODISCARD static sp_status check_journal(const struct sp_ledger *ledger, struct sp_err *err)
+SP_NODISCARD static sp_status check_journal(const struct sp_ledger *ledger, uint64_t noted,
+                                            struct sp_err *err)
 {
-    uint64_t noted = atomic_load(&ledger->cursor);
     uint64_t held = sp_journal_next_seq(ledger->options.journal) - 1;
 
     if (noted <= held) return SP_OK;
@@ -347,9 +119,45 @@ SP_NODISCARD static sp_status check_journal(const struct sp_ledger *ledger, stru
         ledger->journal_dir, (unsigned long long)held, (unsigned long long)noted);
 }
 
+/* *lost: the journal is at fault, not the file. A file of an older version goes aside (to PATH.old,
+ * over an earlier one), for the thread to write it anew, if the journal still has everything. */
+SP_NODISCARD static sp_status put_older_aside(const struct sp_ledger *ledger, bool *lost,
+                                              struct sp_err *err)
+{
+    char aside[sizeof ledger->path + 8];
+    int64_t version = -1;
+    uint64_t noted = 0;
+
+    sp_status status = sp_ledger_rows_peek(ledger->path, &version, &noted, err);
+    if (status == SP_OK) {
+        status = check_journal(ledger, noted, err);
+        *lost = status != SP_OK;
+    }
+    if (status != SP_OK || version < 0 || version >= SP_LEDGER_VERSION) return status;
+    if (sp_journal_first_seq(ledger->options.journal) > 1)
+        return SP_FAIL(err, SP_VERSION, "%.60s has an old version, and the journal's begin is gone",
+                       ledger->path);
+    snprintf(aside, sizeof aside, "%s.old", ledger->path);
+    if (rename(ledger->path, aside) != 0)
+        return SP_FAIL(err, SP_STORAGE, "cannot rename %.80s", ledger->path);
+    return SP_OK;
+}
+
+SP_NODISCARD static sp_status open_file(struct sp_ledger *ledger, bool *lost, struct sp_err *err)
+{
+    sp_status status = put_older_aside(ledger, lost, err);
+
+    if (status == SP_OK)
+        status = sp_ledger_rows_open(ledger->path, &ledger->options.stream, ledger->options.world,
+                                     &ledger->rows, err);
+    if (status != SP_OK) return status;
+    atomic_store(&ledger->cursor, sp_ledger_rows_cursor(ledger->rows));
+    return SP_OK;
+}
+
 static void release(struct sp_ledger *ledger)
 {
-    sp_db_close(ledger->db);
+    sp_ledger_rows_close(ledger->rows);
     sp_journal_reader_close(ledger->reader);
     pthread_mutex_destroy(&ledger->lock);
     pthread_cond_destroy(&ledger->wake);
@@ -367,14 +175,13 @@ sp_status sp_ledger_open(const struct sp_ledger_options *options, struct sp_ledg
     snprintf(ledger->journal_dir, sizeof ledger->journal_dir, "%s", options->journal_dir);
     pthread_mutex_init(&ledger->lock, NULL);
     pthread_cond_init(&ledger->wake, NULL);
-    sp_status status = sp_db_open(options->path, SP_DB_SYNC_LAZY, schema, &ledger->db, err);
-    if (status == SP_CORRUPT) {
+    bool lost = false;
+    sp_status status = open_file(ledger, &lost, err);
+    if (status == SP_CORRUPT && !lost) {
         status =
             SP_FAIL(err, SP_CORRUPT, "%.80s is damaged: remove it, it is rebuilt from the journal",
                     options->path);
     }
-    if (status == SP_OK) status = prepare(ledger, err);
-    if (status == SP_OK) status = check_journal(ledger, err);
     if (status == SP_OK) {
         status = sp_journal_reader_open(ledger->journal_dir, &ledger->options.stream,
                                         atomic_load(&ledger->cursor) + 1, &ledger->reader, err);

@@ -44,6 +44,7 @@ static sp_status try_ledger(void)
     struct sp_ledger_options options = {.path = b->path,
                                         .journal_dir = b->folder.path,
                                         .stream = sp_name_of("execution"),
+                                        .world = b->s->core.books.world,
                                         .journal = b->journal};
 
     return sp_ledger_open(&options, &b->ledger, &b->err);
@@ -122,6 +123,39 @@ static int64_t number(struct sp_db *db, const char *sql)
     return value;
 }
 
+static int64_t posted(struct sp_db *db, const char *account, const char *asset)
+{
+    char sql[256];
+
+    snprintf(sql, sizeof sql,
+             "SELECT coalesce(sum(amount), 0) FROM postings WHERE account = '%s' AND asset = '%s'",
+             account, asset);
+    return number(db, sql);
+}
+
+/* Against the books, which fold the same records by other code. */
+static void check_postings(struct sp_db *db)
+{
+    const struct sp_books *books = &b->s->core.books;
+
+    assert_int_equal(number(db, "SELECT count(*) FROM (SELECT seq FROM postings GROUP BY seq, asset"
+                                " HAVING sum(amount) <> 0)"),
+                     0);
+    assert_int_equal(number(db, "SELECT count(*) FROM transactions WHERE kind = 'FILL'"),
+                     books->fill_total);
+    assert_int_equal(posted(db, "link:ema", "USDT"),
+                     books->links[0].cash.e8 - books->links[0].capital.e8);
+    assert_int_equal(posted(db, "link:mean", "USDT"),
+                     books->links[1].cash.e8 - books->links[1].capital.e8);
+    assert_int_equal(posted(db, "venue:paper", "BTC"), -b->s->venue.base.e8);
+    assert_int_equal(posted(db, "fees:paper", "USDT"),
+                     books->links[0].fees.e8 + books->links[1].fees.e8);
+    int64_t dust = 0;
+    for (uint32_t i = 0; i < books->trade_count; i++)
+        dust += books->trades[i].dust.e8;
+    assert_int_equal(posted(db, "dust:ema", "BTC") + posted(db, "dust:mean", "BTC"), dust);
+}
+
 static void check_rows(void)
 {
     const struct sp_books *books = &b->s->core.books;
@@ -144,6 +178,7 @@ static void check_rows(void)
     assert_int_equal(number(db, "SELECT sum(fee) FROM fills"),
                      books->links[0].fees.e8 + books->links[1].fees.e8);
     assert_int_equal(number(db, "SELECT count(*) FROM orders WHERE outcome = ''"), 0);
+    check_postings(db);
     sp_db_close(db);
 }
 
@@ -273,6 +308,100 @@ static void test_ledger_keeps_fills_for_ever(void **state)
     check_rows();
 }
 
+static void refuse(struct sp_db *db, const char *sql, const char *why)
+{
+    sp_status status = sp_db_execute(db, sql, &b->err);
+
+    if (status == SP_OK) fail_msg("taken: %s", sql);
+    if (strstr(b->err.text, why) == NULL) fail_msg("%s: %s", sql, b->err.text);
+    sp_db_rollback(db);
+}
+
+static void test_ledger_refuses_what_does_not_balance(void **state)
+{
+    struct sp_db *db = NULL;
+
+    (void)state;
+    open_ledger();
+    trade_a_while(1);
+    write_journal(true);
+    stop_ledger();
+    assert_int_equal(sp_db_open(b->path, SP_DB_SYNC_LAZY, "", &db, &b->err), SP_OK);
+    refuse(db,
+           "BEGIN; INSERT INTO postings VALUES (90000, 0, 'link:ema', 'BTC', 5);"
+           "INSERT INTO postings VALUES (90000, 1, 'venue:paper', 'USDT', -5);"
+           "INSERT INTO transactions VALUES (90000, 'FILL', '', 0); COMMIT",
+           "zero");
+    refuse(db, "BEGIN; INSERT INTO postings VALUES (90000, 0, 'link:ema', 'BTC', 5); COMMIT",
+           "FOREIGN KEY");
+    refuse(db, "INSERT INTO transactions VALUES (90000, 'FILL', '', 0)", "has postings");
+    refuse(db, "INSERT INTO postings SELECT seq, 99, account, asset, amount FROM postings LIMIT 1",
+           "closed");
+    refuse(db, "UPDATE postings SET amount = 1", "never changed");
+    refuse(db, "DELETE FROM postings", "never deleted");
+    refuse(db, "DELETE FROM transactions", "never deleted");
+    refuse(db, "UPDATE accounts SET kind = 'dust'", "never changed");
+    sp_db_close(db);
+    check_rows();
+}
+
+static void test_ledger_of_the_first_version_is_written_anew(void **state)
+{
+    struct sp_db *db = NULL;
+    char aside[520];
+
+    (void)state;
+    trade_a_while(2);
+    write_journal(true);
+    assert_int_equal(
+        sp_db_open(b->path, SP_DB_SYNC_LAZY,
+                   "CREATE TABLE meta (id INTEGER PRIMARY KEY, stream TEXT, cursor INTEGER);"
+                   "INSERT INTO meta VALUES (1, 'execution', 3);"
+                   "CREATE TABLE fills (venue TEXT)",
+                   &db, &b->err),
+        SP_OK);
+    sp_db_close(db);
+    open_ledger();
+    stop_ledger();
+    check_rows();
+    snprintf(aside, sizeof aside, "%s.old", b->path);
+    assert_int_equal(access(aside, F_OK), 0);
+}
+
+/* The reason stays; the journal goes on without it, and the next start writes the rest. */
+static void test_ledger_that_fails_says_so_and_continues_later(void **state)
+{
+    struct sp_db *db = NULL;
+
+    (void)state;
+    open_ledger();
+    stop_ledger();
+    assert_int_equal(sp_db_open(b->path, SP_DB_SYNC_LAZY,
+                                "CREATE TRIGGER planted BEFORE INSERT ON fills BEGIN"
+                                " SELECT RAISE(ABORT, 'planted'); END",
+                                &db, &b->err),
+                     SP_OK);
+    sp_db_close(db);
+    open_ledger();
+    trade_a_while(1);
+    write_journal(true);
+    struct timespec little = {.tv_nsec = 1000000};
+    for (int i = 0; i < 3000 && sp_ledger_health(b->ledger, &b->err) == SP_OK; i++)
+        nanosleep(&little, NULL);
+    assert_int_equal(sp_ledger_health(b->ledger, &b->err), SP_EXISTS);
+    assert_non_null(strstr(b->err.text, "planted"));
+    core_move(b->s, 51000, 0);
+    write_journal(true);
+    sp_ledger_close(b->ledger);
+    b->ledger = NULL;
+    assert_int_equal(sp_db_open(b->path, SP_DB_SYNC_LAZY, "DROP TRIGGER planted", &db, &b->err),
+                     SP_OK);
+    sp_db_close(db);
+    open_ledger();
+    stop_ledger();
+    check_rows();
+}
+
 /* A trade that late truth opened again is one row, with its last result. */
 static void test_ledger_takes_a_trade_that_opens_again(void **state)
 {
@@ -312,6 +441,9 @@ int main(void)
         T(of_another_stream_is_refused),
         T(keeps_fills_for_ever),
         T(takes_a_trade_that_opens_again),
+        T(refuses_what_does_not_balance),
+        T(of_the_first_version_is_written_anew),
+        T(that_fails_says_so_and_continues_later),
     };
 
     return cmocka_run_group_tests_name("ledger", tests, NULL, NULL);
