@@ -47,8 +47,8 @@ static struct life *life_of(struct sp_service *service)
 static void print_help(const struct sp_service_spec *spec)
 {
     printf("%s - %s\n\n"
-           "usage: %s [--config DIR] [--instance NAME]\n\n"
-           "  --config DIR          folder with platform.json and operation.json\n"
+           "usage: %s [-C DIR] [--instance NAME]\n\n"
+           "  -C, --config DIR      folder with platform.json and operation.json\n"
            "                        (default: $SPOOR_CONFIG, else config/demo)\n"
            "  --instance NAME       which instance this is%s%s\n"
            "  --help                this text\n\n"
@@ -79,7 +79,7 @@ static bool parse_arguments(struct life *life, int argc, char **argv, int *code)
                     spec->program, argv[i]);
             return false;
         }
-        if (strcmp(argv[i], "--config") == 0) {
+        if (strcmp(argv[i], "--config") == 0 || strcmp(argv[i], "-C") == 0) {
             life->config_dir = argv[++i];
         } else if (strcmp(argv[i], "--instance") == 0) {
             instance = argv[++i];

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define DEFAULT_CONFIG_DIR "config/demo"
 
@@ -128,4 +129,21 @@ int sp_cli_fail(int code, const char *hint, const char *fmt, ...)
     complain(hint, fmt, ap);
     va_end(ap);
     return code;
+}
+
+int sp_cli_no_arguments(const struct sp_cli *cli)
+{
+    if (cli->argc == 1) return 0;
+    return sp_cli_usage(NULL, "%s has no %s \"%s\"", cli->argv[0],
+                        cli->argv[1][0] == '-' ? "option" : "argument", cli->argv[1]);
+}
+
+const char *sp_cli_path(const char *path)
+{
+    char here[SP_PATH_SIZE];
+
+    if (getcwd(here, sizeof here) == NULL) return path;
+    size_t len = strlen(here);
+    if (strncmp(path, here, len) != 0 || path[len] != '/' || path[len + 1] == '\0') return path;
+    return path + len + 1;
 }

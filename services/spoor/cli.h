@@ -60,6 +60,13 @@ int sp_cli_usage(const char *hint, const char *fmt, ...) SP_PRINTF(2, 3);
 /* Prints "spoor: WHAT" and "  HINT" (unless NULL) to standard error; returns `code`. */
 int sp_cli_fail(int code, const char *hint, const char *fmt, ...) SP_PRINTF(3, 4);
 
+/* For a command without arguments: 0, or SP_EXIT_USAGE after naming the first it was given. */
+int sp_cli_no_arguments(const struct sp_cli *cli);
+
+/* A path for the screen: what lies below the current directory is shown from there. Points into
+ * `path`. */
+const char *sp_cli_path(const char *path);
+
 /* Loads cli->config_dir. SP_EXIT_OK, or SP_EXIT_CONFIG after listing every problem. The caller
  * frees *out with sp_config_free. */
 int sp_cli_config(const struct sp_cli *cli, struct sp_config **out);

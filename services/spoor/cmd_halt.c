@@ -112,8 +112,8 @@ static int leave_halt_file(struct control *control, bool is_running)
         sp_chain_json_text(path, stdout);
         printf("}\n");
     } else {
-        printf("halt     waits for execution in %s/HALT (scope %s): honoured at its start\n", dir,
-               control->command.scope.s);
+        printf("halt     waits for execution in %s/HALT (scope %s): honoured at its start\n",
+               sp_cli_path(dir), control->command.scope.s);
     }
     if (!is_running) return SP_EXIT_OK;
     return sp_cli_fail(

@@ -92,7 +92,7 @@ int sp_cmd_health(const struct sp_cli *cli)
     struct sp_instance instances[SP_INSTANCES_MAX];
     struct sp_config *config = NULL;
 
-    if (cli->argc != 1) return sp_cli_usage(NULL, "health takes no arguments");
+    if (sp_cli_no_arguments(cli) != 0) return SP_EXIT_USAGE;
     int code = sp_cli_config(cli, &config);
     if (code != SP_EXIT_OK) return code;
     struct health health = {.cli = cli, .config = config};

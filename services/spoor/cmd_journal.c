@@ -239,7 +239,7 @@ static int print_stream(const struct view *view, const char *data_dir, const cha
     sp_status status = sp_journal_reader_open(dir, NULL, view->seq, &reader, &err);
     if (status == SP_NOT_FOUND)
         return sp_cli_fail(SP_EXIT_NOT_RUNNING, "spoor journal stat lists the journals",
-                           "there is no journal \"%s\" in %s", stream, data_dir);
+                           "there is no journal \"%s\" in %s", stream, sp_cli_path(data_dir));
     if (status == SP_OK) status = print_available(view, reader, &printed, &err);
     if (status == SP_AGAIN && view->follow) status = follow(view, reader, dir, &err);
     sp_journal_reader_close(reader);

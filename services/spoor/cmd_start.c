@@ -128,7 +128,7 @@ int sp_cmd_down(const struct sp_cli *cli)
     struct sp_err err = {0};
     uint32_t stopped = 0;
 
-    if (cli->argc != 1) return sp_cli_usage(NULL, "down takes no arguments");
+    if (sp_cli_no_arguments(cli) != 0) return SP_EXIT_USAGE;
     int code = sp_cli_config(cli, &config);
     if (code != SP_EXIT_OK) return code;
     struct target *target = calloc(1, sizeof *target);

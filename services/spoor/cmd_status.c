@@ -16,7 +16,7 @@ static void print_nothing(const struct sp_cli *cli, const struct sp_config *conf
         return;
     }
     printf("%s: nothing runs.\n", config->operation.s);
-    printf("data   %s\n", config->platform.data_dir);
+    printf("data   %s\n", sp_cli_path(config->platform.data_dir));
     printf("next   %s up %s\n", cli->program, cli->config_dir);
 }
 
@@ -41,7 +41,7 @@ int sp_cmd_status(const struct sp_cli *cli)
     struct sp_err err = {0};
     uint32_t running = 0;
 
-    if (cli->argc != 1) return sp_cli_usage(NULL, "status takes no arguments");
+    if (sp_cli_no_arguments(cli) != 0) return SP_EXIT_USAGE;
     int code = sp_cli_config(cli, &config);
     if (code != SP_EXIT_OK) return code;
     struct sp_supervisor_answer *answer = calloc(1, sizeof *answer);

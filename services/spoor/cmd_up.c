@@ -149,21 +149,33 @@ static int tell_end(const struct up *up)
     }
     return sp_cli_fail(up->exit_code != 0 ? up->exit_code : SP_EXIT_SOFTWARE, NULL,
                        "the supervisor ended with exit code %d (its log: %s)", up->exit_code,
-                       up->log_path);
+                       sp_cli_path(up->log_path));
 }
 
-/* How many are ready; *hopeless counts those that will not be without help. */
-static uint32_t count_ready(const struct sp_supervisor_answer *answer, uint32_t *hopeless)
-{
-    uint32_t ready = 0;
+struct progress {
+    uint32_t ready;
+    uint32_t hopeless; /* will not be ready without help */
+    uint32_t waiting;  /* for another to be ready */
+    uint32_t moving;   /* on their way */
+};
 
-    *hopeless = 0;
+static struct progress count(const struct sp_supervisor_answer *answer)
+{
+    struct progress n = {0};
+
     for (uint32_t i = 1; i < answer->count; i++) {
         const sp_name *state = &answer->rows[i].state;
-        ready += sp_name_is(state, "READY");
-        *hopeless += sp_name_is(state, "GIVEN_UP") || sp_name_is(state, "OPEN");
+        if (sp_name_is(state, "READY")) {
+            n.ready++;
+        } else if (sp_name_is(state, "GIVEN_UP") || sp_name_is(state, "OPEN")) {
+            n.hopeless++;
+        } else if (sp_name_is(state, "WAITING")) {
+            n.waiting++;
+        } else {
+            n.moving++;
+        }
     }
-    return ready;
+    return n;
 }
 
 static void show_progress(const struct up *up)
@@ -185,7 +197,11 @@ static void print_started(const struct up *up)
     if (up->progress) fprintf(stderr, "\r\033[K");
     for (uint32_t i = 0; i < up->answer.count; i++) {
         const struct sp_child_status *row = &up->answer.rows[i];
-        snprintf(cell, sizeof cell, "%s %u", row->name.s, row->pid);
+        if (row->pid != 0) {
+            snprintf(cell, sizeof cell, "%s %u", row->name.s, row->pid);
+        } else {
+            snprintf(cell, sizeof cell, "%s -", row->name.s);
+        }
         bool last = i + 1 == up->answer.count || i % PER_LINE == PER_LINE - 1;
         printf("%s%-*s%s",
                i == 0              ? "start   "
@@ -193,27 +209,49 @@ static void print_started(const struct up *up)
                                    : "",
                last ? 0 : 22, cell, last ? "\n" : "");
     }
-    printf("        data: %s", platform->data_dir);
+    printf("        data: %s", sp_cli_path(platform->data_dir));
     if (platform->http_port != 0)
         printf("   page: http://%s:%u", platform->http_host, platform->http_port);
     printf("\n");
 }
 
+/* The last error of a log, which says why: its line, without time and level. False: none. */
+static bool last_error(const char *path, char line[TAIL_BYTES])
+{
+    char read[TAIL_BYTES];
+    FILE *file = fopen(path, "re");
+
+    line[0] = '\0';
+    if (file == NULL) return false;
+    if (fseek(file, -TAIL_BYTES, SEEK_END) != 0) rewind(file); /* a short log */
+    while (fgets(read, sizeof read, file) != NULL) {
+        const char *error = strstr(read, " ERROR ");
+        if (error != NULL) snprintf(line, TAIL_BYTES, "%s", error + strlen(" ERROR "));
+    }
+    fclose(file);
+    line[strcspn(line, "\n")] = '\0';
+    return line[0] != '\0';
+}
+
 static void print_not_ready(const struct up *up)
 {
+    char path[SP_PATH_SIZE + 64], line[TAIL_BYTES];
+
     for (uint32_t i = 1; i < up->answer.count; i++) {
         const struct sp_child_status *row = &up->answer.rows[i];
         if (sp_name_is(&row->state, "READY")) continue;
-        fprintf(stderr, "  %-16s %-9s %s\n  %-16s log: %s/%s.log\n", row->name.s, row->state.s,
-                row->text.s, "", up->config->platform.log_dir, row->name.s);
+        fprintf(stderr, "  %-16s %-9s %s\n", row->name.s, row->state.s, row->text.s);
+        if (sp_name_is(&row->state, "WAITING")) continue; /* it has not run */
+        snprintf(path, sizeof path, "%s/%s.log", up->config->platform.log_dir, row->name.s);
+        fprintf(stderr, "  %-16s log: %s\n", "", sp_cli_path(path));
+        if (last_error(path, line)) fprintf(stderr, "  %-16s %s\n", "", line);
     }
 }
 
 static int finish(const struct up *up, bool complete, int64_t begin_ns)
 {
     double seconds = (double)(sp_clock_mono().ns - begin_ns) / 1e9;
-    uint32_t hopeless = 0;
-    uint32_t ready = count_ready(&up->answer, &hopeless);
+    uint32_t ready = count(&up->answer).ready;
 
     print_started(up);
     if (complete) {
@@ -224,28 +262,29 @@ static int finish(const struct up *up, bool complete, int64_t begin_ns)
     fprintf(stderr, "spoor: not ready after %.2f s: %u of %u services\n", seconds, ready,
             up->answer.count - 1);
     print_not_ready(up);
-    fprintf(stderr, "  What runs goes on running. Stop it: %s -C %s down\n", up->cli->program,
-            up->dir);
+    fprintf(stderr,
+            "  What runs goes on running. Once mended: %s -C %s start NAME; or stop it: down\n",
+            up->cli->program, up->dir);
     return SP_EXIT_SOFTWARE;
 }
 
-/* Asks until all are ready, one has no hope, the supervisor ends, or the time is up. */
+/* Asks until all are ready or have no hope, the supervisor ends, or the time is up. */
 static int await_ready(struct up *up)
 {
     int64_t begin = sp_clock_mono().ns;
     const struct timespec pause = {.tv_nsec = POLL_NS};
 
     for (;;) {
-        uint32_t hopeless = 0;
         sp_status status = sp_supervisor_ask(up->sock_path, "status", NULL,
                                              (sp_dur){STATUS_TIMEOUT_NS}, &up->answer, NULL);
         bool mine =
             status == SP_OK && up->answer.count > 0 && up->answer.rows[0].pid == (uint32_t)up->pid;
         if (mine) {
-            uint32_t ready = count_ready(&up->answer, &hopeless);
-            bool complete = ready + 1 == up->answer.count;
-            if (complete || hopeless > 0 || up->no_wait)
-                return finish(up, complete || (up->no_wait && hopeless == 0), begin);
+            struct progress n = count(&up->answer);
+            bool complete = n.ready + 1 == up->answer.count;
+            bool stuck = n.hopeless > 0 && n.moving == 0;
+            if (complete || stuck || up->no_wait)
+                return finish(up, complete || (up->no_wait && n.hopeless == 0), begin);
             show_progress(up);
         }
         if (has_ended(up)) return tell_end(up);

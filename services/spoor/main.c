@@ -49,9 +49,13 @@ int main(int argc, char **argv)
         return 0;
     }
     const struct sp_cli_command *command = find(name);
-    if (command == NULL) return sp_cli_usage(NULL, "there is no command \"%s\"", name);
+    if (command == NULL) {
+        return sp_cli_usage(NULL, "there is no %s \"%s\"", name[0] == '-' ? "option" : "command",
+                            name);
+    }
     if (wants_help(&cli)) {
-        printf("Usage: spoor [-C DIR] %s %s\n%s\n", command->name, command->args, command->about);
+        printf("Usage: spoor [-C DIR] %s%s%s\n%s\n", command->name,
+               command->args[0] != '\0' ? " " : "", command->args, command->about);
         return 0;
     }
     return command->run(&cli);
