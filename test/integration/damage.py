@@ -7,6 +7,7 @@ import contextlib
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -150,6 +151,24 @@ def case_unknown_key_and_wrong_type():
         assert not system.data.exists(), "a wrong configuration touched the data"
 
 
+def case_port_in_use():
+    with fresh() as system, socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        system.platform["http"] = {"listen": f"127.0.0.1:{port}"}
+        system.write_config()
+        try:
+            done = system.spoor("up", expect=70)
+            assert "5 of 6 services" in done.stderr, done.stderr  # the rest was waited for
+            assert f"port {port}" in done.stderr and "http.listen" in done.stderr, done.stderr
+            other.close()
+            system.spoor("start", "health")
+            system.spoor("down")
+        finally:
+            system.kill_all()
+
+
 def fill(path):
     fd = os.open(path, os.O_WRONLY | os.O_CREAT)
     with contextlib.suppress(OSError):
@@ -192,7 +211,7 @@ def case_full_disk():
 def main():
     cases = [case_clean_stop_and_second_instance, case_torn_tail, case_flipped_byte_in_the_middle,
              case_missing_state, case_foreign_journal, case_unknown_key_and_wrong_type,
-             case_full_disk]
+             case_port_in_use, case_full_disk]
     for case in cases:
         case()
         print(f"ok  {case.__name__[5:].replace('_', ' ')}")
