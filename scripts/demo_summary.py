@@ -146,14 +146,14 @@ class Summary:
         print(f"PnL         {words:<58} {decimal(total, sign=True):>14}"[:200])
 
     def rejected_by(self):
-        """{"volatility_spike": 3, "position_open": 1}"""
+        """{"volatility_spike": 3, "already_long": 1}, the names that spoor why gives"""
         threats = {r["b"]["threat_id"]: r["b"]["threat_type"].lower()
                    for j in self.journals.values() for r in j.of("THREAT_DETECTED")}
         found = collections.Counter()
         for journal in self.strategies:
             for record in journal.of("OPPORTUNITY_REJECTED"):
                 ids = record["b"].get("threat_ids") or []
-                cause = str(record["b"].get("cause", "?")).lower()
+                cause = str(record["b"].get("reason", "?")).split(":")[0]
                 found[threats.get(ids[0], cause) if ids else cause] += 1
         return found
 

@@ -119,14 +119,14 @@ const struct sp_active_threat *sp_flow_own_threat(const struct sp_flow *flow)
     return NULL;
 }
 
-/* The last three parts of a path: "demo/strategies/ema_cross.json". A supervised service is given
- * an absolute path, of which a journal need not tell more. */
+/* The last four parts of a path: "config/demo/strategies/ema_cross.json". A supervised service is
+ * given an absolute path, of which a journal need not tell more. */
 static const char *end_of_path(const char *path)
 {
     const char *at = path + strlen(path);
 
     for (int parts = 0; at > path; at--) {
-        if (at[-1] == '/' && ++parts == 3) break;
+        if (at[-1] == '/' && ++parts == 4) break;
     }
     return at;
 }

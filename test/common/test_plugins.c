@@ -284,7 +284,8 @@ static void test_plugins_block_verdicts(void **state)
     assert_string_equal(verdict->reason.s, "THE_TYPE (CRITICAL)");
     assert_string_equal(verdict->rule.s,
                         "an active threat of severity HIGH or above blocks entries");
-    assert_string_equal(verdict->configured_at.s, "demo/strategies/ema_cross.json:51, block_from");
+    assert_string_equal(verdict->configured_at.s,
+                        "config/demo/strategies/ema_cross.json:51, block_from");
     sp_pipeline_close(pipeline);
 }
 
