@@ -86,6 +86,8 @@ struct sp_sub_notice {
     uint32_t epoch, seen_epoch;
     uint64_t first_seq, last_seq;
 };
+/* "gap", "rewound", "silent" or "restored". */
+const char *sp_sub_notice_name(const struct sp_sub_notice *notice);
 typedef void sp_sub_notice_fn(void *ctx, const struct sp_sub_notice *notice);
 
 struct sp_sub_options {

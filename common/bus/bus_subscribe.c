@@ -298,3 +298,13 @@ struct sp_heartbeat sp_subscription_heartbeat(const struct sp_subscription *sub)
 {
     return sub->source->heartbeat;
 }
+
+const char *sp_sub_notice_name(const struct sp_sub_notice *notice)
+{
+    static const char *const names[] = {[SP_SUB_GAP] = "gap",
+                                        [SP_SUB_REWOUND] = "rewound",
+                                        [SP_SUB_SILENT] = "silent",
+                                        [SP_SUB_RESTORED] = "restored"};
+
+    return names[notice->type];
+}

@@ -96,7 +96,8 @@ static void on_market(void *ctx, const struct sp_record *record)
 static void on_market_notice(void *ctx, const struct sp_sub_notice *notice)
 {
     (void)ctx;
-    sp_log(SP_LOG_WARN, "market_gap", "stream=%s type=%d", notice->stream.s, (int)notice->type);
+    sp_log(notice->type == SP_SUB_RESTORED ? SP_LOG_INFO : SP_LOG_WARN, "market_data",
+           "stream=%s now=%s", notice->stream.s, sp_sub_notice_name(notice));
 }
 
 static void on_venue_up(void *ctx, uint32_t generation)

@@ -10,6 +10,7 @@
 
 #define ASK_EVERY_NS     SP_NS_PER_S
 #define PUBLISH_EVERY_NS (250 * SP_NS_PER_MS)
+#define QUIET_START_NS   (3 * SP_NS_PER_S)
 #define TAIL_RECORDS_MAX 1000 /* of the supervisor's journal in one round */
 #define SERVICE_TEXT_MAX (64u * 1024)
 #define PAGE_TEXT_MAX    (1024u * 1024)
@@ -30,6 +31,7 @@ struct io {
     uint64_t last_request;
     struct sp_journal_reader *supervisor; /* NULL until there is a journal */
     bool supervisor_failed;
+    sp_mono began;
     enum sp_trading trading_told;
     bool ready_told;
     struct sp_record scratch;
@@ -198,7 +200,10 @@ static void tell_changes(struct io *io, sp_mono now)
 
     sp_health_trading(&io->core, now, &trading);
     bool ready = sp_health_ready(&io->core, now, &missing);
-    if (trading.trading != io->trading_told) {
+    /* While everything starts, silence is no news. */
+    bool starting = io->trading_told == SP_TRADING_NONE && trading.trading == SP_TRADING_STOPPED &&
+                    sp_mono_since(now, io->began).ns < QUIET_START_NS;
+    if (trading.trading != io->trading_told && !starting) {
         io->trading_told = trading.trading;
         sp_log(trading.trading == SP_TRADING_ALLOWED ? SP_LOG_INFO : SP_LOG_WARN, "trading",
                "now=%s reason=\"%s\" next=\"%s\"",
@@ -207,8 +212,11 @@ static void tell_changes(struct io *io, sp_mono now)
     }
     if (ready == io->ready_told) return;
     io->ready_told = ready;
-    sp_log(ready ? SP_LOG_INFO : SP_LOG_WARN, ready ? "all_ready" : "not_ready", "missing=\"%s\"",
-           missing.s);
+    if (ready) {
+        sp_log(SP_LOG_INFO, "all_ready", "services=%u", io->core.count);
+    } else {
+        sp_log(SP_LOG_WARN, "not_ready", "missing=\"%s\"", missing.s);
+    }
 }
 
 static void on_publish(void *ctx)
@@ -248,6 +256,7 @@ static sp_status init(struct sp_service *service, struct sp_err *err)
     if (io == NULL) return SP_FAIL(err, SP_NO_MEMORY, "health");
     service->state = io;
     io->service = service;
+    io->began = sp_clock_mono();
     io->page = (struct sp_page){.text = io->page_text, .size_bytes = PAGE_TEXT_MAX};
     sp_health_init(&io->core, service->config, &service->instance);
     sp_status status = sp_http_open(platform->http_host, platform->http_port, &io->http, err);

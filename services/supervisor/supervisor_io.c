@@ -48,6 +48,24 @@ static void unwatch(struct sp_supervisor_io *io, int fd)
 
 /* ---- Journal ---- */
 
+/* "delay" of a child that is ready or has ended is how long that took. What is not known yet is
+ * left out. */
+static void log_child(enum sp_kind kind, const struct sp_child *child)
+{
+    char epoch[24] = "", delay[48] = "", reason[SP_TEXT_SIZE + 16] = "";
+    bool is_pause = kind == SP_REC_CHILD_BACKOFF;
+
+    if (child->epoch != 0) snprintf(epoch, sizeof epoch, " epoch=%u", child->epoch);
+    if (child->delay.ns != 0)
+        snprintf(delay, sizeof delay, " %s=%lld", is_pause ? "restart_in_ms" : "after_ms",
+                 (long long)(child->delay.ns / SP_NS_PER_MS));
+    if (child->reason.s[0] != '\0')
+        snprintf(reason, sizeof reason, " reason=\"%s\"", child->reason.s);
+    sp_log(kind == SP_REC_CHILD_GIVEN_UP ? SP_LOG_ERROR : SP_LOG_INFO, sp_kind_name(kind),
+           "child=%s pid=%u%s restarts=%u%s%s", child->name.s, child->pid, epoch, child->restarts,
+           delay, reason);
+}
+
 static void record(struct sp_supervisor_io *io, const struct sp_supervisor_action *action)
 {
     const struct sp_child *child = &action->child_record;
@@ -60,11 +78,7 @@ static void record(struct sp_supervisor_io *io, const struct sp_supervisor_actio
     };
     struct sp_err err = {0};
 
-    sp_log(action->kind == SP_REC_CHILD_GIVEN_UP ? SP_LOG_ERROR : SP_LOG_INFO,
-           sp_kind_name(action->kind),
-           "child=%s pid=%u epoch=%u restarts=%u delay_ms=%lld reason=\"%s\"", child->name.s,
-           child->pid, child->epoch, child->restarts, (long long)(child->delay.ns / SP_NS_PER_MS),
-           child->reason.s);
+    log_child(action->kind, child);
     if (io->journal == NULL) return;
     rec.seq = sp_journal_next_seq(io->journal);
     if (sp_journal_append(io->journal, &rec, 1, &err) == SP_OK) return;

@@ -335,8 +335,10 @@ static void on_market(void *ctx, const struct sp_record *record)
 static void on_market_notice(void *ctx, const struct sp_sub_notice *notice)
 {
     (void)ctx;
-    sp_log(SP_LOG_WARN, "market_gap", "stream=%s next=\"matching goes on from the snapshot\"",
-           notice->stream.s);
+    const char *next = notice->type == SP_SUB_SILENT ? "nothing is matched until it comes back"
+                                                     : "matching goes on from what comes";
+    sp_log(notice->type == SP_SUB_RESTORED ? SP_LOG_INFO : SP_LOG_WARN, "market_data",
+           "stream=%s now=%s next=\"%s\"", notice->stream.s, sp_sub_notice_name(notice), next);
 }
 
 /* ---- Life ---- */
