@@ -1,5 +1,5 @@
-/* Any bytes as a capture, plain or gzip: it is read to its end, in order of time, whatever is in
- * it; and a seek into its middle gives events from there on. */
+/* Any bytes as a capture, plain or gzip: it is read to its end, in order of time and in valid
+ * events, whatever is in it; and a seek into its middle gives events from there on. */
 #include "fuzz.h"
 
 #include "common/market/recording.h"
@@ -23,6 +23,8 @@ static sp_wall read_all(struct sp_source *source, sp_wall from, size_t events_ma
         status = sp_source_next(source, &event, NULL);
         if (status != SP_OK) break;
         FUZZ_CHECK(event.time.ns >= last.ns);
+        const struct sp_schema *schema = sp_schema_of(sp_kind_info(event.kind)->dto);
+        FUZZ_CHECK(sp_validate(schema, &event.body, NULL) == SP_OK);
         last = event.time;
     }
     FUZZ_CHECK(status == SP_CLOSED || status == SP_IO || status == SP_CORRUPT);

@@ -187,6 +187,7 @@ def recording(_root):
     yield "gzip_zeros", gzip.compress(b"\n" * 4096, mtime=0)
     yield "bad_stamp", b"99999999999999999999 " + TRADE + b"\n-1 " + TRADE + b"\nx\n"
     yield "no_end", lines[:-1]
+    yield "symbol_no_text", lines.replace(b"BTCUSDT", b"BTC\xff\xc0T")
     yield "time_back", lines + lines.replace(b"1723161255", b"1623161255")
 
 
