@@ -84,6 +84,7 @@ def journal(root):
     yield "batch_open", STAMPED + (SEGMENT % 1 + RECORD % (1, 0, 2, 1)).encode()
     yield "batch_31", STAMPED + (SEGMENT % 1 + RECORD % (1, 0, 31, 1)
                                  + RECORD % (2, 0, 31, 1)).encode()
+    yield "batch_beyond_bound", STAMPED + (SEGMENT % 1 + RECORD % (1, 0, 32, 1)).encode()
     last = 2 ** 53 - 2
     yield "last_sequences", STAMPED + (SEGMENT % last + RECORD % (last, 0, 0, 1)
                                        + RECORD % (last + 1, 0, 0, 1)).encode()
@@ -149,6 +150,7 @@ def control(_root):
     yield "start_slowly", b"\x00" + b'{"command":"start","name":"execution"}\n'
     yield "two_lines", b"\x0f" + b'{"command":"down"}\n{"command":"status"}\n'
     yield "no_end", b"\x3f" + b'{"command":"' + b"a" * 600
+    yield "no_end_in_hundreds", b"\x63" + b'{"command":"' + b"a" * 600
     yield "unknown", b"\x3f" + b'{"command":"status","sudo":true}\n'
     yield "child", (b"\xffREADY=1 EPOCH=7\nPROGRESS=12345\nPHASE=RECONCILE\nSTATUS=all is well\n"
                     b"STOPPING=1\n")
