@@ -1,9 +1,12 @@
 #include "common/db.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define STATEMENTS_MAX 64
 
@@ -93,6 +96,57 @@ void sp_db_close(struct sp_db *db)
         sqlite3_finalize(db->statements[i].handle);
     sqlite3_close(db->handle);
     free(db);
+}
+
+SP_NODISCARD static sp_status copy_pages(struct sp_db *db, const char *path, struct sp_err *err)
+{
+    sqlite3 *to = NULL;
+    int rc = sqlite3_open_v2(path, &to, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL);
+
+    if (rc == SQLITE_OK) {
+        sqlite3_backup *backup = sqlite3_backup_init(to, "main", db->handle, "main");
+        if (backup != NULL) {
+            sqlite3_backup_step(backup, -1);
+            sqlite3_backup_finish(backup);
+        }
+        rc = sqlite3_errcode(to);
+    }
+    sp_status status = SP_OK;
+    if (rc != SQLITE_OK && rc != SQLITE_DONE)
+        status = SP_FAIL(err, SP_STORAGE, "cannot copy to %s: %s", path, sqlite3_errmsg(to));
+    if (sqlite3_close(to) != SQLITE_OK && status == SP_OK)
+        status = SP_FAIL(err, SP_STORAGE, "cannot close %s", path);
+    return status;
+}
+
+SP_NODISCARD static sp_status sync_path(const char *path, int flags, struct sp_err *err)
+{
+    int fd = open(path, flags | O_RDONLY | O_CLOEXEC);
+    bool synced = fd >= 0 && fsync(fd) == 0;
+
+    if (fd >= 0) close(fd);
+    return synced ? SP_OK : SP_FAIL(err, SP_STORAGE, "cannot sync %s", path);
+}
+
+sp_status sp_db_backup(struct sp_db *db, const char *path, struct sp_err *err)
+{
+    char part[1024], dir[1024];
+
+    if ((size_t)snprintf(part, sizeof part, "%s.part", path) >= sizeof part)
+        return SP_FAIL(err, SP_STORAGE, "%.80s... is too long", path);
+    if (access(path, F_OK) == 0) return SP_FAIL(err, SP_EXISTS, "%s is there already", path);
+    snprintf(dir, sizeof dir, "%s", path);
+    char *slash = strrchr(dir, '/');
+    snprintf(slash != NULL ? slash + 1 : dir, 2, slash != NULL ? "" : ".");
+    unlink(part); /* of a copy that was cut short */
+    sp_status status = copy_pages(db, part, err);
+    if (status == SP_OK) status = sync_path(part, 0, err);
+    /* link, unlike rename, refuses a name that is taken. */
+    if (status == SP_OK && link(part, path) != 0)
+        status = SP_FAIL(err, errno == EEXIST ? SP_EXISTS : SP_STORAGE, "cannot name %s", path);
+    unlink(part);
+    if (status == SP_OK) status = sync_path(dir, O_DIRECTORY, err);
+    return status;
 }
 
 sp_status sp_db_begin(struct sp_db *db, struct sp_err *err)

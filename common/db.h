@@ -23,6 +23,9 @@ SP_NODISCARD sp_status sp_db_open(const char *path, enum sp_db_sync sync, const 
                                   struct sp_db **out, struct sp_err *err);
 /* Finalises the statements made from it. NULL is accepted. */
 void sp_db_close(struct sp_db *db);
+/* Writes a copy to `path`, in full or not at all, and syncs it. SP_EXISTS: `path` is there and
+ * stays as it is. SP_STORAGE. */
+SP_NODISCARD sp_status sp_db_backup(struct sp_db *db, const char *path, struct sp_err *err);
 /* Runs statements without rows or parameters. SP_STORAGE, SP_CORRUPT, SP_EXISTS (constraint). */
 SP_NODISCARD sp_status sp_db_execute(struct sp_db *db, const char *sql, struct sp_err *err);
 /* BEGIN IMMEDIATE, COMMIT; rollback is safe to call in any state. */

@@ -313,7 +313,10 @@ static void fill_status(struct sp_service *service, struct sp_service_status *st
     char buf[SP_E8_TEXT_SIZE];
 
     status->trading = (uint8_t)trading_now(io, &status->reason, &status->next_step);
-    if (status->reason.s[0] == '\0') status->reason = io->ledger_why;
+    if (io->ledger_why.s[0] != '\0' && status->trading == SP_TRADING_ALLOWED) {
+        status->reason = io->ledger_why;
+        sp_text_printf(&status->next_step, "see the log; after spoor down: spoor ledger verify");
+    }
     status->breaker = (uint8_t)io->core.books.breaker;
     status->market_time = sp_shell_market(io->shell);
     for (uint32_t i = 0; i < io->core.books.link_count && i < SP_FACTS_MAX; i++) {

@@ -191,6 +191,27 @@ static void test_db_a_kill_loses_nothing_committed(void **state)
     sp_db_close(db);
 }
 
+static void test_db_backup_is_whole_and_never_overwrites(void **state)
+{
+    char copy[600], part[620];
+    struct sp_db *db = open_db();
+
+    (void)state;
+    snprintf(copy, sizeof copy, "%s.copy", path);
+    snprintf(part, sizeof part, "%s.part", copy);
+    file_write(part, "cut short", 9); /* of an earlier attempt */
+    put(db, 1, "one", SP_OK);         /* in the write-ahead log only */
+    assert_int_equal(sp_db_backup(db, copy, &err), SP_OK);
+    assert_int_equal(access(part, F_OK), -1);
+    put(db, 2, "two", SP_OK);
+    assert_int_equal(sp_db_backup(db, copy, &err), SP_EXISTS);
+    sp_db_close(db);
+    assert_int_equal(sp_db_open(copy, SP_DB_SYNC_LAZY, "", &db, &err), SP_OK);
+    assert_int_equal(rows(db), 1);
+    assert_int_equal(sp_db_backup(db, "/nowhere/at/all", &err), SP_STORAGE);
+    sp_db_close(db);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(test_db_##name, setup, teardown)
 
 int main(void)
@@ -203,6 +224,7 @@ int main(void)
         T(a_file_of_something_else_is_refused),
         T(damage_is_found_at_the_start),
         T(a_kill_loses_nothing_committed),
+        T(backup_is_whole_and_never_overwrites),
     };
 
     return cmocka_run_group_tests_name("db", tests, NULL, NULL);

@@ -3,6 +3,7 @@
 Reads what the product leaves behind (journals as JSON lines, SQLite files after the stop) with the
 standard library only, so that it shares no code with what it checks.
 """
+import contextlib
 import copy
 import json
 import os
@@ -144,7 +145,7 @@ class System:
         return [r for r in out if kinds is None or r["k"] in kinds]
 
     def sql(self, instance, name, query):
-        with sqlite3.connect(self.data / instance / name) as db:
+        with contextlib.closing(sqlite3.connect(self.data / instance / name)) as db:
             return db.execute(query).fetchall()
 
 

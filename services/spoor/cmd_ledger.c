@@ -1,0 +1,277 @@
+/* ledger: is the ledger what the journal says, write it anew, copy it. Of a stopped system: the
+ * execution service is the only process that has the file while it runs. */
+#include "services/spoor/cli.h"
+
+#include "common/journal/role.h"
+#include "common/ledger/ledger_check.h"
+#include "proto/decimal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+struct job {
+    const char *word; /* verify, rebuild or backup */
+    const char *file; /* as given, or NULL */
+    char dir[SP_PATH_SIZE];
+    char path[SP_PATH_SIZE + 16]; /* the ledger's own file */
+    const struct sp_world_config *world;
+    sp_name stream;
+};
+
+static int explain(const struct job *job, sp_status status, const struct sp_err *err)
+{
+    const char *hint = NULL;
+
+    if (status == SP_LOCKED)
+        hint = "The execution service has it. Stop it first: spoor down";
+    else if (status == SP_CORRUPT || status == SP_VERSION)
+        hint = "It can be written anew from the journal: spoor ledger rebuild";
+    return sp_cli_fail(sp_status_exit_code(status), hint, "ledger %s: %s", job->word, err->text);
+}
+
+static int find_missing(const char *path)
+{
+    if (access(path, F_OK) == 0) return SP_EXIT_OK;
+    return sp_cli_fail(SP_EXIT_NOT_RUNNING, "spoor ledger rebuild writes it from the journal",
+                       "there is no %s", path);
+}
+
+/* ---- verify ---- */
+
+/* Prints the table; whether all agree. */
+static bool print_sums(const struct sp_ledger_sums *sums)
+{
+    bool all = true;
+
+    printf("%-8s %22s %22s %22s %22s %22s\n", "asset", "journal", "links", "dust", "fees", "venue");
+    for (uint32_t i = 0; i < sums->count; i++) {
+        const struct sp_ledger_asset *asset = &sums->at[i];
+        char text[5][SP_E8_TEXT_SIZE];
+        bool agrees = sp_ledger_asset_agrees(asset);
+        printf("%-8s %22s %22s %22s %22s %22s%s\n", asset->asset.s,
+               sp_e8_format(asset->journal, text[0]), sp_e8_format(asset->links, text[1]),
+               sp_e8_format(asset->dust, text[2]), sp_e8_format(asset->fees, text[3]),
+               sp_e8_format(asset->venue, text[4]), agrees ? "" : "  DIFFERS");
+        all = all && agrees;
+    }
+    return all;
+}
+
+/* The hash of what the journal up to `upto` gives, in a file that exists for this only. */
+SP_NODISCARD static sp_status hash_of_journal(const struct job *job, uint64_t upto,
+                                              char out[SP_LEDGER_HASH_SIZE], struct sp_err *err)
+{
+    struct sp_ledger_rows *fresh = NULL;
+
+    sp_status status = sp_ledger_rows_open(":memory:", &job->stream, job->world, &fresh, err);
+    if (status == SP_OK && upto > 0)
+        status = sp_ledger_fold(fresh, job->dir, &job->stream, upto, err);
+    if (status == SP_OK) status = sp_ledger_hash(fresh, out, err);
+    sp_ledger_rows_close(fresh);
+    return status;
+}
+
+static int verify_rows(const struct job *job, const char *path, struct sp_ledger_rows *rows)
+{
+    char held[SP_LEDGER_HASH_SIZE], fresh[SP_LEDGER_HASH_SIZE];
+    struct sp_ledger_sums sums;
+    struct sp_err err = {0};
+    uint64_t cursor = sp_ledger_rows_cursor(rows);
+
+    sp_status status = sp_ledger_check(rows, &err);
+    if (status == SP_OK) status = sp_ledger_hash(rows, held, &err);
+    if (status == SP_OK) status = hash_of_journal(job, cursor, fresh, &err);
+    if (status == SP_OK)
+        status = sp_ledger_sum(rows, job->world, job->dir, &job->stream, &sums, &err);
+    if (status != SP_OK) return explain(job, status, &err);
+    printf("%s up to sequence %llu, %llu fills\n\n", path, (unsigned long long)cursor,
+           (unsigned long long)sums.fills);
+    bool agree = print_sums(&sums);
+    bool same = strcmp(held, fresh) == 0;
+    printf("\ncontent  %s\njournal  %s  %s\n", held, fresh, same ? "identical" : "DIFFERS");
+    fflush(stdout);
+    if (agree && same) return SP_EXIT_OK;
+    err = (struct sp_err){0};
+    SP_IGNORE(SP_FAIL(&err, SP_CORRUPT, "%.80s is not what the journal says", path));
+    return explain(job, SP_CORRUPT, &err);
+}
+
+static int verify(const struct job *job, const char *path)
+{
+    struct sp_ledger_rows *rows = NULL;
+    struct sp_err err = {0};
+
+    int code = find_missing(path);
+    if (code != SP_EXIT_OK) return code;
+    sp_status status = sp_ledger_rows_open(path, &job->stream, job->world, &rows, &err);
+    if (status != SP_OK) return explain(job, status, &err);
+    code = verify_rows(job, path, rows);
+    sp_ledger_rows_close(rows);
+    return code;
+}
+
+/* ---- backup ---- */
+
+static int backup(const struct job *job)
+{
+    struct sp_ledger_rows *rows = NULL;
+    struct sp_err err = {0};
+
+    if (job->file == NULL)
+        return sp_cli_usage("Example: spoor ledger backup /mnt/backup/ledger.db",
+                            "backup wants the file to write");
+    int code = find_missing(job->path);
+    if (code != SP_EXIT_OK) return code;
+    sp_status status = sp_ledger_rows_open(job->path, &job->stream, job->world, &rows, &err);
+    if (status == SP_OK) status = sp_db_backup(sp_ledger_rows_db(rows), job->file, &err);
+    sp_ledger_rows_close(rows);
+    if (status == SP_EXISTS)
+        return sp_cli_fail(SP_EXIT_USAGE, "Give another name; a backup is never overwritten.",
+                           "%s is there already", job->file);
+    if (status != SP_OK) return explain(job, status, &err);
+    return verify(job, job->file);
+}
+
+/* ---- rebuild ---- */
+
+SP_NODISCARD static sp_status sync_fd_of(const char *path, int (*sync)(int), struct sp_err *err)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    bool synced = fd >= 0 && sync(fd) == 0;
+
+    if (fd >= 0) close(fd);
+    return synced ? SP_OK : SP_FAIL(err, SP_STORAGE, "cannot sync %.80s", path);
+}
+
+static void remove_with_wal(const char *path, bool itself)
+{
+    char beside[SP_PATH_SIZE + 64];
+
+    snprintf(beside, sizeof beside, "%s-wal", path);
+    unlink(beside);
+    snprintf(beside, sizeof beside, "%s-shm", path);
+    unlink(beside);
+    if (itself) unlink(path);
+}
+
+/* What the old file held: its cursor and the hash; cursor 0 if it cannot be read, or there is none.
+ * Closing it ends its write-ahead log. */
+SP_NODISCARD static sp_status look_at_old(const struct job *job, uint64_t *cursor,
+                                          char out[SP_LEDGER_HASH_SIZE], struct sp_err *err)
+{
+    struct sp_ledger_rows *rows = NULL;
+    int64_t version = -1;
+
+    snprintf(out, SP_LEDGER_HASH_SIZE, "none");
+    *cursor = 0;
+    sp_status status = sp_ledger_rows_peek(job->path, &version, cursor, err);
+    if (status == SP_CORRUPT || (status == SP_OK && version != SP_LEDGER_VERSION)) {
+        if (status == SP_CORRUPT || version >= 0)
+            snprintf(out, SP_LEDGER_HASH_SIZE, "%s",
+                     status == SP_CORRUPT ? "damaged" : "another version");
+        return SP_OK;
+    }
+    if (status == SP_OK)
+        status = sp_ledger_rows_open(job->path, &job->stream, job->world, &rows, err);
+    if (status == SP_OK) status = sp_ledger_hash(rows, out, err);
+    sp_ledger_rows_close(rows);
+    return status;
+}
+
+/* Into a new file: first what the old one had seen, for the comparison, then the rest. */
+SP_NODISCARD static sp_status write_new(const struct job *job, const char *path,
+                                        uint64_t old_cursor, char then[SP_LEDGER_HASH_SIZE],
+                                        char now[SP_LEDGER_HASH_SIZE], uint64_t *cursor,
+                                        struct sp_err *err)
+{
+    struct sp_ledger_rows *rows = NULL;
+
+    remove_with_wal(path, true);
+    sp_status status = sp_ledger_rows_open(path, &job->stream, job->world, &rows, err);
+    if (status == SP_OK && old_cursor > 0)
+        status = sp_ledger_fold(rows, job->dir, &job->stream, old_cursor, err);
+    if (status == SP_OK) status = sp_ledger_hash(rows, then, err);
+    if (status == SP_OK) status = sp_ledger_fold(rows, job->dir, &job->stream, 0, err);
+    if (status == SP_OK) status = sp_ledger_hash(rows, now, err);
+    if (status == SP_OK) status = sp_ledger_check(rows, err);
+    if (status == SP_OK) *cursor = sp_ledger_rows_cursor(rows);
+    sp_ledger_rows_close(rows);
+    if (status == SP_OK) status = sync_fd_of(path, fsync, err);
+    return status;
+}
+
+static int rebuild_locked(const struct job *job)
+{
+    char old[SP_LEDGER_HASH_SIZE], then[SP_LEDGER_HASH_SIZE], now[SP_LEDGER_HASH_SIZE];
+    char path[sizeof job->path + 8];
+    struct sp_err err = {0};
+    uint64_t old_cursor = 0, cursor = 0;
+
+    snprintf(path, sizeof path, "%s.new", job->path);
+    /* The ledger never notes what a power cut may take from the journal. */
+    sp_status status = sync_fd_of(job->dir, syncfs, &err);
+    if (status == SP_OK) status = look_at_old(job, &old_cursor, old, &err);
+    if (status == SP_OK) status = write_new(job, path, old_cursor, then, now, &cursor, &err);
+    if (status != SP_OK) {
+        remove_with_wal(path, true);
+        return explain(job, status, &err);
+    }
+    remove_with_wal(job->path, false); /* a log left by a kill is not the new file's */
+    if (rename(path, job->path) != 0)
+        return sp_cli_fail(SP_EXIT_SOFTWARE, NULL, "cannot rename %s: %s", path, strerror(errno));
+    status = sync_fd_of(job->dir, fsync, &err);
+    if (status != SP_OK) return explain(job, status, &err);
+    printf("before  %s", old);
+    if (old_cursor > 0)
+        printf("  up to sequence %llu; the journal gives %s, %s", (unsigned long long)old_cursor,
+               then, strcmp(old, then) == 0 ? "identical" : "DIFFERENT");
+    printf("\nafter   %s  up to sequence %llu\n", now, (unsigned long long)cursor);
+    return SP_EXIT_OK;
+}
+
+/* Under the role's lock, so that execution does not start meanwhile. */
+static int rebuild(const struct job *job)
+{
+    struct sp_role role = {.lock_fd = -1, .epoch_fd = -1};
+    struct sp_err err = {0};
+
+    if (job->file != NULL)
+        return sp_cli_usage(NULL, "rebuild takes no file: it writes %s", job->path);
+    if (access(job->dir, F_OK) != 0)
+        return sp_cli_fail(SP_EXIT_NOT_RUNNING, "Nothing ran with this configuration yet: spoor up",
+                           "there is no journal in %s", job->dir);
+    sp_status status = sp_role_acquire(&role, job->dir, &err);
+    if (status != SP_OK) return explain(job, status, &err);
+    int code = rebuild_locked(job);
+    sp_role_release(&role);
+    return code;
+}
+
+int sp_cmd_ledger(const struct sp_cli *cli)
+{
+    struct job job = {.word = cli->argc > 1 ? cli->argv[1] : "", .stream = sp_name_of("execution")};
+    struct sp_config *config = NULL;
+
+    if (cli->argc < 2 || cli->argc > 3 || (cli->argc == 3 && cli->argv[2][0] == '-'))
+        return sp_cli_usage("See: spoor ledger --help", "ledger wants verify, rebuild or backup");
+    job.file = cli->argc == 3 ? cli->argv[2] : NULL;
+    int code = sp_cli_config(cli, &config);
+    if (code != SP_EXIT_OK) return code;
+    job.world = sp_config_world(config);
+    sp_config_instance_dir(config, "execution", job.dir);
+    snprintf(job.path, sizeof job.path, "%s/ledger.db", job.dir);
+    if (strcmp(job.word, "verify") == 0) {
+        code = verify(&job, job.file != NULL ? job.file : job.path);
+    } else if (strcmp(job.word, "rebuild") == 0) {
+        code = rebuild(&job);
+    } else if (strcmp(job.word, "backup") == 0) {
+        code = backup(&job);
+    } else {
+        code = sp_cli_usage("See: spoor ledger --help", "ledger does not know \"%s\"", job.word);
+    }
+    sp_config_free(config);
+    return code;
+}

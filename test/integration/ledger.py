@@ -1,0 +1,149 @@
+#!/usr/bin/env python3
+"""The ledger's commands on a stopped and on a running operation, and a ledger that fails while
+trading goes on.
+
+usage: ledger.py BUILD_DIR SOURCE_DIR
+"""
+import json
+import os
+import pathlib
+import shutil
+import signal
+import sqlite3
+import sys
+import tempfile
+import urllib.request
+
+from chaos import configure, settle
+from system import System, check_books
+
+PLANT = ("CREATE TRIGGER planted BEFORE INSERT ON orders BEGIN"
+         " SELECT RAISE(ABORT, 'planted'); END")
+
+
+def path(system):
+    return system.data / "execution" / "ledger.db"
+
+
+def change(file, *statements):
+    with sqlite3.connect(file) as db:
+        for statement in statements:
+            db.execute(statement)
+    db.close()
+
+
+def traded(system, more=1):
+    have = len(system.records("execution", {"FILL"}))
+    system.await_that("fills", lambda: len(system.records("execution", {"FILL"})) >= have + more,
+                      120)
+
+
+def running(system):
+    for words in (("verify",), ("rebuild",), ("backup", system.folder / "copy.db")):
+        told = system.spoor("ledger", *words, expect=75).stderr
+        assert "spoor down" in told, told
+    assert not (system.folder / "copy.db").exists()
+
+
+def verified(system):
+    told = system.spoor("ledger", "verify").stdout
+    assert "identical" in told and "DIFFERS" not in told, told
+    for asset in (system.world["instruments"][0][k] for k in ("base", "quote")):
+        assert f"\n{asset} " in told, told
+
+
+def backups(system):
+    copy = system.folder / "copy.db"
+    system.spoor("ledger", "backup", copy)
+    before = copy.read_bytes()
+    told = system.spoor("ledger", "backup", copy, expect=64).stderr
+    assert "already" in told, told
+    assert copy.read_bytes() == before
+    system.spoor("ledger", "verify", copy)
+    change(copy, "UPDATE links SET cash = cash + 1")
+    told = system.spoor("ledger", "verify", copy, expect=65)
+    assert "DIFFERS" in told.stdout, told.stdout
+    assert sorted(p.name for p in system.folder.glob("copy.db*")) == ["copy.db"]
+
+
+def rebuilds(system):
+    told = system.spoor("ledger", "rebuild").stdout
+    assert "identical" in told, told
+    change(path(system), "UPDATE links SET cash = cash + 1")
+    system.spoor("ledger", "verify", expect=65)
+    assert "DIFFERENT" in system.spoor("ledger", "rebuild").stdout
+    verified(system)
+    change(path(system), "DROP TRIGGER postings_are_kept",
+           "DELETE FROM postings WHERE leg = 0 AND seq = (SELECT min(seq) FROM postings)")
+    told = system.spoor("ledger", "verify", expect=65).stderr
+    assert "sum to zero" in told, told
+    system.spoor("ledger", "rebuild")
+    verified(system)
+    path(system).write_bytes(b"no database" * 1000)
+    told = system.spoor("ledger", "verify", expect=65).stderr
+    assert "rebuild" in told, told
+    assert "damaged" in system.spoor("ledger", "rebuild").stdout
+    verified(system)
+    path(system).unlink()
+    system.spoor("ledger", "verify", expect=3)
+    system.spoor("ledger", "rebuild")
+    verified(system)
+    names = sorted(p.name for p in path(system).parent.glob("ledger.db*"))
+    assert names == ["ledger.db"], names
+
+
+def metric(system, name):
+    url = f"http://{system.platform['http']['listen']}/metrics"
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        for line in answer.read().decode().splitlines():
+            if line.startswith(name) and not line.startswith("#"):
+                return float(line.split()[-1])
+    return None
+
+
+def fails_and_trades_on(system):
+    change(path(system), PLANT)
+    system.spoor("up", timeout=90)
+    settle(system)
+    pid = system.status()["execution"]["pid"]
+    traded(system, 2)
+    system.await_that("the metric", lambda: metric(system, "spoor_ledger_failed") == 1)
+    log = (system.logs / "execution.log").read_text()
+    assert log.count("ledger_failed") == 1 and "planted" in log, log[-2000:]
+    health = json.loads(system.spoor("health", "--json", expect=None).stdout)
+    assert "the ledger is not written" in json.dumps(health), health
+    assert system.status()["execution"]["pid"] == pid, "execution was restarted"
+    system.spoor("down")
+    change(path(system), "DROP TRIGGER planted")
+
+
+def continues(system):
+    """The next start writes what is missing, also after a kill."""
+    system.spoor("up", timeout=90)
+    settle(system)
+    os.kill(system.status()["execution"]["pid"], signal.SIGKILL)
+    settle(system)
+    system.spoor("down")
+    verified(system)
+    check_books(system)
+
+
+def main():
+    folder = tempfile.mkdtemp(prefix="spoor-ledger-")
+    try:
+        with System(sys.argv[1], sys.argv[2], pathlib.Path(folder)) as system:
+            configure(system, None)
+            system.spoor("up", timeout=90)
+            settle(system)
+            traded(system, 2)
+            for case in (running, lambda s: s.spoor("down"), verified, backups, rebuilds,
+                         fails_and_trades_on, continues):
+                case(system)
+                if case.__name__ != "<lambda>":
+                    print(f"ok  {case.__name__.replace('_', ' ')}", flush=True)
+    finally:
+        shutil.rmtree(folder)
+
+
+if __name__ == "__main__":
+    main()
