@@ -143,6 +143,7 @@ static void load_all(struct loading *l, const char *dir_shown)
     read_file(l, &l->operation, &sp_operation_table, config);
     if (l->platform.json != NULL) l->files.platform = sp_strict_json_root(l->platform.json);
     if (l->operation.json != NULL) l->files.operation = sp_strict_json_root(l->operation.json);
+    l->problems->is_partial = !l->operation.is_good;
     if (l->operation.is_good) {
         sp_config_check_references(&l->files, config, l->problems);
     }

@@ -182,6 +182,7 @@ struct sp_problem {
 struct sp_problems {
     uint32_t count, dropped;
     uint32_t errors; /* warnings apart */
+    bool is_partial; /* the operation has errors itself: what refers to it was not checked */
     struct sp_problem at[SP_PROBLEMS_MAX];
 };
 

@@ -13,6 +13,9 @@
 /* A command found that nothing runs (status), or that the thing asked for is not there. */
 #define SP_EXIT_NOT_RUNNING 3
 
+/* Said after the errors, if problems->is_partial. */
+#define SP_CLI_PARTIAL_CHECK "What refers to operation.json is checked once these are mended."
+
 enum sp_cli_group {
     SP_CLI_RUN,
     SP_CLI_WATCH,

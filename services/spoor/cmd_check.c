@@ -28,7 +28,8 @@ static void print_json(const char *dir, const struct sp_config *config,
     if (config != NULL) {
         printf(",\"files\":%u,\"workers\":%u", config->file_count, config->worker_count);
     }
-    printf(",\"errors\":%u,\"dropped\":%u,\"problems\":[", problems->errors, problems->dropped);
+    printf(",\"errors\":%u,\"dropped\":%u,\"partial\":%s,\"problems\":[", problems->errors,
+           problems->dropped, problems->is_partial ? "true" : "false");
     for (uint32_t i = 0; i < problems->count; i++) {
         const struct sp_problem *p = &problems->at[i];
         printf(i == 0 ? "{" : ",{");
@@ -56,6 +57,7 @@ static void print_text(const struct sp_config *config, const struct sp_problems 
     printf("%u error%s", problems->errors, problems->errors == 1 ? "" : "s");
     if (warnings > 0) printf(", %u warning%s", warnings, warnings == 1 ? "" : "s");
     putchar('\n');
+    if (problems->is_partial) printf("%s\n", SP_CLI_PARTIAL_CHECK);
 }
 
 int sp_cmd_check(const struct sp_cli *cli)
