@@ -10,6 +10,7 @@
 #define NOTE_EVERY_NS     SP_NS_PER_S
 #define EARLY_EVENTS_MAX  100000
 #define RECORDS_PER_EVENT (1 + SP_MD_INTERVALS)
+#define ERRORS_LOGGED     10
 
 static bool is_paced(const struct sp_md_play *play)
 {
@@ -204,6 +205,11 @@ static bool read_one(struct sp_md_play *play)
         if (play->mode == SP_MD_RUN_UP) return false; /* told when it was first read */
         play->core->error_count++;
         message(play)->body.feed = play->pending.body.feed;
+        if (play->core->error_count <= ERRORS_LOGGED)
+            sp_log(SP_LOG_WARN, "feed_error", "reason=\"%s\" next=\"%s\"",
+                   play->pending.body.feed.reason.s,
+                   play->core->error_count < ERRORS_LOGGED ? "passed over"
+                                                           : "more of them: see the journal");
         tell(play, SP_MD_ERROR);
         return false;
     }
@@ -223,6 +229,8 @@ static void take_pending(struct sp_md_play *play, bool silently)
     publish_event(play);
     if (!play->step.has_gap) return;
     message(play)->body.data_gap = play->step.gap;
+    sp_log(SP_LOG_WARN, "data_gap", "symbol=%s reason=\"%s\"", play->step.gap.symbol.s,
+           play->step.gap.reason.s);
     tell(play, SP_MD_GAP);
 }
 
