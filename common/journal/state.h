@@ -10,7 +10,7 @@
 
 #include "common/journal/file.h"
 
-#define SP_STATE_BYTES_MAX ((size_t)4 * 1024 * 1024)
+#define SP_STATE_BYTES_MAX ((size_t)8 * 1024 * 1024)
 
 enum sp_state_outcome {
     SP_STATE_NEW,      /* never written */

@@ -1,0 +1,44 @@
+/* The payload of a snapshot: lists of rows, each row a DTO by its table.
+ *
+ *   {"version":1,"book_order":[{...},{...}],"fill":[{...}]}
+ *
+ * Rows of one DTO stand together, in the order they were added; the DTO's name is the key of their
+ * list. No allocation. One thread.
+ */
+#ifndef SP_COMMON_STATE_ROWS_H
+#define SP_COMMON_STATE_ROWS_H
+
+#include "proto/messages.h"
+
+#define SP_STATE_ROWS_VERSION 1
+
+struct sp_rows_writer {
+    char *text;
+    size_t cap_bytes, len_bytes;
+    enum sp_dto dto; /* of the list that is open; none at the beginning */
+    bool full;       /* a row found no room: what is there is no snapshot */
+    bool seen[SP_DTO_COUNT];
+};
+
+/* `text` is the caller's. */
+void sp_rows_begin(struct sp_rows_writer *writer, char *text, size_t cap_bytes);
+/* Adds a row. Asserts that the rows of a DTO stand together. */
+void sp_rows_add(struct sp_rows_writer *writer, enum sp_dto dto, const void *row);
+/* Ends the object; writer->len_bytes is its length. SP_FULL if it did not fit. */
+SP_NODISCARD sp_status sp_rows_end(struct sp_rows_writer *writer);
+
+struct sp_rows_reader {
+    const char *text;
+    size_t len_bytes, at;
+    enum sp_dto dto; /* of the list we are in */
+};
+
+/* SP_VERSION for a payload of another version, SP_INVALID for no payload. */
+SP_NODISCARD sp_status sp_rows_open(struct sp_rows_reader *reader, const char *text,
+                                    size_t len_bytes, struct sp_err *err);
+/* The next row into *row, and of which DTO it is. SP_OK; SP_AGAIN at the end; SP_UNKNOWN_KIND for a
+ * list that is not known here; else the statuses of sp_json_decode_body. */
+SP_NODISCARD sp_status sp_rows_next(struct sp_rows_reader *reader, enum sp_dto *dto,
+                                    union sp_body *row, struct sp_err *err);
+
+#endif

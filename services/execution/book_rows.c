@@ -1,0 +1,409 @@
+#include "services/execution/book_rows.h"
+
+#include "common/journal/file.h"
+
+#include <string.h>
+
+/* What is read so far. */
+struct loading {
+    struct sp_books *books;
+    uint32_t states, intents, orders;
+};
+
+#define PUT_REF(row, name, ref)                                                                    \
+    ((row)->name##_stream = (ref).stream, (row)->name##_epoch = (ref).epoch,                       \
+     (row)->name##_seq = (ref).seq)
+#define GET_REF(row, name)                                                                         \
+    ((struct sp_ref){(row)->name##_stream, (row)->name##_epoch, (row)->name##_seq})
+
+static uint32_t add_text(uint32_t crc, const sp_name *name)
+{
+    return sp_crc32c(crc, name->s, strlen(name->s) + 1);
+}
+
+/* Of all that the fold takes from the configuration: under another one it gives other books. */
+static uint32_t config_crc(const struct sp_books *books)
+{
+    const struct sp_world_config *world = books->world;
+    uint32_t crc = add_text(0, &world->id);
+
+    for (uint32_t i = 0; i < books->config->link_count; i++) {
+        crc = add_text(crc, &books->config->links[i].id);
+        crc = sp_crc32c(crc, &books->config->links[i].capital.e8, sizeof(int64_t));
+    }
+    for (uint32_t i = 0; i < world->balance_count; i++) {
+        crc = add_text(crc, &world->balances[i].asset);
+        crc = sp_crc32c(crc, &world->balances[i].amount.e8, sizeof(int64_t));
+    }
+    for (uint32_t i = 0; i < world->instrument_count; i++) {
+        crc = add_text(crc, &world->instruments[i].symbol);
+        crc = add_text(crc, &world->instruments[i].base);
+        crc = add_text(crc, &world->instruments[i].quote);
+    }
+    return crc;
+}
+
+/* ---- Saving ---- */
+
+static void save_state(const struct sp_books *books, struct sp_rows_writer *out)
+{
+    struct sp_book_state row = {.config_crc = config_crc(books),
+                                .version = books->version,
+                                .epoch = books->epoch,
+                                .fill_total = books->fill_total,
+                                .plan_total = books->plan_total,
+                                .command_total = books->command_total,
+                                .max_venue_trade_id = books->max_venue_trade_id,
+                                .incidents = books->incidents,
+                                .breaker = (uint8_t)books->breaker,
+                                .breaker_threats = books->breaker_threats,
+                                .breaker_reason = books->breaker_reason};
+
+    PUT_REF(&row, threat, books->venue_threat_ref);
+    sp_rows_add(out, SP_DTO_book_state, &row);
+    if (!sp_ref_is_none(&books->venue_threat_ref)) {
+        sp_rows_add(out, SP_DTO_threat, &books->venue_threat);
+    }
+}
+
+static void save_orders(const struct sp_books *books, struct sp_rows_writer *out)
+{
+    for (uint32_t i = 0; i < books->order_count; i++)
+        sp_rows_add(out, SP_DTO_order_intent, &books->orders[i].intent);
+    for (uint32_t i = 0; i < books->order_count; i++) {
+        const struct sp_order *order = &books->orders[i];
+        struct sp_book_order row = {.state = (uint8_t)order->state,
+                                    .filled = order->filled,
+                                    .venue_order_id = order->venue_order_id,
+                                    .replaced = order->replaced,
+                                    .reason = order->reason};
+        PUT_REF(&row, intent, order->intent_ref);
+        sp_rows_add(out, SP_DTO_book_order, &row);
+    }
+}
+
+static void save_exit(const struct sp_exit_want *want, uint32_t trade, bool last_sell,
+                      struct sp_rows_writer *out)
+{
+    struct sp_book_exit row = {.trade = trade,
+                               .last_sell = last_sell,
+                               .cause = want->cause,
+                               .threat_ids = want->threat_ids,
+                               .scheduled_id = want->scheduled_id,
+                               .command_id = want->command_id};
+
+    if (!want->wanted) return;
+    PUT_REF(&row, by, want->by);
+    sp_rows_add(out, SP_DTO_book_exit, &row);
+}
+
+static void save_trade(const struct sp_trade_book *trade, struct sp_rows_writer *out)
+{
+    struct sp_book_trade row = {.trade_id = trade->trade_id,
+                                .plan_id = trade->plan_id,
+                                .link = trade->link,
+                                .symbol = trade->symbol,
+                                .open_cause = trade->open_cause,
+                                .opportunity_ids = trade->opportunity_ids,
+                                .stop_px = trade->stop_px,
+                                .target_px = trade->target_px,
+                                .legs = trade->legs,
+                                .opened = trade->opened,
+                                .closed = trade->closed,
+                                .protected_once = trade->protected_once,
+                                .bought_qty = trade->bought_qty,
+                                .sold_qty = trade->sold_qty,
+                                .dust_e8 = trade->dust.e8,
+                                .bought = trade->bought,
+                                .sold = trade->sold,
+                                .fees = trade->fees,
+                                .counted = trade->counted,
+                                .fee_qty_e8 = trade->fee_qty.e8,
+                                .opened_at = trade->opened_at,
+                                .closed_at = trade->closed_at};
+
+    PUT_REF(&row, opened, trade->opened_ref);
+    PUT_REF(&row, last, trade->last_ref);
+    sp_rows_add(out, SP_DTO_book_trade, &row);
+}
+
+static void save_trades(const struct sp_books *books, struct sp_rows_writer *out)
+{
+    for (uint32_t i = 0; i < books->trade_count; i++)
+        save_trade(&books->trades[i], out);
+    for (uint32_t i = 0; i < books->trade_count; i++) {
+        save_exit(&books->trades[i].exit, i, false, out);
+        save_exit(&books->trades[i].last_sell, i, true, out);
+    }
+}
+
+static void save_money(const struct sp_books *books, struct sp_rows_writer *out)
+{
+    for (uint32_t i = 0; i < books->link_count; i++) {
+        const struct sp_link_book *link = &books->links[i];
+        struct sp_book_link row = {.id = link->id,
+                                   .capital = link->capital,
+                                   .cash = link->cash,
+                                   .realised_pnl = link->realised_pnl,
+                                   .fees = link->fees,
+                                   .peak = link->peak,
+                                   .day = link->day,
+                                   .realised_today = link->realised_today};
+        sp_rows_add(out, SP_DTO_book_link, &row);
+    }
+    for (uint32_t i = 0; i < books->asset_count; i++) {
+        struct sp_book_asset row = {books->assets[i].asset, books->assets[i].amount};
+        sp_rows_add(out, SP_DTO_book_asset, &row);
+    }
+    for (uint32_t i = 0; i < books->scope_count; i++) {
+        const struct sp_scope_book *scope = &books->scopes[i];
+        struct sp_book_scope row = {.scope = scope->scope,
+                                    .halted = scope->halted,
+                                    .cause = scope->cause,
+                                    .reason = scope->reason};
+        sp_rows_add(out, SP_DTO_book_scope, &row);
+    }
+}
+
+/* Rings go by place: their totals say which place is next. */
+void sp_books_save(const struct sp_books *books, struct sp_rows_writer *out)
+{
+    save_state(books, out);
+    save_money(books, out);
+    save_orders(books, out);
+    save_trades(books, out);
+    for (uint32_t i = 0; i < books->fill_count; i++)
+        sp_rows_add(out, SP_DTO_fill, &books->fills[i].fill);
+    for (uint32_t i = 0; i < books->plan_count; i++) {
+        struct sp_book_plan row = {books->plans[i]};
+        sp_rows_add(out, SP_DTO_book_plan, &row);
+    }
+    for (uint32_t i = 0; i < books->command_count; i++) {
+        struct sp_book_command row = {books->commands[i]};
+        sp_rows_add(out, SP_DTO_book_command, &row);
+    }
+}
+
+/* ---- Loading: each takes one row; false if it cannot be ---- */
+
+static bool load_state(struct loading *loading, const union sp_body *body)
+{
+    const struct sp_book_state *row = &body->book_state;
+    struct sp_books *books = loading->books;
+
+    if (row->config_crc != config_crc(books) || loading->states++ > 0) return false;
+    books->version = row->version;
+    books->epoch = row->epoch;
+    books->fill_total = row->fill_total;
+    books->plan_total = row->plan_total;
+    books->command_total = row->command_total;
+    books->max_venue_trade_id = row->max_venue_trade_id;
+    books->incidents = row->incidents;
+    books->breaker = (enum sp_breaker)row->breaker;
+    books->breaker_threats = row->breaker_threats;
+    books->breaker_reason = row->breaker_reason;
+    books->venue_threat_ref = GET_REF(row, threat);
+    /* What init put there from the configuration is in the rows too. */
+    books->link_count = books->asset_count = 0;
+    return true;
+}
+
+static bool load_threat(struct loading *loading, const union sp_body *body)
+{
+    if (sp_ref_is_none(&loading->books->venue_threat_ref)) return false;
+    loading->books->venue_threat = body->threat;
+    return true;
+}
+
+static bool load_intent(struct loading *loading, const union sp_body *body)
+{
+    if (loading->intents >= SP_ORDERS_MAX) return false;
+    loading->books->orders[loading->intents++].intent = body->order_intent;
+    return true;
+}
+
+static bool load_order(struct loading *loading, const union sp_body *body)
+{
+    const struct sp_book_order *row = &body->book_order;
+
+    if (loading->orders >= loading->intents) return false;
+    struct sp_order *order = &loading->books->orders[loading->orders++];
+    order->intent_ref = GET_REF(row, intent);
+    order->state = (enum sp_order_state)row->state;
+    order->filled = row->filled;
+    order->venue_order_id = row->venue_order_id;
+    order->replaced = row->replaced;
+    order->reason = row->reason;
+    return true;
+}
+
+static bool load_trade(struct loading *loading, const union sp_body *body)
+{
+    const struct sp_book_trade *row = &body->book_trade;
+    struct sp_books *books = loading->books;
+
+    if (books->trade_count >= SP_TRADES_MAX || row->link >= books->link_count) return false;
+    books->trades[books->trade_count++] =
+        (struct sp_trade_book){.trade_id = row->trade_id,
+                               .plan_id = row->plan_id,
+                               .link = row->link,
+                               .symbol = row->symbol,
+                               .open_cause = row->open_cause,
+                               .opportunity_ids = row->opportunity_ids,
+                               .stop_px = row->stop_px,
+                               .target_px = row->target_px,
+                               .legs = row->legs,
+                               .opened = row->opened,
+                               .closed = row->closed,
+                               .protected_once = row->protected_once,
+                               .bought_qty = row->bought_qty,
+                               .sold_qty = row->sold_qty,
+                               .dust = {row->dust_e8},
+                               .bought = row->bought,
+                               .sold = row->sold,
+                               .fees = row->fees,
+                               .counted = row->counted,
+                               .fee_qty = {row->fee_qty_e8},
+                               .opened_at = row->opened_at,
+                               .closed_at = row->closed_at,
+                               .opened_ref = GET_REF(row, opened),
+                               .last_ref = GET_REF(row, last)};
+    return true;
+}
+
+static bool load_exit(struct loading *loading, const union sp_body *body)
+{
+    const struct sp_book_exit *row = &body->book_exit;
+
+    if (row->trade >= loading->books->trade_count) return false;
+    struct sp_trade_book *trade = &loading->books->trades[row->trade];
+    struct sp_exit_want *want = row->last_sell ? &trade->last_sell : &trade->exit;
+    if (want->wanted) return false;
+    *want = (struct sp_exit_want){.wanted = true,
+                                  .cause = row->cause,
+                                  .threat_ids = row->threat_ids,
+                                  .scheduled_id = row->scheduled_id,
+                                  .command_id = row->command_id,
+                                  .by = GET_REF(row, by)};
+    return true;
+}
+
+static bool load_fill(struct loading *loading, const union sp_body *body)
+{
+    struct sp_books *books = loading->books;
+
+    if (books->fill_count >= SP_FILLS_MAX) return false;
+    books->fills[books->fill_count++].fill = body->fill;
+    return true;
+}
+
+static bool load_plan(struct loading *loading, const union sp_body *body)
+{
+    struct sp_books *books = loading->books;
+
+    if (books->plan_count >= SP_PLANS_MAX) return false;
+    books->plans[books->plan_count++] = body->book_plan.plan_id;
+    return true;
+}
+
+static bool load_command(struct loading *loading, const union sp_body *body)
+{
+    struct sp_books *books = loading->books;
+
+    if (books->command_count >= SP_COMMANDS_MAX) return false;
+    books->commands[books->command_count++] = body->book_command.command_id;
+    return true;
+}
+
+static bool load_link(struct loading *loading, const union sp_body *body)
+{
+    const struct sp_book_link *row = &body->book_link;
+    struct sp_books *books = loading->books;
+
+    if (books->link_count >= books->config->link_count) return false;
+    books->links[books->link_count++] =
+        (struct sp_link_book){.id = row->id,
+                              .capital = row->capital,
+                              .cash = row->cash,
+                              .realised_pnl = row->realised_pnl,
+                              .fees = row->fees,
+                              .peak = row->peak,
+                              .day = row->day,
+                              .realised_today = row->realised_today};
+    return true;
+}
+
+static bool load_asset(struct loading *loading, const union sp_body *body)
+{
+    struct sp_books *books = loading->books;
+
+    if (books->asset_count >= SP_ASSETS_MAX) return false;
+    books->assets[books->asset_count++] =
+        (struct sp_asset_book){body->book_asset.asset, body->book_asset.amount};
+    return true;
+}
+
+static bool load_scope(struct loading *loading, const union sp_body *body)
+{
+    const struct sp_book_scope *row = &body->book_scope;
+    struct sp_books *books = loading->books;
+
+    if (books->scope_count >= SP_SCOPES_MAX) return false;
+    books->scopes[books->scope_count++] = (struct sp_scope_book){.scope = row->scope,
+                                                                 .halted = row->halted,
+                                                                 .cause = row->cause,
+                                                                 .reason = row->reason};
+    return true;
+}
+
+/* Every ring is as full as its total says, and no list has lost a row. */
+static bool is_whole(const struct loading *loading)
+{
+    const struct sp_books *books = loading->books;
+
+    return loading->states == 1 && loading->orders == loading->intents &&
+           books->link_count == books->config->link_count &&
+           books->fill_count ==
+               (books->fill_total < SP_FILLS_MAX ? books->fill_total : SP_FILLS_MAX) &&
+           books->plan_count ==
+               (books->plan_total < SP_PLANS_MAX ? books->plan_total : SP_PLANS_MAX) &&
+           books->command_count ==
+               (books->command_total < SP_COMMANDS_MAX ? books->command_total : SP_COMMANDS_MAX);
+}
+
+sp_status sp_books_load(struct sp_books *books, struct sp_rows_reader *in, struct sp_err *err)
+{
+    static bool (*const takers[SP_DTO_COUNT])(struct loading *, const union sp_body *) = {
+        [SP_DTO_book_state] = load_state,
+        [SP_DTO_threat] = load_threat,
+        [SP_DTO_order_intent] = load_intent,
+        [SP_DTO_book_order] = load_order,
+        [SP_DTO_book_trade] = load_trade,
+        [SP_DTO_book_exit] = load_exit,
+        [SP_DTO_fill] = load_fill,
+        [SP_DTO_book_plan] = load_plan,
+        [SP_DTO_book_command] = load_command,
+        [SP_DTO_book_link] = load_link,
+        [SP_DTO_book_asset] = load_asset,
+        [SP_DTO_book_scope] = load_scope};
+    struct loading loading = {.books = books};
+    enum sp_dto dto = SP_DTO_NONE;
+    union sp_body row;
+    sp_status status = sp_rows_next(in, &dto, &row, err);
+
+    for (; status == SP_OK; status = sp_rows_next(in, &dto, &row, err)) {
+        if (loading.states == 0 && dto != SP_DTO_book_state) {
+            return SP_FAIL(err, SP_INVALID, "snapshot: the books do not begin with their state");
+        }
+        if (takers[dto] == NULL || !takers[dto](&loading, &row)) {
+            return SP_FAIL(err, SP_INVALID,
+                           "snapshot: a row of %s does not fit these books or "
+                           "this configuration",
+                           sp_schema_of(dto)->name);
+        }
+    }
+    if (status != SP_AGAIN) return status;
+    books->order_count = loading.orders;
+    if (!is_whole(&loading)) return SP_FAIL(err, SP_INVALID, "snapshot: rows are missing");
+    return SP_OK;
+}
