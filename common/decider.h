@@ -16,6 +16,9 @@
 #include "proto/ids.h"
 #include "proto/record.h"
 
+struct sp_rows_writer; /* common/journal/state_rows.h */
+struct sp_rows_reader;
+
 #define SP_DECISION_RECORDS_MAX 32
 #define SP_DECISION_EFFECTS_MAX 16
 
@@ -69,6 +72,13 @@ struct sp_core {
      * (which may be NULL if allows is). */
     bool (*allows)(const void *state, const struct sp_effect *effect);
     void (*withdrawn)(void *state, const struct sp_effect *effect, struct sp_decision *decision);
+    /* For starts from a snapshot (common/snapshot.h); all three or none. `save` writes what apply
+     * folded as rows; it works on a copy of the state, in another thread. `load` reads them to
+     * their end into a state to which nothing was applied; if it fails, the caller puts the state
+     * back. */
+    void (*save)(const void *state, struct sp_rows_writer *out);
+    sp_status (*load)(void *state, struct sp_rows_reader *in, struct sp_err *err);
+    size_t state_bytes; /* of the state: it owns no memory outside */
 };
 
 void sp_decision_begin(struct sp_decision *decision);

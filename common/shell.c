@@ -1,9 +1,11 @@
 #include "common/shell.h"
 
+#include "common/log.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-#define CURSORS_MAX         32
+#define CURSORS_MAX         SP_SNAPSHOT_CURSORS_MAX
 #define CURSOR_EVERY_INPUTS 256
 #define CURSOR_EVERY_NS     (100 * SP_NS_PER_MS)
 
@@ -19,6 +21,12 @@ struct sp_shell {
     sp_wall market;
     uint32_t cursor_count;
     struct cursor cursors[CURSORS_MAX];
+    struct sp_snapshots *snapshots; /* NULL: the core cannot save, or is not to */
+    struct {
+        struct sp_metric *taken, *failed, *ms;
+    } metrics;          /* of snapshots; NULL where there are none */
+    struct sp_ref last; /* the last record applied */
+    sp_wall last_time;
     struct sp_shell_stats stats;
     bool busy; /* an effect must not start another event from within */
     struct sp_decision decision;
@@ -77,6 +85,9 @@ static bool keep(struct sp_shell *shell)
     for (uint32_t i = 0; i < decision->record_count; i++) {
         shell->options.core->apply(shell->options.core_state, &decision->records[i]);
     }
+    const struct sp_record *last = &decision->records[decision->record_count - 1];
+    shell->last = sp_record_ref(last);
+    shell->last_time = last->time;
     shell->stats.records += decision->record_count;
     return true;
 }
@@ -158,6 +169,58 @@ static void write_due_cursors(void *ctx)
     }
 }
 
+static void take_snapshot(struct sp_shell *shell)
+{
+    struct sp_journal *journal = shell->options.service->journal;
+    struct sp_snapshot_base base = {.at = shell->last, .time = shell->last_time};
+
+    /* After a failed append the core may not be what the journal says. */
+    if (sp_journal_health(journal) != SP_OK) return;
+    for (uint32_t i = 0; i < shell->cursor_count; i++) {
+        if (!sp_ref_is_none(&shell->cursors[i].written))
+            base.cursors[base.cursor_count++] = shell->cursors[i].written;
+    }
+    sp_snapshots_tick(shell->snapshots, &base, sp_journal_durable_seq(journal));
+    struct sp_snapshots_stats stats = sp_snapshots_stats(shell->snapshots);
+    if (shell->metrics.taken == NULL) return;
+    sp_metric_set(shell->metrics.taken, (int64_t)stats.taken);
+    sp_metric_set(shell->metrics.failed, (int64_t)(stats.failed + stats.too_large));
+    sp_metric_set(shell->metrics.ms, stats.save.ns / SP_NS_PER_MS);
+}
+
+static void on_timer(void *ctx)
+{
+    struct sp_shell *shell = ctx;
+
+    write_due_cursors(shell);
+    if (shell->snapshots != NULL) take_snapshot(shell);
+}
+
+static sp_status open_snapshots(struct sp_shell *shell, struct sp_err *err)
+{
+    const struct sp_shell_options *options = &shell->options;
+    struct sp_service *service = options->service;
+    struct sp_snapshots_options snapshots = {
+        .file = {.dir = service->dir,
+                 .name = service->instance.s,
+                 .installation = service->config->platform.installation.s},
+        .core = options->core,
+        .core_state = options->core_state,
+        .every = options->snapshot_every,
+        .every_records = options->snapshot_records};
+
+    if (options->core->save == NULL || options->snapshot_every.ns < 0) return SP_OK;
+    if (service->metrics != NULL) {
+        struct sp_metrics *m = service->metrics;
+        shell->metrics.taken = sp_metrics_gauge(m, "spoor_snapshots", "", "snapshots of the state");
+        shell->metrics.failed =
+            sp_metrics_gauge(m, "spoor_snapshots_failed", "", "not taken: too large, or the disk");
+        shell->metrics.ms =
+            sp_metrics_gauge(m, "spoor_snapshot_ms", "", "time the newest took, beside the loop");
+    }
+    return sp_snapshots_open(&snapshots, &shell->snapshots, err);
+}
+
 sp_status sp_shell_open(const struct sp_shell_options *options, struct sp_shell **out,
                         struct sp_err *err)
 {
@@ -167,11 +230,17 @@ sp_status sp_shell_open(const struct sp_shell_options *options, struct sp_shell 
     if (shell == NULL) return SP_FAIL(err, SP_NO_MEMORY, "shell");
     shell->options = *options;
     sp_dur every = {CURSOR_EVERY_NS};
-    sp_status status = sp_loop_add_timer(options->service->loop, every, every, write_due_cursors,
-                                         shell, &shell->cursor_timer);
+    sp_status status = sp_loop_add_timer(options->service->loop, every, every, on_timer, shell,
+                                         &shell->cursor_timer);
     if (status != SP_OK) {
         free(shell);
         return SP_FAIL(err, status, "event loop: no room for a timer");
+    }
+    status = open_snapshots(shell, err);
+    if (status != SP_OK) {
+        sp_timer_cancel(shell->cursor_timer);
+        free(shell);
+        return status;
     }
     *out = shell;
     return SP_OK;
@@ -182,6 +251,7 @@ void sp_shell_close(struct sp_shell *shell)
     if (shell == NULL) return;
     write_due_cursors(shell);
     sp_timer_cancel(shell->cursor_timer);
+    sp_snapshots_close(shell->snapshots);
     free(shell);
 }
 
@@ -195,6 +265,9 @@ static void fold(struct sp_shell *shell, const struct sp_record *record)
     if (record->time.ns > shell->market.ns && record->kind != SP_REC_STREAM_STARTED) {
         shell->market = record->time;
     }
+    shell->last = sp_record_ref(record);
+    shell->last_time = record->time;
+    shell->stats.folded++;
     shell->options.core->apply(shell->options.core_state, record);
     if (shell->options.applied != NULL) shell->options.applied(shell->options.ctx, record);
 }
@@ -216,7 +289,62 @@ sp_status sp_shell_replay(struct sp_shell *shell, uint64_t from_seq, struct sp_e
     shell->market = (sp_wall){0};
     sp_journal_reader_close(reader);
     free(record);
+    if (shell->snapshots != NULL) sp_snapshots_begin(shell->snapshots, from_seq);
     return status == SP_AGAIN ? SP_OK : status;
+}
+
+/* Whether the journal holds the very record that the snapshot ends with: a journal that was put
+ * back to an older state and went on from there does not. */
+static bool journal_has(struct sp_shell *shell, const struct sp_snapshot_base *base)
+{
+    struct sp_service *service = shell->options.service;
+    struct sp_journal_reader *reader = NULL;
+    uint64_t seq = base->at.seq;
+
+    if (!sp_name_eq(&base->at.stream, &service->stream)) return false;
+    if (seq < sp_journal_first_seq(service->journal)) return false;
+    if (seq >= sp_journal_next_seq(service->journal)) return false;
+    struct sp_record *record = malloc(sizeof *record);
+    sp_status status = record != NULL ? SP_OK : SP_NO_MEMORY;
+    if (status == SP_OK)
+        status = sp_journal_reader_open(service->dir, &service->stream, seq, &reader, NULL);
+    if (status == SP_OK) status = sp_journal_reader_next(reader, record, NULL, NULL);
+    bool same = status == SP_OK && record->seq == seq && record->epoch == base->at.epoch &&
+                record->time.ns == base->time.ns;
+    sp_journal_reader_close(reader);
+    free(record);
+    return same;
+}
+
+/* The sequence the snapshot reaches to; 0 without one. */
+static uint64_t restore_snapshot(struct sp_shell *shell)
+{
+    struct sp_snapshot_base base = {0};
+
+    if (shell->snapshots == NULL || !sp_snapshots_load(shell->snapshots, &base)) return 0;
+    if (!journal_has(shell, &base)) {
+        sp_snapshots_refuse(shell->snapshots, "it does not fit the journal");
+        return 0;
+    }
+    for (uint32_t i = 0; i < base.cursor_count; i++) {
+        struct cursor *cursor = find_cursor(shell, &base.cursors[i].stream);
+        cursor->at = base.cursors[i];
+        cursor->written = base.cursors[i];
+    }
+    return base.at.seq;
+}
+
+sp_status sp_shell_restore(struct sp_shell *shell, struct sp_err *err)
+{
+    sp_mono began = sp_clock_mono();
+    uint64_t seq = restore_snapshot(shell);
+    sp_status status = sp_shell_replay(shell, seq > 0 ? seq + 1 : 0, err);
+
+    if (status != SP_OK) return status;
+    sp_log(SP_LOG_INFO, "state_restored", "from=%s folded=%" PRIu64 " ms=%" PRId64,
+           seq > 0 ? "snapshot" : "journal", shell->stats.folded,
+           (sp_clock_mono().ns - began.ns) / SP_NS_PER_MS);
+    return SP_OK;
 }
 
 struct sp_ref sp_shell_cursor(const struct sp_shell *shell, const sp_name *stream)
@@ -310,5 +438,8 @@ void sp_shell_on_notice(void *ctx, const struct sp_sub_notice *notice)
 
 struct sp_shell_stats sp_shell_stats(const struct sp_shell *shell)
 {
-    return shell->stats;
+    struct sp_shell_stats stats = shell->stats;
+
+    if (shell->snapshots != NULL) stats.snapshots = sp_snapshots_stats(shell->snapshots);
+    return stats;
 }

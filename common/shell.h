@@ -9,6 +9,7 @@
 
 #include "common/decider.h"
 #include "common/service.h"
+#include "common/snapshot.h"
 
 struct sp_shell;
 
@@ -22,15 +23,20 @@ struct sp_shell_options {
      * ledger queue). May be NULL. */
     void (*applied)(void *ctx, const struct sp_record *record);
     void *ctx;
+    /* Of a core that can save: as in sp_snapshots_options; every < 0: none are taken or used. */
+    sp_dur snapshot_every;
+    uint64_t snapshot_records;
 };
 
 SP_NODISCARD sp_status sp_shell_open(const struct sp_shell_options *options, struct sp_shell **out,
                                      struct sp_err *err);
 void sp_shell_close(struct sp_shell *shell);
-/* Folds the journal (from the snapshot's sequence on, if one was restored) into the core by apply,
- * and learns the cursors. Call in init before subscribing. */
+/* Folds the journal from `from_seq` on (0: all of it) into the core by apply, and learns the
+ * cursors. Call in init before subscribing. */
 SP_NODISCARD sp_status sp_shell_replay(struct sp_shell *shell, uint64_t from_seq,
                                        struct sp_err *err);
+/* The same, from the newest snapshot on if there is one that fits; else from the first record. */
+SP_NODISCARD sp_status sp_shell_restore(struct sp_shell *shell, struct sp_err *err);
 /* Last consumed place of an input stream; none if never. For sp_sub_options.cursor. */
 struct sp_ref sp_shell_cursor(const struct sp_shell *shell, const sp_name *stream);
 /* Runs one event through the cycle. On a storage failure the service is told to end; nothing was
@@ -49,6 +55,8 @@ void sp_shell_on_notice(void *shell, const struct sp_sub_notice *notice);
 
 struct sp_shell_stats {
     uint64_t events, records, effects, withdrawn, synced;
+    uint64_t folded; /* records folded at the start */
+    struct sp_snapshots_stats snapshots;
 };
 struct sp_shell_stats sp_shell_stats(const struct sp_shell *shell);
 

@@ -90,6 +90,19 @@ static const struct sp_field disk_fields[] = {
 };
 static const struct sp_table disk_table = SP_TABLE(disk_fields, "the disk reserve");
 
+static const struct sp_field journal_fields[] = {
+    {.key = "snapshot_every",
+     .doc =
+         "how often a service saves its state, so that it starts faster; also every 50,000 records",
+     .type = SP_VALUE_DURATION,
+     .fallback = "10 s",
+     .min = "100 ms",
+     .max = "1 h",
+     .example = "\"10 s\"",
+     SP_AT(sp_platform, snapshot_every)},
+};
+static const struct sp_table journal_table = SP_TABLE(journal_fields, "journals and snapshots");
+
 static const struct sp_field http_fields[] = {
     {.key = "listen",
      .doc = "numeric IPv4 address and port of the health page",
@@ -145,6 +158,10 @@ static const struct sp_field platform_fields[] = {
     {.key = "log", .doc = "the log files", .type = SP_VALUE_OBJECT, .table = &log_table},
     {.key = "bus", .doc = "the bus between services", .type = SP_VALUE_OBJECT, .table = &bus_table},
     {.key = "disk", .doc = "the disk reserve", .type = SP_VALUE_OBJECT, .table = &disk_table},
+    {.key = "journal",
+     .doc = "journals and snapshots",
+     .type = SP_VALUE_OBJECT,
+     .table = &journal_table},
     {.key = "http", .doc = "the health page", .type = SP_VALUE_OBJECT, .table = &http_table},
     {.key = "alerts",
      .doc = "who is told about what",

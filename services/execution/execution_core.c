@@ -1,3 +1,4 @@
+#include "services/execution/book_rows.h"
 #include "services/execution/execution_internal.h"
 
 #include <string.h>
@@ -160,5 +161,25 @@ static void withdrawn(void *state, const struct sp_effect *effect, struct sp_dec
     }
 }
 
-const struct sp_core sp_execution_core = {
-    .decide = decide, .apply = apply, .allows = allows, .withdrawn = withdrawn};
+/* The rest of the state is derived, or of the connection. */
+static void save(const void *state, struct sp_rows_writer *out)
+{
+    const struct sp_execution *x = state;
+
+    sp_books_save(&x->books, out);
+}
+
+static sp_status load(void *state, struct sp_rows_reader *in, struct sp_err *err)
+{
+    struct sp_execution *x = state;
+
+    return sp_books_load(&x->books, in, err);
+}
+
+const struct sp_core sp_execution_core = {.decide = decide,
+                                          .apply = apply,
+                                          .allows = allows,
+                                          .withdrawn = withdrawn,
+                                          .save = save,
+                                          .load = load,
+                                          .state_bytes = sizeof(struct sp_execution)};

@@ -55,6 +55,10 @@ bool core_event(struct core_shell *s, enum sp_event_type type, uint32_t id,
 void core_deliver(struct core_shell *s);
 /* Time passes in steps of 50 ms, each with a timer event and deliveries. */
 void core_pass(struct core_shell *s, int64_t ms);
+/* Both books hold the same, value by value. */
+void core_check_same(const struct sp_books *a, const struct sp_books *b);
+/* Saved and loaded, the books are what they were. */
+void core_check_saved(const struct core_shell *s);
 /* A new process folds the journal. */
 void core_restart(struct core_shell *s);
 void core_up(struct core_shell *s);

@@ -156,6 +156,7 @@ static void act(void)
     else
         reconnect();
     s->kill.steps = 0;
+    if (below(16) == 0) core_check_saved(s);
     if (!s->kill.happened) return;
     core_restart(s);
     core_price(s, s->venue.price.e8 / SP_FX_ONE);
@@ -231,6 +232,7 @@ static void run(uint64_t seed)
     check_positions_are_cared_for();
     check_one_entry_per_plan();
     core_check_truth(s);
+    core_check_saved(s);
     for (size_t i = 0; i < INTERESTING; i++)
         seen[i] += core_count(s, interesting[i]);
     core_free(s);
