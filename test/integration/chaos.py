@@ -35,6 +35,7 @@ def configure(system, recording):
     workers = {w["id"]: w for part in system.blueprint.values() if isinstance(part, list)
                for w in part}
     system.blueprint["trigger"]["warm_up_bars"] = 8
+    system.platform["journal"] = {"snapshot_every": "100ms"}  # kills fall into saves
     workers["ema_fast"]["params"]["period"] = 3
     workers["ema_slow"]["params"]["period"] = 8
     workers["cross"]["params"]["min_gap"] = "0.01 bps"
@@ -174,10 +175,14 @@ def run(system, args, recording):
     assert opened == closed, f"still open after on_stop: flatten: {opened - closed}"
     asked = check_explanations(system)
     assert sum(restarts.values()) > 0, "status shows no restart"
+    starts = "".join(path.read_text() for path in system.logs.glob("execution*.log"))
+    from_snapshot = starts.count("state_restored from=snapshot")
+    assert from_snapshot > 0, "execution never started from a snapshot"
     print(f"{sum(killer.kills.values())} kills {killer.kills}; restarts shown {restarts}")
     print(f"{len(system.journals())} journals verify; {len(answers)} plans, "
           f"{len(entries)} entries, none twice; {len(closed)} trades, {len(fills)} fills: "
-          f"journal == ledger == venue; {asked} whys answered")
+          f"journal == ledger == venue; {asked} whys answered; "
+          f"execution started {from_snapshot} times from a snapshot")
     return len(closed)
 
 
