@@ -17,6 +17,7 @@ static struct {
     size_t root_len;
     enum recorder_lie lie;
     uint32_t writes;
+    bool killed, last_write;
     uint32_t node_of[FDS];
 } rec;
 
@@ -102,7 +103,13 @@ static int rec_open(void *self, const char *path, int flags, mode_t mode)
 static ssize_t rec_write(void *self, int fd, const void *buf, size_t len_bytes)
 {
     off_t at = lseek(fd, 0, SEEK_CUR);
-    bool is_short = ++rec.writes % SHORT_ONE_IN == 0 && len_bytes > 1;
+
+    if (rec.killed && !rec.last_write) {
+        errno = EIO;
+        return -1;
+    }
+    bool is_short = (++rec.writes % SHORT_ONE_IN == 0 || rec.last_write) && len_bytes > 1;
+    rec.last_write = false;
     ssize_t n = sp_file_port_real()->write(self, fd, buf, is_short ? len_bytes / 2 : len_bytes);
 
     if (n <= 0) return n;
@@ -128,6 +135,10 @@ static int rec_truncate(void *self, int fd, off_t len_bytes)
 static int rec_sync(void *self, int fd)
 {
     (void)self;
+    if (rec.killed && !rec.last_write) {
+        errno = EIO;
+        return -1;
+    }
     if (rec.lie != RECORDER_NO_SYNC) note(DISK_SYNC)->node = rec.node_of[fd];
     return 0;
 }
@@ -219,6 +230,17 @@ void recorder_start(struct disk_log *log, const char *root, enum recorder_lie li
 void recorder_mark(const struct disk_bounds *bounds)
 {
     if (rec.log != NULL) note(DISK_MARK)->bounds = *bounds;
+}
+
+void recorder_kill(bool in_write)
+{
+    rec.killed = true;
+    rec.last_write = in_write;
+}
+
+void recorder_revive(void)
+{
+    rec.killed = rec.last_write = false;
 }
 
 void recorder_stop(void)

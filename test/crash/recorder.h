@@ -12,6 +12,11 @@ enum recorder_lie { RECORDER_HONEST, RECORDER_NO_SYNC, RECORDER_NO_SYNC_DIR };
  * if the code under test had forgotten it. */
 void recorder_start(struct disk_log *log, const char *root, enum recorder_lie lie);
 void recorder_mark(const struct disk_bounds *bounds);
+/* The process is killed: from now on, or after half of its next write if `in_write`, nothing that
+ * it does reaches the disk. What it wrote before stays readable. */
+void recorder_kill(bool in_write);
+/* Another process starts. */
+void recorder_revive(void);
 /* Ends the log. The port is not used again. */
 void recorder_stop(void);
 const struct sp_file_port *recorder_port(void);

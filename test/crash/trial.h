@@ -29,6 +29,7 @@ struct trial_start {
     uint64_t next_seq; /* behind those that this start added */
     uint64_t digest;   /* of all lines below next_seq */
     uint64_t digest_upto, digest_until;
+    uint32_t late_tail; /* the epoch that cut off a tail which is recorded from there on */
     sp_status refused;
     char why[256]; /* what is wrong; "" if nothing */
 };
