@@ -252,9 +252,9 @@ static void test_loop_drains_control_before_data(void **state)
     assert_int_equal(sp_loop_add_sock(s.f->loop, s.bound[1], true, take_control, &s), SP_OK);
     run(s.f);
     assert_true(strlen(s.f->order) == 40);
-    /* The data source was added first, yet control is served before it. */
+    /* The data source was added first, yet control is served before it. Only one of its messages
+     * is known to wait already: the others may still be on their way. */
     assert_int_equal(s.f->order[0], 'c');
-    assert_int_equal(s.f->order[1], 'c');
     for (int i = 0; i < 2; i++) {
         sp_loop_remove_sock(s.f->loop, s.bound[i]);
         sp_sock_close(s.connected[i]);
