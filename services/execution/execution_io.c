@@ -275,17 +275,23 @@ static enum sp_trading trading_now(struct io *io, sp_text *reason, sp_text *next
 
 static void on_command(struct io *io, const struct sp_peer *peer, const struct sp_record *request)
 {
+    struct sp_command_reply *body = &io->answer.body.command_reply;
+    sp_cmd_id id = request->body.operator_command.command_id;
     sp_text reason = {{0}}, next = {{0}};
 
     feed(io, SP_EVENT_MESSAGE, SP_XI_COMMAND, request);
     enum sp_trading trading = trading_now(io, &reason, &next);
-    io->answer.body.command_reply.ok = io->core.command_refused.s[0] == '\0';
-    if (io->answer.body.command_reply.ok) {
-        sp_text_printf(&io->answer.body.command_reply.text, "trading %s: %s",
+    /* The books know a command only once it is on disk: no other "done" may leave us. */
+    body->ok = sp_books_has_command(&io->core.books, id);
+    if (body->ok) {
+        sp_text_printf(&body->text, "trading %s: %s",
                        sp_enum_name(SP_ENUM_TRADING, (uint8_t)trading), reason.s);
+    } else if (io->core.command_refused.s[0] != '\0') {
+        body->status = sp_name_of(sp_status_name(SP_USAGE));
+        body->text = io->core.command_refused;
     } else {
-        io->answer.body.command_reply.status = sp_name_of(sp_status_name(SP_USAGE));
-        io->answer.body.command_reply.text = io->core.command_refused;
+        body->status = sp_name_of(sp_status_name(SP_STORAGE));
+        sp_text_printf(&body->text, "not done: it could not be written to the journal");
     }
     reply(io, peer, SP_REC_COMMAND_REPLY);
 }
