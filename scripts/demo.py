@@ -323,11 +323,12 @@ class Run:
         extra = []
         if self.survivor and trades and self.survivor != trades[-1]["trade_id"]:
             extra = [(self.survivor, "the trade that was open while execution was killed")]
-        for at, (name, words) in enumerate(lines + extra):
-            lead = "next" if at == 0 else ""
-            print(f"{lead:<7} {f'{shown} why {short_id(name)}':<34} {words}")
-        up = f"{shown.split(' ')[0]} up {self.config.relative_to(ROOT)}"
-        print(f"        {up:<34} run it yourself, then kill -9 whatever you like")
+        steps = [(f"{shown} why {short_id(name)}", words) for name, words in lines + extra]
+        steps.append((f"build/spoor up {self.config.relative_to(ROOT)}",
+                      "run it yourself, then kill -9 whatever you like"))
+        width = max(34, *(len(command) for command, _ in steps))
+        for at, (command, words) in enumerate(steps):
+            print(f"{'next' if at == 0 else '':<7} {command:<{width}} {words}")
         for name, _ in lines:
             print(f"\n$ {shown} why {short_id(name)}", flush=True)
             done = spoor("why", short_id(name), config=self.config, check=False)
