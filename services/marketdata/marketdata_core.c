@@ -364,6 +364,10 @@ static void take_trade(struct sp_marketdata *md, const struct sp_market_event *e
     lane->last_trade_id = trade->trade_id;
     if (last == 0 || trade->trade_id <= last + 1) return;
     set_gap(md, event->symbol, step);
+    if (trade->trade_id == last + 2) {
+        sp_text_printf(&step->gap.reason, "trade %" PRIu64 " is missing", last + 1);
+        return;
+    }
     sp_text_printf(&step->gap.reason, "trades %" PRIu64 " to %" PRIu64 " are missing", last + 1,
                    trade->trade_id - 1);
 }

@@ -398,6 +398,8 @@ static void test_marketdata_core_bars_come_before_what_closed_them(void **state)
     trade(76 * S, 9, 90);
     assert_true(step.has_gap);
     assert_string_equal(step.gap.reason.s, "trades 5 to 8 are missing");
+    trade(76 * S, 11, 90);
+    assert_string_equal(step.gap.reason.s, "trade 10 is missing");
 }
 
 static void test_marketdata_core_gives_its_book_in_parts(void **state)
