@@ -3,6 +3,7 @@
 #include "common/clock.h"
 #include "common/journal/state_rows.h"
 #include "common/log.h"
+#include "common/planted_bug.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -257,7 +258,8 @@ void sp_snapshots_tick(struct sp_snapshots *s, const struct sp_snapshot_base *no
         s->stats.copy.ns = sp_clock_mono().ns - begin.ns;
         s->stage = COPIED;
     }
-    if (s->stage == COPIED && durable_seq >= s->base.at.seq) start(s);
+    bool durable = durable_seq >= s->base.at.seq || SP_BUG(snapshot_ahead);
+    if (s->stage == COPIED && durable) start(s);
 }
 
 struct sp_snapshots_stats sp_snapshots_stats(const struct sp_snapshots *s)

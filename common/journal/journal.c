@@ -20,6 +20,7 @@
 #include "common/clock.h"
 #include "common/decider.h"
 #include "common/journal/journal_writer.h"
+#include "common/planted_bug.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -90,7 +91,10 @@ static bool sync_in_turn(struct sp_journal *journal)
     journal->syncing = true;
     pthread_mutex_unlock(&journal->lock);
     sp_mono began = sp_clock_mono();
-    int rc = journal->port->datasync(journal->port->self, fd);
+    int rc = SP_BUG(ack_before_sync) ? 0 : journal->port->datasync(journal->port->self, fd);
+    if (rc != 0 && SP_BUG(retry_sync_after_eio)) {
+        rc = journal->port->datasync(journal->port->self, fd);
+    }
     int saved_errno = errno;
     int64_t took_ns = sp_mono_since(sp_clock_mono(), began).ns;
     pthread_mutex_lock(&journal->lock);
@@ -215,8 +219,11 @@ static sp_status begin_segment(struct sp_journal *journal, struct sp_err *err)
     journal->sealed = false;
     status = write_out(journal, line, len, err);
     if (status != SP_OK) return status;
-    if (port->sync(port->self, fd) != 0) return poison(journal, err, "cannot sync a new segment");
-    if (port->rename(port->self, tmp, path) != 0 || port->sync_dir(port->self, journal->dir) != 0) {
+    if (!SP_BUG(segment_named_unsynced) && port->sync(port->self, fd) != 0) {
+        return poison(journal, err, "cannot sync a new segment");
+    }
+    if (port->rename(port->self, tmp, path) != 0 ||
+        (!SP_BUG(segment_no_dir_sync) && port->sync_dir(port->self, journal->dir) != 0)) {
         return poison(journal, err, "cannot name a new segment");
     }
     atomic_fetch_add(&journal->segments, 1);
@@ -236,7 +243,7 @@ static sp_status continue_segment(struct sp_journal *journal, const struct sp_re
     int fd = port->open(port->self, path, O_RDWR | O_NOFOLLOW, 0);
     if (fd < 0) return poison(journal, err, "cannot open the last segment");
     set_fd(journal, fd);
-    while (at < from->segment_bytes) {
+    while (at < from->segment_bytes && !SP_BUG(no_second_write)) {
         uint64_t left = from->segment_bytes - at;
         ssize_t n =
             port->pread(port->self, fd, buf, left < sizeof buf ? left : sizeof buf, (off_t)at);
@@ -262,7 +269,7 @@ sp_status sp_journal_seal(struct sp_journal *journal, struct sp_err *err)
     struct sp_segment_seal seal = {.epoch = journal->epoch,
                                    .count = journal->next_seq - journal->head.first_seq,
                                    .last_seq = journal->next_seq - 1};
-    sp_status status = sp_journal_sync(journal, err);
+    sp_status status = SP_BUG(seal_before_sync) ? SP_OK : sp_journal_sync(journal, err);
 
     if (status != SP_OK || journal->sealed) return status;
     SP_ASSERT(seal.count > 0);
@@ -324,7 +331,7 @@ sp_status sp_journal_append(struct sp_journal *journal, const struct sp_record *
     for (uint32_t i = 0; i < count; i++) {
         size_t len = 0;
         assert_ours(journal, &records[i], journal->next_seq + i, i + 1 == count);
-        meta.batch_left = count - 1 - i;
+        meta.batch_left = SP_BUG(skip_batch_marker) ? 0 : count - 1 - i;
         status =
             sp_json_encode_line(&records[i], &meta, journal->buf + used, SP_JSON_LINE_MAX, &len);
         SP_ASSERT(status == SP_OK);
@@ -427,6 +434,7 @@ static sp_status open_recovered(struct sp_journal *journal,
     if (status != SP_OK) return status;
     journal->first_seq = from.first_seq;
     journal->next_seq = from.next_seq;
+    if (SP_BUG(sequence_reused) && from.next_seq > 1) journal->next_seq--;
     journal->crc = from.crc;
     atomic_store(&journal->written_seq, from.next_seq - 1);
     atomic_store(&journal->durable_seq, from.durable_seq);

@@ -6,6 +6,8 @@
  */
 #include "common/journal/journal_segment.h"
 
+#include "common/planted_bug.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -307,7 +309,7 @@ sp_status sp_segment_judge(struct sp_segment_cursor *cursor, uint64_t noted_seq,
     free(text);
     if (durable_seq < cursor->durable_seq) durable_seq = cursor->durable_seq;
     if (durable_seq < noted_seq) durable_seq = noted_seq;
-    if (cursor->next_seq > durable_seq) return SP_OK;
+    if (cursor->next_seq > durable_seq || SP_BUG(truncate_in_the_middle)) return SP_OK;
     return sp_segment_damaged(
         cursor, cursor->why != NULL ? cursor->why : "acknowledged records are missing", err);
 }

@@ -15,6 +15,7 @@
  */
 #include "common/journal/state.h"
 
+#include "common/planted_bug.h"
 #include "proto/types.h"
 
 #include <errno.h>
@@ -151,7 +152,8 @@ static bool parse(const struct sp_state_file *file, struct snapshot *snapshot, b
     header_format(&said, snapshot, len, again);
     if (memcmp(header, again, HEADER_BYTES) != 0) return false;
     const char *payload = snapshot->text + HEADER_BYTES;
-    if (sp_crc32c(0, payload, len) != snapshot->dcrc) return false;
+    bool holds = sp_crc32c(0, payload, len) == snapshot->dcrc;
+    if (!holds && !SP_BUG(promote_unverified)) return false;
     if (memcmp(payload + len, "}\n", TRAILER_BYTES) != 0) return false;
     *foreign = !sp_name_is(&name, file->name) || !sp_name_is(&installation, file->installation);
     return true;
@@ -322,7 +324,7 @@ static sp_status promote(const struct sp_state_file *file, bool keep_current, st
     if (port->rename(port->self, pending, current) != 0) {
         return storage_error("rename", current, err);
     }
-    return sync_dir(file, file->dir, err);
+    return SP_BUG(state_no_dir_sync) ? SP_OK : sync_dir(file, file->dir, err);
 }
 
 /* Steps 2 to 4 of saving. */
@@ -343,7 +345,7 @@ static sp_status write_pending(const struct sp_state_file *file, const char *hea
     if (status == SP_OK) status = sp_file_write_all(port, fd, json, len_bytes, err);
     if (status == SP_OK) status = sp_file_write_all(port, fd, "}\n", TRAILER_BYTES, err);
     if (status != SP_OK) status = storage_error("write", path, err);
-    if (status == SP_OK && port->sync(port->self, fd) != 0) {
+    if (status == SP_OK && !SP_BUG(state_no_sync) && port->sync(port->self, fd) != 0) {
         status = SP_FAIL(err, SP_STORAGE, "cannot sync %s: %s", path, strerror(errno));
     }
     if (port->close(port->self, fd) != 0 && status == SP_OK) {

@@ -1,0 +1,84 @@
+"""Whether a planted bug is caught by whom the table says.
+
+usage: planted_bugs.py TABLE BUG CATCHER PROGRAM [ARG...]
+       planted_bugs.py --complete TABLE SOURCE_ROOT BUILD_ROOT PLANTED_PROGRAM BUG...
+
+With SPOOR_PLANTED_BUG=BUG, PROGRAM must fail and its output hold the evidence that the table
+names. That it passes without is a test of its own. --complete: every row of the table has a test
+and stands in the sources, and no product program has any bug in it.
+"""
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+ROW = re.compile(r'PLANTED_BUG\((\w+),\s*"([^"]+)",\s*"([^"]+)",\s*"([^"]+)"\)')
+SWITCH = b"SPOOR_PLANTED_BUG"
+UNKNOWN = 99
+
+
+def table(path):
+    """Rows by bug: (what is wrong, catcher, evidence)."""
+    return {row[0]: row[1:] for row in ROW.findall(pathlib.Path(path).read_text())}
+
+
+def check_caught(path, bug, catcher, command):
+    wrong, by, evidence = table(path)[bug]
+    if by != catcher:
+        return f"the table says that {by} catches {bug}, not {catcher}"
+    planted = subprocess.run(command, env={**os.environ, SWITCH.decode(): bug},
+                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                             stderr=subprocess.STDOUT, check=False)
+    if planted.returncode in (0, UNKNOWN):
+        sys.stdout.buffer.write(planted.stdout)
+        return f"{catcher} does not catch {bug} (status {planted.returncode}): {wrong}"
+    if evidence.encode() not in planted.stdout:
+        sys.stdout.buffer.write(planted.stdout)
+        return f"{catcher} fails with {bug}, but not as it ought to: no \"{evidence}\""
+    print(f"{bug} ({wrong}): caught by {catcher}")
+    return None
+
+
+def product_programs(root, build):
+    """The programs of services/meson.build."""
+    text = (root / "services/meson.build").read_text()
+    return [build / name for name in re.findall(r"\{'name': '([\w-]+)',\s*'sources'", text)]
+
+
+def check_complete(path, root, build, planted, tested):
+    problems = []
+    rows = table(path)
+    text = pathlib.Path(path).read_text()
+    if len(rows) != len(re.findall(r"^PLANTED_BUG\(", text, re.M)):
+        problems.append("a row of the table cannot be read")
+    for bug in sorted(set(rows) ^ set(tested)):
+        problems.append(f"{bug} has a row or a test, but not both")
+    used = {}
+    for source in [*root.glob("common/**/*.c"), *root.glob("services/**/*.c")]:
+        for bug in re.findall(r"\bSP_BUG\((\w+)\)", source.read_text()):
+            used.setdefault(bug, source)
+    for bug in sorted(set(rows) - set(used)):
+        problems.append(f"{bug} is in the table, but nowhere planted")
+    if SWITCH not in planted.read_bytes():
+        problems.append(f"{planted} has no bugs: this check would find nothing")
+    for program in product_programs(root, build):
+        if SWITCH in program.read_bytes():
+            problems.append(f"{program} can be told to have a bug")
+    return problems
+
+
+def main(args):
+    if args[0] == "--complete":
+        path, root, build, planted = map(pathlib.Path, args[1:5])
+        problems = check_complete(path, root, build, planted, args[5:])
+    else:
+        problem = check_caught(args[0], args[1], args[2], args[3:])
+        problems = [problem] if problem else []
+    for problem in problems:
+        print(problem)
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
