@@ -19,6 +19,7 @@
 #define READY_EVERY_NS    (50 * SP_NS_PER_MS)
 #define STOP_EVERY_NS     (10 * SP_NS_PER_MS)
 #define STOP_DEADLINE_NS  (15 * SP_NS_PER_S)
+#define DISK_EVERY_NS     SP_NS_PER_S
 #define OPEN_FILES_MIN    4096
 
 /* What only this module keeps beside the public struct. */
@@ -36,6 +37,8 @@ struct life {
     sp_mono stop_deadline;
     sp_status failure;
     struct sp_metric *loop_rounds;
+    struct sp_ballast ballast;
+    struct sp_file_port journal_port;
     struct sp_record answer; /* scratch: too large for the stack of a callback */
 };
 
@@ -134,6 +137,26 @@ static bool is_configured(const struct sp_config *config, const sp_name *instanc
     return false;
 }
 
+/* Before the journal is opened, so that even its first records have the ballast behind them. */
+static void watch_storage(struct life *life)
+{
+    struct sp_service *service = &life->service;
+    const struct sp_platform *platform = &life->config->platform;
+    struct sp_storage_options options = {
+        .dir = service->dir,
+        .limits = {.warn_bytes = platform->disk_warn_bytes,
+                   .warn_part = platform->disk_warn_part,
+                   .reserve_bytes = platform->disk_reduce_only_bytes},
+        .ballast = &life->ballast,
+        .metrics = service->metrics};
+
+    sp_ballast_init(&life->ballast, sp_file_port_real(), service->dir,
+                    life->spec->journal ? platform->disk_ballast_bytes : 0);
+    life->journal_port = sp_ballast_port(&life->ballast);
+    sp_storage_init(&service->storage, &options);
+    sp_storage_check(&service->storage);
+}
+
 static sp_status open_role_and_journal(struct life *life, struct sp_err *err)
 {
     struct sp_service *service = &life->service;
@@ -146,14 +169,17 @@ static sp_status open_role_and_journal(struct life *life, struct sp_err *err)
     sp_status status = sp_file_make_dirs(sp_file_port_real(), service->dir, err);
     if (status != SP_OK) return status;
     status = sp_role_acquire(&service->role, service->dir, err);
-    if (status != SP_OK || !life->spec->journal) return status;
+    if (status != SP_OK) return status;
+    watch_storage(life);
+    if (!life->spec->journal) return SP_OK;
 
     const struct sp_world_config *world = sp_config_world(life->config);
     struct sp_journal_options options = {.dir = service->dir,
                                          .stream = service->stream,
                                          .installation = life->config->platform.installation.s,
                                          .world = world->id.s,
-                                         .epoch = service->role.epoch};
+                                         .epoch = service->role.epoch,
+                                         .port = &life->journal_port};
     return sp_journal_open(&options, &service->journal, err);
 }
 
@@ -189,6 +215,7 @@ static void answer_status(struct life *life, const struct sp_peer *peer, uint64_
     body->service = service->instance;
     body->epoch = service->role.epoch;
     body->phase = (uint8_t)life->phase;
+    sp_storage_say(&service->storage, &body->storage);
     if (life->spec->fill_status != NULL) life->spec->fill_status(service, body);
     SP_IGNORE(sp_bus_reply(service->bus, peer, &life->answer)); /* the asker has gone */
 }
@@ -293,6 +320,11 @@ static void tell_progress(void *ctx)
     }
 }
 
+static void check_storage(void *ctx)
+{
+    sp_storage_check(ctx);
+}
+
 static void check_ready(void *ctx)
 {
     struct life *life = ctx;
@@ -311,7 +343,7 @@ static sp_status wire(struct life *life, struct sp_err *err)
 {
     struct sp_service *service = &life->service;
     struct sp_timer *progress = NULL;
-    sp_dur ready = {READY_EVERY_NS}, every = {PROGRESS_EVERY_NS};
+    sp_dur ready = {READY_EVERY_NS}, every = {PROGRESS_EVERY_NS}, disk = {DISK_EVERY_NS};
 
     life->notify_fd = sp_notify_inherited();
     sp_service_set_phase(service, SP_PHASE_LOAD);
@@ -325,6 +357,10 @@ static sp_status wire(struct life *life, struct sp_err *err)
     }
     if (status == SP_OK) {
         status = sp_loop_add_timer(service->loop, every, every, tell_progress, life, &progress);
+    }
+    if (status == SP_OK) {
+        status =
+            sp_loop_add_timer(service->loop, disk, disk, check_storage, &service->storage, NULL);
     }
     if (status == SP_OK) {
         status = sp_loop_add_timer(service->loop, (sp_dur){0}, ready, check_ready, life,

@@ -15,6 +15,7 @@
 #include "common/config/config.h"
 #include "common/journal/role.h"
 #include "common/metrics.h"
+#include "common/storage.h"
 
 struct sp_service {
     const struct sp_config *config;
@@ -25,8 +26,9 @@ struct sp_service {
     struct sp_loop *loop;
     struct sp_bus *bus;
     struct sp_metrics *metrics;
-    sp_name stream; /* of the journal: the instance's name */
-    void *state;    /* the service's own */
+    sp_name stream;            /* of the journal: the instance's name */
+    struct sp_storage storage; /* looked at each second */
+    void *state;               /* the service's own */
 };
 
 struct sp_service_spec {

@@ -2,13 +2,13 @@
 
 #include "common/config/config_value.h"
 #include "common/config/units.h"
+#include "common/storage.h"
 #include "proto/decimal.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #define SOCKET_PATH_MAX 107 /* sun_path without its NUL */
@@ -358,11 +358,10 @@ static void check_space(const struct sp_config_files *files, const struct sp_con
                         struct sp_problems *problems)
 {
     const struct sp_platform *platform = &config->platform;
-    char existing[SP_PATH_SIZE], want[SP_BYTES_TEXT_SIZE];
+    char existing[SP_PATH_SIZE], want[SP_BYTES_TEXT_SIZE], have[SP_BYTES_TEXT_SIZE];
     struct stat st;
-    struct statvfs fs;
+    struct sp_disk_room room;
     char books[SP_PATH_SIZE];
-    uint64_t free_bytes;
 
     if (platform->disk_warn_bytes < platform->disk_reduce_only_bytes) {
         sp_problems_error(
@@ -370,21 +369,24 @@ static void check_space(const struct sp_config_files *files, const struct sp_con
             "warn earlier than you reduce", "disk.warn_below: is less than disk.reduce_only_below");
     }
     find_existing(platform->data_dir, existing, &st);
-    if (statvfs(existing, &fs) != 0) return; /* check_folder has said why */
-    free_bytes = (uint64_t)fs.f_bavail * fs.f_frsize;
+    if (sp_disk_port_real()->read(NULL, existing, &room) != 0) return; /* check_folder said why */
+    struct sp_disk_limits limits = {.warn_bytes = platform->disk_warn_bytes,
+                                    .warn_part = platform->disk_warn_part};
+    uint64_t warn_below = sp_disk_warn_below(&limits, &room);
     sp_config_instance_dir(config, "execution", books);
-    if (free_bytes < platform->disk_reduce_only_bytes && access(books, F_OK) != 0) {
+    if (room.free_bytes < platform->disk_reduce_only_bytes && access(books, F_OK) != 0) {
         sp_problems_error(
             problems,
             place(files->platform_shown, files->platform, KEYS("disk", "reduce_only_below")),
-            "free some space, or lower disk.reduce_only_below",
-            "disk: %" PRIu64 " MiB free in %s, less than %s", free_bytes >> 20, existing,
+            "free some space, or lower disk.reduce_only_below", "disk: %s free in %s, less than %s",
+            sp_units_bytes_about(room.free_bytes, have), existing,
             sp_units_bytes_format(platform->disk_reduce_only_bytes, want));
-    } else if (free_bytes < platform->disk_warn_bytes) {
-        sp_problems_warn(
-            problems, place(files->platform_shown, files->platform, KEYS("disk", "warn_below")),
-            "free some space soon", "disk: %" PRIu64 " MiB free in %s, less than %s",
-            free_bytes >> 20, existing, sp_units_bytes_format(platform->disk_warn_bytes, want));
+    } else if (room.free_bytes < warn_below) {
+        sp_problems_warn(problems,
+                         place(files->platform_shown, files->platform, KEYS("disk", "warn_below")),
+                         "free some space soon", "disk: %s free in %s, less than %s",
+                         sp_units_bytes_about(room.free_bytes, have), existing,
+                         sp_units_bytes_about(warn_below, want));
     }
 }
 

@@ -102,3 +102,14 @@ const char *sp_units_bytes_format(uint64_t bytes, char buf[SP_BYTES_TEXT_SIZE])
              byte_units[i].name);
     return buf;
 }
+
+const char *sp_units_bytes_about(uint64_t bytes, char buf[SP_BYTES_TEXT_SIZE])
+{
+    size_t i = 0;
+
+    while (i + 1 < BYTE_UNIT_COUNT && bytes >> byte_units[i].shift < 10)
+        i++;
+    snprintf(buf, SP_BYTES_TEXT_SIZE, "%" PRIu64 " %s", bytes >> byte_units[i].shift,
+             byte_units[i].name);
+    return buf;
+}

@@ -20,5 +20,7 @@ SP_NODISCARD sp_status sp_units_bytes(const char *text, uint64_t *out);
 /* "50 MiB": the largest unit that divides it. Returns buf. */
 #define SP_BYTES_TEXT_SIZE 32
 const char *sp_units_bytes_format(uint64_t bytes, char buf[SP_BYTES_TEXT_SIZE]);
+/* Rounded down to three digits or so, for a person: "511 MiB". */
+const char *sp_units_bytes_about(uint64_t bytes, char buf[SP_BYTES_TEXT_SIZE]);
 
 #endif

@@ -103,6 +103,16 @@ const struct sp_file_port *sp_file_port_real(void)
     return &real_port;
 }
 
+static bool makes_room(const struct sp_file_port *port)
+{
+    int saved_errno = errno;
+
+    if (saved_errno != ENOSPC && saved_errno != EDQUOT) return false;
+    bool made = port->make_room != NULL && port->make_room(port->room);
+    errno = saved_errno;
+    return made;
+}
+
 sp_status sp_file_write_all(const struct sp_file_port *port, int fd, const void *buf,
                             size_t len_bytes, struct sp_err *err)
 {
@@ -110,7 +120,7 @@ sp_status sp_file_write_all(const struct sp_file_port *port, int fd, const void 
 
     while (len_bytes > 0) {
         ssize_t n = port->write(port->self, fd, at, len_bytes);
-        if (n < 0 && errno == EINTR) continue;
+        if (n < 0 && (errno == EINTR || makes_room(port))) continue;
         /* A write of nothing would loop for ever; no file system we use does it. */
         if (n == 0) errno = EIO;
         if (n <= 0) return SP_FAIL(err, SP_STORAGE, "write: %s", strerror(errno));

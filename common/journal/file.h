@@ -24,12 +24,17 @@ struct sp_file_port {
     int (*unlink)(void *self, const char *path);
     int (*mkdir)(void *self, const char *path, mode_t mode);
     int (*sync_dir)(void *self, const char *path);
+    /* Asked by sp_file_write_all when the disk is full; true: some space is free now, try again.
+     * It must say false at last. May be NULL. */
+    bool (*make_room)(void *room);
+    void *room;
 };
 
 /* The operating system's. */
 const struct sp_file_port *sp_file_port_real(void);
 
-/* Writes everything, over EINTR and short writes. SP_STORAGE with errno otherwise. */
+/* Writes everything, over EINTR, short writes and a full disk on which room can be made. SP_STORAGE
+ * with errno otherwise. */
 SP_NODISCARD sp_status sp_file_write_all(const struct sp_file_port *port, int fd, const void *buf,
                                          size_t len_bytes, struct sp_err *err);
 /* mkdir -p with 0700; syncs the parent of each directory it makes. SP_STORAGE. */

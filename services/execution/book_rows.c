@@ -161,6 +161,7 @@ static void save_money(const struct sp_books *books, struct sp_rows_writer *out)
                                     .halted = scope->halted,
                                     .cause = scope->cause,
                                     .reason = scope->reason};
+        PUT_REF(&row, by, scope->by);
         sp_rows_add(out, SP_DTO_book_scope, &row);
     }
 }
@@ -352,7 +353,8 @@ static bool load_scope(struct loading *loading, const union sp_body *body)
     books->scopes[books->scope_count++] = (struct sp_scope_book){.scope = row->scope,
                                                                  .halted = row->halted,
                                                                  .cause = row->cause,
-                                                                 .reason = row->reason};
+                                                                 .reason = row->reason,
+                                                                 .by = GET_REF(row, by)};
     return true;
 }
 

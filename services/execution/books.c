@@ -66,7 +66,7 @@ struct sp_link_book *sp_books_link(struct sp_books *books, const sp_name *id, ui
 /* Scope "strategy.ema" is about link "ema"; "all" is about every link. */
 static bool scope_covers(const sp_name *scope, const sp_name *link)
 {
-    if (sp_name_is(scope, "all")) return true;
+    if (sp_name_is(scope, "all") || sp_name_is(scope, "disk")) return true;
     return strncmp(scope->s, "strategy.", 9) == 0 && strcmp(scope->s + 9, link->s) == 0;
 }
 
@@ -75,6 +75,15 @@ const struct sp_scope_book *sp_books_halt_of(const struct sp_books *books, const
     for (uint32_t i = 0; i < books->scope_count; i++) {
         const struct sp_scope_book *scope = &books->scopes[i];
         if (scope->halted && scope_covers(&scope->scope, link)) return scope;
+    }
+    return NULL;
+}
+
+const struct sp_scope_book *sp_books_disk_halt(const struct sp_books *books)
+{
+    for (uint32_t i = 0; i < books->scope_count; i++) {
+        const struct sp_scope_book *scope = &books->scopes[i];
+        if (scope->halted && scope->cause == SP_HALT_CAUSE_STORAGE) return scope;
     }
     return NULL;
 }
@@ -503,9 +512,11 @@ static void fold_trading_state(struct sp_books *books, const struct sp_record *r
     scope->halted = record->kind == SP_REC_TRADING_HALTED;
     scope->cause = body->cause;
     scope->reason = body->reason;
-    if (!scope->halted && sp_name_is(&body->scope, "all")) {
-        for (uint32_t i = 0; i < books->scope_count; i++)
-            books->scopes[i].halted = false;
+    scope->by = sp_record_ref(record);
+    if (scope->halted || !sp_name_is(&body->scope, "all")) return;
+    for (uint32_t i = 0; i < books->scope_count; i++) {
+        /* Nobody can order space: only space ends that one. */
+        if (books->scopes[i].cause != SP_HALT_CAUSE_STORAGE) books->scopes[i].halted = false;
     }
 }
 

@@ -16,7 +16,7 @@
 #define SP_FILLS_MAX    8192
 #define SP_PLANS_MAX    1024
 #define SP_ASSETS_MAX   16
-#define SP_SCOPES_MAX   (SP_LINKS_MAX + 2)
+#define SP_SCOPES_MAX   (SP_LINKS_MAX + 2) /* all, disk */
 #define SP_COMMANDS_MAX 256
 
 struct sp_order {
@@ -80,12 +80,13 @@ struct sp_asset_book {
     sp_amt amount;
 };
 
-/* A halt that lasts. Scope "all" or "strategy.ID". */
+/* A halt that lasts. Scope "all", "disk" (of all, too) or "strategy.ID". */
 struct sp_scope_book {
     sp_name scope;
-    bool halted;   /* by an operator, or a limit */
+    bool halted;   /* by an operator, a limit, or storage */
     uint8_t cause; /* enum sp_halt_cause */
     sp_text reason;
+    struct sp_ref by; /* the record that says so */
 };
 
 struct sp_books {
@@ -126,6 +127,8 @@ struct sp_trade_book *sp_books_trade(struct sp_books *books, sp_trd_id trade_id)
 struct sp_trade_book *sp_books_open_trade(struct sp_books *books, uint32_t link);
 struct sp_link_book *sp_books_link(struct sp_books *books, const sp_name *id, uint32_t *index);
 const struct sp_scope_book *sp_books_halt_of(const struct sp_books *books, const sp_name *link);
+/* While the disk reserve halts everything; else NULL. */
+const struct sp_scope_book *sp_books_disk_halt(const struct sp_books *books);
 bool sp_books_has_fill(const struct sp_books *books, const sp_name *symbol, uint64_t trade_id);
 bool sp_books_has_plan(const struct sp_books *books, sp_pln_id plan_id);
 bool sp_books_has_command(const struct sp_books *books, sp_cmd_id command_id);

@@ -29,7 +29,8 @@ void sp_execution_gate_view(struct sp_execution *x, const sp_name *symbol, sp_mo
                                   .now = now,
                                   .market_time = market_time,
                                   .venue_up = x->venue_up,
-                                  .reconciled = x->reconciled};
+                                  .reconciled = x->reconciled,
+                                  .disk = x->disk};
 }
 
 bool sp_x_cancels_entries(const struct sp_execution *x, const struct sp_trade_book *trade)
@@ -93,6 +94,7 @@ static void on_message(struct sp_turn *turn)
         [SP_XI_COMMAND] = sp_x_command,
         [SP_XI_CORRECTION] = sp_x_correction,
         [SP_XI_STOP] = sp_x_stop,
+        [SP_XI_DISK] = sp_x_disk,
     };
     uint32_t id = turn->event->id;
 

@@ -21,7 +21,8 @@ enum sp_execution_input {
     SP_XI_NOT_SENT,      /* record: the effect's message, of which no byte left */
     SP_XI_COMMAND,       /* record: COMMAND */
     SP_XI_CORRECTION,    /* record: PROPOSE_CORRECTION */
-    SP_XI_STOP           /* the whole operation stops: on_stop policies */
+    SP_XI_STOP,          /* the whole operation stops: on_stop policies */
+    SP_XI_DISK           /* record: DISK_SPACE */
 };
 
 /* event->id of SP_EVENT_TIMER */
@@ -63,6 +64,7 @@ struct sp_execution {
     bool stopping;
     sp_text unclean;         /* why the newest reconciliation was not clean */
     sp_text command_refused; /* why the newest command was not taken; empty if it was */
+    struct sp_disk_view disk;
     sp_mono exit_not_before[SP_LINKS_MAX], renew_not_before[SP_LINKS_MAX];
     uint64_t last_request_id;
     struct sp_pending pending[SP_PENDING_MAX];

@@ -32,6 +32,8 @@ void sp_x_breaker_opens(struct sp_turn *turn, sp_thr_id threat, const char *why,
 void sp_x_breaker_eases(struct sp_turn *turn, sp_thr_id threat, const struct sp_ref *cause);
 /* The operation stops, and the trade's link wants no entry left behind. */
 bool sp_x_cancels_entries(const struct sp_execution *x, const struct sp_trade_book *trade);
+/* disk_input.c: halts at the disk reserve, and resumes when there is space again. */
+void sp_x_disk(struct sp_turn *turn);
 /* tend.c: every trade gets what it needs next. */
 void sp_x_tend(struct sp_turn *turn);
 

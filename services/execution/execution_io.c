@@ -3,7 +3,7 @@
 #include "common/shell.h"
 #include "common/venue/venue.h"
 #include "proto/decimal.h"
-#include "services/execution/execution_core.h"
+#include "services/execution/books_answer.h"
 #include "services/execution/ledger.h"
 
 #include <stdio.h>
@@ -11,9 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define TICK_NS        (50 * SP_NS_PER_MS)
-#define QUEUE_MAX      (2 * SP_DECISION_EFFECTS_MAX)
-#define FILL_VIEWS_MAX 512
+#define TICK_NS   (50 * SP_NS_PER_MS)
+#define QUEUE_MAX (2 * SP_DECISION_EFFECTS_MAX)
 
 /* What became of an effect, told to the core after the event that caused it has ended. */
 struct outcome {
@@ -37,9 +36,10 @@ struct io {
     struct {
         struct sp_metric *accepted, *refused, *expired, *sent, *fills, *duplicates, *incidents,
             *live_orders, *in_flight, *allowed, *breaker, *ledger_lag, *ledger_failed,
-            *tick_to_send, *appends, *syncs;
+            *tick_to_send, *appends, *syncs, *disk_allows;
     } metrics;
     uint64_t sends_observed;
+    uint64_t disk_checks; /* of the storage, as the core knows it */
     struct sp_execution core;
 };
 
@@ -173,86 +173,6 @@ static void reply(struct io *io, const struct sp_peer *peer, enum sp_kind kind)
     memset(&io->answer, 0, sizeof io->answer);
 }
 
-static void send_order_views(struct io *io, const struct sp_peer *peer, uint64_t request_id)
-{
-    const struct sp_books *books = &io->core.books;
-
-    for (uint32_t i = 0; i < books->order_count; i++) {
-        const struct sp_order *order = &books->orders[i];
-        if (!sp_order_is_live(order->state)) continue;
-        io->answer.body.order_view =
-            (struct sp_order_view){.request_id = request_id,
-                                   .client_order_id = order->intent.client_order_id,
-                                   .venue_order_id = order->venue_order_id,
-                                   .symbol = order->intent.symbol,
-                                   .side = order->intent.side,
-                                   .type = order->intent.type,
-                                   .tif = order->intent.tif,
-                                   .state = (uint8_t)order->state,
-                                   .qty = order->intent.qty,
-                                   .filled_qty = order->filled,
-                                   .px = order->intent.px,
-                                   .stop_px = order->intent.stop_px,
-                                   .pair = order->intent.pair};
-        reply(io, peer, SP_REC_ORDER_VIEW);
-    }
-}
-
-/* The newest executions, oldest first. */
-static void send_fill_views(struct io *io, const struct sp_peer *peer, uint64_t request_id,
-                            uint32_t count)
-{
-    const struct sp_books *books = &io->core.books;
-
-    for (uint64_t n = books->fill_total - count; n < books->fill_total; n++) {
-        const struct sp_fill *fill = &books->fills[n % SP_FILLS_MAX].fill;
-        io->answer.body.fill_view = (struct sp_fill_view){.request_id = request_id,
-                                                          .venue_trade_id = fill->venue_trade_id,
-                                                          .client_order_id = fill->client_order_id,
-                                                          .symbol = fill->symbol,
-                                                          .side = fill->side,
-                                                          .px = fill->px,
-                                                          .qty = fill->qty,
-                                                          .fee = fill->fee,
-                                                          .fee_asset = fill->fee_asset,
-                                                          .liquidity = fill->liquidity,
-                                                          .venue_time = fill->venue_time};
-        reply(io, peer, SP_REC_FILL_VIEW);
-    }
-}
-
-static void send_books(struct io *io, const struct sp_peer *peer, uint64_t request_id)
-{
-    const struct sp_books *books = &io->core.books;
-    uint32_t fills = books->fill_count < FILL_VIEWS_MAX ? books->fill_count : FILL_VIEWS_MAX;
-    uint32_t live = 0;
-
-    for (uint32_t i = 0; i < books->order_count; i++) {
-        if (sp_order_is_live(books->orders[i].state)) live++;
-    }
-    io->answer.body.books_header =
-        (struct sp_books_header){.request_id = request_id,
-                                 .epoch = io->service->role.epoch,
-                                 .venue_generation = io->core.venue_generation,
-                                 .version = books->version,
-                                 .orders = live,
-                                 .balances = books->asset_count,
-                                 .fills = fills,
-                                 .in_flight = sp_books_in_flight(books)};
-    if (!io->core.caught_up) io->answer.body.books_header.in_flight++;
-    reply(io, peer, SP_REC_BOOKS_HEADER);
-    send_order_views(io, peer, request_id);
-    send_fill_views(io, peer, request_id, fills);
-    for (uint32_t i = 0; i < books->asset_count; i++) {
-        io->answer.body.balance_view = (struct sp_balance_view){.request_id = request_id,
-                                                                .asset = books->assets[i].asset,
-                                                                .free = books->assets[i].amount};
-        reply(io, peer, SP_REC_BALANCE_VIEW);
-    }
-    io->answer.body.command_reply = (struct sp_command_reply){.request_id = request_id, .ok = true};
-    reply(io, peer, SP_REC_COMMAND_REPLY);
-}
-
 /* Of the whole operation: the tightest state of any link, so that the halt of one strategy is not
  * hidden behind the others. */
 static enum sp_trading trading_now(struct io *io, sp_text *reason, sp_text *next_step)
@@ -304,7 +224,8 @@ static void on_request(void *ctx, const struct sp_peer *peer, const struct sp_re
     if (request->kind == SP_REC_COMMAND) {
         on_command(io, peer, request);
     } else if (request->kind == SP_REC_QUERY && sp_name_is(&request->body.query.what, "books")) {
-        send_books(io, peer, request->body.query.request_id);
+        sp_books_answer(io->service->bus, &io->core, io->service->role.epoch, peer,
+                        request->body.query.request_id);
     } else if (request->kind == SP_REC_PROPOSE_CORRECTION) {
         uint64_t before = io->core.books.version;
         feed(io, SP_EVENT_MESSAGE, SP_XI_CORRECTION, request);
@@ -379,10 +300,27 @@ static void watch_ledger(struct io *io)
            sp_status_name(err.status), err.text);
 }
 
+static void watch_disk(struct io *io)
+{
+    struct sp_storage *storage = &io->service->storage;
+    struct sp_record record = {.kind = SP_REC_DISK_SPACE};
+
+    sp_storage_poll(storage);
+    if (io->disk_checks == storage->checks) return;
+    io->disk_checks = storage->checks;
+    record.body.disk_space =
+        (struct sp_disk_space){.free_bytes = storage->room.free_bytes,
+                               .reserve_bytes = storage->options.limits.reserve_bytes,
+                               .reserved = storage->level == SP_DISK_RESERVE};
+    feed(io, SP_EVENT_MESSAGE, SP_XI_DISK, &record);
+    sp_metric_set(io->metrics.disk_allows, storage->level != SP_DISK_RESERVE);
+}
+
 static void on_tick(void *ctx)
 {
     struct io *io = ctx;
 
+    watch_disk(io);
     feed(io, SP_EVENT_TIMER, SP_XT_TICK, NULL);
     if (io->core.reconciled) sp_service_set_phase(io->service, SP_PHASE_READY);
     sp_bus_set_market_time(io->service->bus, sp_shell_market(io->shell));
@@ -408,6 +346,9 @@ static void register_metrics(struct io *io)
         sp_metrics_gauge(m, "spoor_orders_in_flight", "", "orders sent or unknown");
     io->metrics.allowed = sp_metrics_gauge(m, "spoor_trading_allowed", "strategy=\"all\"",
                                            "1 if risk may be increased");
+    io->metrics.disk_allows =
+        sp_metrics_gauge(m, "spoor_trading_allowed", "strategy=\"all\",reason=\"disk_reserve\"",
+                         "1 if risk may be increased");
     io->metrics.breaker = sp_metrics_gauge(m, "spoor_breaker", "", "1 closed, 2 open, 3 half open");
     io->metrics.ledger_lag =
         sp_metrics_gauge(m, "spoor_ledger_lag_records", "", "journal records not in the ledger");
@@ -545,6 +486,7 @@ static sp_status init(struct sp_service *service, struct sp_err *err)
     if (status == SP_OK) status = open_ledger(io, err);
     if (status != SP_OK) return status;
     honour_halt_file(io);
+    watch_disk(io);
     sp_service_set_phase(service, SP_PHASE_CONNECT);
     struct sp_venue_callbacks callbacks = {.ctx = io,
                                            .on_up = on_venue_up,

@@ -1,5 +1,6 @@
 #include "services/execution/gate.h"
 
+#include "common/config/units.h"
 #include "proto/decimal.h"
 
 #include <string.h>
@@ -76,6 +77,30 @@ bool sp_gate_worst_price(const struct sp_gate_view *view, enum sp_side side, sp_
     if (touch.e8 <= 0) return false;
     sp_ratio factor = {side == SP_SIDE_BUY ? SP_FX_ONE + collar.e8 : SP_FX_ONE - collar.e8};
     return sp_px_times_ratio(touch, factor, out);
+}
+
+/* "511MiB": a name has no spaces. */
+static sp_name bytes_name(uint64_t bytes)
+{
+    char buf[SP_BYTES_TEXT_SIZE];
+
+    sp_units_bytes_about(bytes, buf);
+    char *space = strchr(buf, ' ');
+    SP_ASSERT(space != NULL);
+    memmove(space, space + 1, strlen(space));
+    return sp_name_of(buf);
+}
+
+static bool check_disk(const struct sp_gate_view *view, struct sp_refusal *refusal)
+{
+    const struct sp_scope_book *halt = sp_books_disk_halt(view->books);
+
+    if (halt == NULL) return true;
+    *refusal = (struct sp_refusal){.gate = "disk_reserve",
+                                   .limit = bytes_name(view->disk.reserve_bytes),
+                                   .value = bytes_name(view->disk.free_bytes),
+                                   .reason = halt->reason};
+    return false;
 }
 
 static bool check_state(const struct sp_gate_view *view, const struct sp_plan *plan,
@@ -286,11 +311,11 @@ bool sp_gate_open_plan(const struct sp_gate_view *view, const struct sp_plan *pl
 
     memset(facts, 0, sizeof *facts);
     if (link == NULL) return refuse(refusal, "link", "not a strategy link of this operation");
-    return check_state(view, plan, refusal) && check_data(view, facts, refusal) &&
-           check_one_position(view, plan, index, refusal) && check_type(plan, refusal) &&
-           check_unknown(view, plan, refusal) && check_values(view, plan, link, facts, refusal) &&
-           check_open_orders(view, refusal) && check_collar(view, plan, refusal) &&
-           check_losses(view, link, refusal);
+    return check_disk(view, refusal) && check_state(view, plan, refusal) &&
+           check_data(view, facts, refusal) && check_one_position(view, plan, index, refusal) &&
+           check_type(plan, refusal) && check_unknown(view, plan, refusal) &&
+           check_values(view, plan, link, facts, refusal) && check_open_orders(view, refusal) &&
+           check_collar(view, plan, refusal) && check_losses(view, link, refusal);
 }
 
 enum sp_trading sp_gate_trading(const struct sp_gate_view *view, const sp_name *link,
@@ -304,6 +329,11 @@ enum sp_trading sp_gate_trading(const struct sp_gate_view *view, const sp_name *
         sp_text_printf(reason, "no connection to venue %s", books->world->venue.s);
         sp_text_printf(next_step, "reconnects by itself, then reconciles");
         return SP_TRADING_STOPPED;
+    }
+    if (halt != NULL && halt->cause == SP_HALT_CAUSE_STORAGE) {
+        *reason = halt->reason;
+        sp_text_printf(next_step, "free some disk space; trading then resumes by itself");
+        return SP_TRADING_REDUCE_ONLY;
     }
     if (halt != NULL) {
         sp_text_printf(reason, "halted (%s): %s", halt->scope.s, halt->reason.s);

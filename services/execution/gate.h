@@ -2,9 +2,9 @@
  * venue. Limits count orders in flight and of unknown outcome at their worst. Missing or stale
  * prices, and arithmetic that does not fit, close it. Pure; one thread.
  *
- * First form: reconciliation, halts, breaker, venue connection, data age, instrument filters, order
- * and position value, open orders, price collar, capital, daily loss and drawdown. Not yet: message
- * budget, venue clock offset, repeated-firing throttle.
+ * First form: reconciliation, halts, disk reserve, breaker, venue connection, data age, instrument
+ * filters, order and position value, open orders, price collar, capital, daily loss and drawdown.
+ * Not yet: message budget, venue clock offset, repeated-firing throttle.
  */
 #ifndef SP_EXECUTION_GATE_H
 #define SP_EXECUTION_GATE_H
@@ -27,6 +27,9 @@ struct sp_gate_view {
     sp_wall market_time;
     bool venue_up;
     bool reconciled; /* cleanly, in this epoch and venue connection */
+    struct sp_disk_view {
+        uint64_t free_bytes, reserve_bytes;
+    } disk; /* as it was asked last */
 };
 
 /* Why a plan is refused: names of check and limit, values as decimal text. */

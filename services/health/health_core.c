@@ -194,6 +194,22 @@ void sp_health_trading(const struct sp_health *health, sp_mono now, struct sp_tr
     out->next_step = execution->status.next_step;
 }
 
+const char *sp_health_storage(const struct sp_service_health *service, sp_mono now)
+{
+    bool knows = service->has_status && sp_health_is_up(service, now) &&
+                 service->status.epoch == service->heartbeat.epoch;
+
+    return knows ? service->status.storage.s : "";
+}
+
+bool sp_health_storage_ok(const struct sp_health *health, sp_mono now)
+{
+    for (uint32_t i = 0; i < health->count; i++) {
+        if (sp_health_storage(&health->services[i], now)[0] != '\0') return false;
+    }
+    return true;
+}
+
 static bool is_strategy(const struct sp_service_health *service)
 {
     return strncmp(service->name.s, "strategy.", 9) == 0;

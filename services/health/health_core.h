@@ -33,8 +33,9 @@ struct sp_service_health {
     bool has_status;
     sp_mono status_at;
     struct sp_service_status status;
-    uint32_t restarts; /* in this run of the supervisor */
-    bool given_up;     /* the supervisor starts it no more */
+    uint32_t restarts;    /* in this run of the supervisor */
+    bool given_up;        /* the supervisor starts it no more */
+    sp_text storage_told; /* what was last said of its storage in the log */
     struct sp_hour_window errors;
     uint64_t cache_bytes;
     uint64_t journal_seq, journal_durable_seq; /* of its facts, 0: it keeps none */
@@ -74,6 +75,9 @@ bool sp_health_bus_alive(const struct sp_health *health, sp_mono now);
 bool sp_health_live(const struct sp_health *health, sp_mono now);
 /* `missing`, if not NULL, tells which services are not ready, for a person. */
 bool sp_health_ready(const struct sp_health *health, sp_mono now, sp_text *missing);
+/* What a service says is wrong with its storage; "" if nothing, or if it does not answer. */
+const char *sp_health_storage(const struct sp_service_health *service, sp_mono now);
+bool sp_health_storage_ok(const struct sp_health *health, sp_mono now);
 void sp_health_trading(const struct sp_health *health, sp_mono now, struct sp_trading_verdict *out);
 uint32_t sp_health_strategies_running(const struct sp_health *health, sp_mono now);
 /* Market time of the newest tick that a strategy has seen; 0 for none. */

@@ -192,6 +192,21 @@ static void publish_all(struct io *io, sp_mono now)
     publish(io, SP_HTTP_METRICS, 200);
 }
 
+/* Begin, kind and end of it are news; the bytes in it change all the time. */
+static void tell_storage(struct sp_service_health *service, sp_mono now)
+{
+    const char *text = sp_health_storage(service, now);
+    size_t kind_len = strcspn(text, ":");
+
+    if (strncmp(text, service->storage_told.s, kind_len + 1) == 0) return;
+    sp_text_printf(&service->storage_told, "%s", text);
+    if (text[0] != '\0') {
+        sp_log(SP_LOG_WARN, "storage", "service=%s says=\"%s\"", service->name.s, text);
+    } else {
+        sp_log(SP_LOG_INFO, "storage", "service=%s says=\"nothing is wrong\"", service->name.s);
+    }
+}
+
 /* Alerts: what changed, in the log, as it changes. */
 static void tell_changes(struct io *io, sp_mono now)
 {
@@ -199,6 +214,8 @@ static void tell_changes(struct io *io, sp_mono now)
     sp_text missing = {{0}};
 
     sp_health_trading(&io->core, now, &trading);
+    for (uint32_t i = 0; i < io->core.count; i++)
+        tell_storage(&io->core.services[i], now);
     bool ready = sp_health_ready(&io->core, now, &missing);
     /* While everything starts, silence is no news. */
     bool starting = io->trading_told == SP_TRADING_NONE && trading.trading == SP_TRADING_STOPPED &&

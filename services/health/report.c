@@ -77,6 +77,7 @@ static void verdicts(struct sp_page *page, const struct sp_health *health, sp_mo
     sp_page_line(page, "  \"live\": %s,", boolean(sp_health_live(health, now)));
     sp_page_line(page, "  \"ready\": %s,", boolean(sp_health_ready(health, now, &missing)));
     sp_page_line(page, "  \"not_ready\": %s,", quoted(missing.s, text));
+    sp_page_line(page, "  \"storage_ok\": %s,", boolean(sp_health_storage_ok(health, now)));
     sp_page_line(page, "  \"trading\": \"%s\",",
                  sp_enum_name(SP_ENUM_TRADING, (uint8_t)trading.trading));
     sp_page_line(page, "  \"trading_reason\": %s,", quoted(trading.reason.s, text));
@@ -112,16 +113,18 @@ static void one_service(struct sp_page *page, const struct sp_service_health *se
                         sp_mono now)
 {
     const char *phase = sp_enum_name(SP_ENUM_PHASE, service->heartbeat.phase);
+    char storage[QUOTED_SIZE];
 
     sp_page_line(page,
                  "    {\"name\": \"%s\", \"up\": %s, \"ready\": %s, \"phase\": \"%s\", "
                  "\"epoch\": %u, \"restarts\": %u, \"given_up\": %s, \"heartbeat_age_ms\": %" PRId64
-                 ", \"journal_seq\": %" PRIu64 ", \"journal_durable_seq\": %" PRIu64 "}%s",
+                 ", \"journal_seq\": %" PRIu64 ", \"journal_durable_seq\": %" PRIu64
+                 ", \"storage\": %s}%s",
                  service->name.s, boolean(sp_health_is_up(service, now)),
                  boolean(sp_health_is_ready_service(service, now)), phase != NULL ? phase : "",
                  service->heartbeat.epoch, service->restarts, boolean(service->given_up),
                  age_ms(service, now), service->journal_seq, service->journal_durable_seq,
-                 last ? "" : ",");
+                 quoted(sp_health_storage(service, now), storage), last ? "" : ",");
 }
 
 void sp_report_health(struct sp_page *page, const struct sp_health *health, sp_mono now)
@@ -186,6 +189,8 @@ void sp_report_metrics(struct sp_page *page, const struct sp_health *health, sp_
     head(page, "spoor_validation_errors_last_hour", "gauge", "contracts broken in the last hour");
     sp_page_line(page, "spoor_validation_errors_last_hour %" PRIu64,
                  sp_health_errors_last_hour(health, now));
+    head(page, "spoor_storage_ok", "gauge", "verdict: no service has something to say of its disk");
+    sp_page_line(page, "spoor_storage_ok %d", sp_health_storage_ok(health, now));
     head(page, "spoor_live", "gauge", "verdict: health and the bus work");
     sp_page_line(page, "spoor_live %d", sp_health_live(health, now));
     head(page, "spoor_ready", "gauge", "verdict: every service is ready");

@@ -178,26 +178,82 @@ def fill(path):
     os.close(fd)
 
 
-def case_full_disk():
-    if os.geteuid() != 0:
-        SKIPPED.append("full disk: needs root for a small tmpfs")
+@contextlib.contextmanager
+def small_disk(system, size):
+    """The data in a file system of its own; None where that cannot be."""
+    system.data.mkdir(mode=0o700)
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size},mode=0700", "tmpfs",
+                              system.data], stderr=subprocess.PIPE, text=True)
+    if mounted.returncode != 0:
+        SKIPPED.append("full disk: needs root and a small tmpfs: " + mounted.stderr.strip())
+        yield False
         return
-    with fresh() as system:
-        system.data.mkdir(mode=0o700)
-        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m,mode=0700", "tmpfs",
-                                  system.data], stderr=subprocess.PIPE, text=True)
-        if mounted.returncode != 0:
-            SKIPPED.append("full disk: tmpfs cannot be mounted here: " + mounted.stderr.strip())
+    try:
+        yield True
+    finally:
+        subprocess.run(["umount", system.data], check=True)
+
+
+def fill_up_to(system, left):
+    """Leaves `left` bytes free."""
+    space = os.statvfs(system.data)
+    with open(system.data / "filler", "ab") as file:
+        file.write(b"x" * (space.f_bavail * space.f_frsize - left))
+
+
+def states(system):
+    return [(r["k"], r["b"]["cause"]) for r in
+            system.records("execution", {"TRADING_HALTED", "TRADING_RESUMED"})]
+
+
+def case_disk_reserve():
+    """Below the reserve trading is reduce only, and says so; it comes back by itself."""
+    with fresh() as system, small_disk(system, "8m") as is_small:
+        if not is_small:
             return
+        system.platform["disk"] = {"warn_below": "3 MiB", "warn_below_part": "0%",
+                                   "reduce_only_below": "2 MiB", "ballast": "64 KiB"}
+        system.write_config()
+        service = Service(system).await_ready()
         try:
-            system.platform["disk"] = {"warn_below": "256 KiB", "reduce_only_below": "64 KiB"}
-            system.write_config()
+            assert (system.data / "execution" / "ballast").stat().st_size == 64 << 10
+            fill_up_to(system, 1 << 20)
+            system.await_that("the halt", lambda: states(system) == [("TRADING_HALTED", "STORAGE")])
+            assert "level=reserve" in service.text(), service.text()
+            told = system.spoor("resume", "--scope", "disk", expect=None)
+            assert told.returncode != 0 and "no scope" in told.stderr, told
+            told = system.spoor("resume").stdout  # lifts nothing that space has to lift
+            service.process.kill()
+            service.wait()
             service = Service(system).await_ready()
+            assert len(states(system)) == 2, states(system)
+            (system.data / "filler").unlink()
+            system.await_that("the end of it", lambda: states(system)[-1] ==
+                              ("TRADING_RESUMED", "STORAGE"))
+            assert len(states(system)) == 3, states(system)
+            service.end(signal.SIGTERM)
+        finally:
+            service.process.kill()
+            service.process.wait()
+
+
+def case_full_disk():
+    with fresh() as system, small_disk(system, "2m") as is_small:
+        if not is_small:
+            return
+        system.platform["disk"] = {"warn_below": "256 KiB", "reduce_only_below": "64 KiB",
+                                   "ballast": "16 KiB"}
+        system.write_config()
+        service = Service(system).await_ready()
+        try:
             fill(system.data / "filler")
+            system.await_that("reduce only", lambda: ("TRADING_HALTED", "STORAGE") in
+                              states(system))
             # An operator's command must be written before it acts: soon it cannot be. The journal's
-            # last page has room for a few; the ledger fails first, which ends nothing.
+            # last page has room for a few, and so has the ballast; the ledger fails first, which
+            # ends nothing.
             told = []
-            for _ in range(40):
+            for _ in range(60):
                 done = system.spoor("halt", "--reason", "full disk", expect=None)
                 if done.returncode != 0:
                     break
@@ -206,6 +262,7 @@ def case_full_disk():
             assert code == 74, f"exit {code}: {service.text()} {done.stdout}{done.stderr}"
             assert "STORAGE" in service.text() and "No space" in service.text() or \
                 "ENOSPC" in service.text() or "errno=28" in service.text(), service.text()
+            assert not (system.data / "execution" / "ballast").exists()
             (system.data / "filler").unlink()
             run_and_end(system, signal.SIGTERM)
             kept = [r["b"]["command_id"] for r in system.records("execution", {"OPERATOR_COMMAND"})]
@@ -214,13 +271,12 @@ def case_full_disk():
         finally:
             service.process.kill()
             service.process.wait()
-            subprocess.run(["umount", system.data], check=True)
 
 
 def main():
     cases = [case_clean_stop_and_second_instance, case_torn_tail, case_flipped_byte_in_the_middle,
              case_missing_state, case_foreign_journal, case_unknown_key_and_wrong_type,
-             case_port_in_use, case_full_disk]
+             case_port_in_use, case_disk_reserve, case_full_disk]
     for case in cases:
         case()
         print(f"ok  {case.__name__[5:].replace('_', ' ')}")

@@ -57,7 +57,14 @@ void core_check_same(const struct sp_books *a, const struct sp_books *b)
     assert_memory_equal(a->commands, b->commands, sizeof a->commands);
     assert_memory_equal(a->links, b->links, sizeof a->links);
     assert_memory_equal(a->assets, b->assets, sizeof a->assets);
-    assert_memory_equal(a->scopes, b->scopes, sizeof a->scopes);
+    assert_int_equal(a->scope_count, b->scope_count);
+    for (uint32_t i = 0; i < a->scope_count; i++) {
+        assert_string_equal(a->scopes[i].scope.s, b->scopes[i].scope.s);
+        assert_int_equal(a->scopes[i].halted, b->scopes[i].halted);
+        assert_int_equal(a->scopes[i].cause, b->scopes[i].cause);
+        assert_string_equal(a->scopes[i].reason.s, b->scopes[i].reason.s);
+        assert_true(sp_ref_eq(&a->scopes[i].by, &b->scopes[i].by));
+    }
     assert_int_equal(a->breaker, b->breaker);
     assert_int_equal(a->breaker_threats.count, b->breaker_threats.count);
     assert_string_equal(a->breaker_reason.s, b->breaker_reason.s);

@@ -80,6 +80,66 @@ static void threat(uint64_t id, bool ends)
     core_event(s, SP_EVENT_RECORD, 0, &record);
 }
 
+/* ---- The disk reserve ---- */
+
+static void disk(uint64_t free_mib, bool reserved)
+{
+    struct sp_record record = {.kind = SP_REC_DISK_SPACE};
+
+    record.body.disk_space = (struct sp_disk_space){.free_bytes = free_mib << 20,
+                                                    .reserve_bytes = UINT64_C(512) << 20,
+                                                    .reserved = reserved};
+    core_event(s, SP_EVENT_MESSAGE, SP_XI_DISK, &record);
+}
+
+static void test_execution_control_the_disk_reserve_reduces_only_until_space_is_back(void **state)
+{
+    (void)state;
+    core_open(s, "ema");
+    disk(511, true);
+    disk(510, true);
+    assert_int_equal(core_count(s, SP_REC_TRADING_HALTED), 1);
+    const struct sp_trading_state *said = &core_last(s, SP_REC_TRADING_HALTED)->body.trading_state;
+    assert_int_equal(said->cause, SP_HALT_CAUSE_STORAGE);
+    assert_int_equal(said->trading, SP_TRADING_REDUCE_ONLY);
+    assert_string_equal(said->reason.s, "disk reserve: 511 MiB free, 512 MiB are kept");
+    check_refused("mean", "disk_reserve");
+    const struct sp_plan_answer *refused = &core_last(s, SP_REC_PLAN_REFUSED)->body.plan_answer;
+    assert_string_equal(refused->limit.s, "512MiB");
+    assert_string_equal(refused->value.s, "510MiB");
+    core_move(s, 48900, 0); /* the stop still works */
+    assert_int_equal(core_count(s, SP_REC_TRADE_CLOSED), 1);
+    core_check_saved(s);
+    core_restart(s); /* and it outlives us until the disk is looked at again */
+    core_price(s, 50000);
+    core_up(s);
+    core_reconciled(s, true);
+    check_refused("ema", "disk_reserve");
+    disk(700, false);
+    disk(701, false);
+    assert_int_equal(core_count(s, SP_REC_TRADING_RESUMED), 1);
+    check_opens("ema");
+}
+
+static void test_execution_control_nobody_orders_space(void **state)
+{
+    (void)state;
+    disk(100, true);
+    command(SP_COMMAND_HALT, "all");
+    command(SP_COMMAND_RESUME, "all");
+    check_refused("mean", "disk_reserve");
+    command(SP_COMMAND_RESUME, "disk");
+    assert_non_null(strstr(s->core.command_refused.s, "no scope disk"));
+    check_refused("mean", "disk_reserve");
+    /* Nor does space order trading. */
+    command(SP_COMMAND_HALT, "strategy.mean");
+    disk(700, false);
+    assert_int_equal(core_last(s, SP_REC_TRADING_RESUMED)->body.trading_state.trading,
+                     SP_TRADING_REDUCE_ONLY);
+    check_refused("mean", "halted");
+    check_opens("ema");
+}
+
 /* ---- Operators ---- */
 
 static void test_execution_control_a_halt_lets_exits_through(void **state)
@@ -437,6 +497,8 @@ int main(void)
         T(a_halt_withdraws_what_has_not_left),
         T(commands_act_once),
         T(flatten_closes_and_halts),
+        T(the_disk_reserve_reduces_only_until_space_is_back),
+        T(nobody_orders_space),
         T(unknown_scopes_are_refused),
         T(the_breaker_follows_the_connection),
         T(the_breaker_outlives_a_restart),
