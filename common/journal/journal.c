@@ -19,6 +19,7 @@
 
 #include "common/clock.h"
 #include "common/decider.h"
+#include "common/journal/journal_keeper.h"
 #include "common/journal/journal_writer.h"
 #include "common/planted_bug.h"
 
@@ -49,6 +50,7 @@ struct sp_journal {
     uint32_t epoch, crc;
     uint64_t segment_bytes, segment_bytes_max;
     bool sealed;
+    struct sp_keeper *keeper; /* NULL without a helper */
     /* Both threads, under the lock: who may sync or change fd. */
     pthread_mutex_t lock;
     pthread_cond_t turn; /* syncing or stopping changed */
@@ -151,7 +153,8 @@ static sp_status start_helper(struct sp_journal *journal, struct sp_err *err)
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (rc != 0) return SP_FAIL(err, SP_NO_MEMORY, "no thread for the journal: %s", strerror(rc));
     journal->has_helper = true;
-    return SP_OK;
+    struct sp_keeper_options keeper = {.dir = journal->dir, .port = journal->port};
+    return sp_keeper_start(&keeper, &journal->keeper, err);
 }
 
 sp_status sp_journal_sync(struct sp_journal *journal, struct sp_err *err)
@@ -227,6 +230,7 @@ static sp_status begin_segment(struct sp_journal *journal, struct sp_err *err)
         return poison(journal, err, "cannot name a new segment");
     }
     atomic_fetch_add(&journal->segments, 1);
+    if (journal->keeper != NULL) sp_keeper_wake(journal->keeper);
     return SP_OK;
 }
 
@@ -475,6 +479,7 @@ sp_status sp_journal_open(const struct sp_journal_options *options, struct sp_jo
 void sp_journal_close(struct sp_journal *journal)
 {
     if (journal == NULL) return;
+    sp_keeper_stop(journal->keeper);
     if (journal->has_helper) {
         pthread_mutex_lock(&journal->lock);
         journal->stopping = true;

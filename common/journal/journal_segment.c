@@ -213,7 +213,13 @@ void sp_line_parse(const char *text, size_t len_bytes, struct sp_line *out)
 sp_status sp_segment_path(const char *dir, uint64_t first_seq, char out[SP_SEGMENT_PATH_SIZE],
                           struct sp_err *err)
 {
-    int len = snprintf(out, SP_SEGMENT_PATH_SIZE, "%s/%020" PRIu64 SEGMENT_SUFFIX, dir, first_seq);
+    return sp_segment_path_as(dir, first_seq, SEGMENT_SUFFIX, out, err);
+}
+
+sp_status sp_segment_path_as(const char *dir, uint64_t first_seq, const char *suffix,
+                             char out[SP_SEGMENT_PATH_SIZE], struct sp_err *err)
+{
+    int len = snprintf(out, SP_SEGMENT_PATH_SIZE, "%s/%020" PRIu64 "%s", dir, first_seq, suffix);
 
     if (len < 0 || len + 8 >= SP_SEGMENT_PATH_SIZE) {
         return SP_FAIL(err, SP_TOO_LONG, "path of %d bytes is too long", len);

@@ -58,6 +58,9 @@ bool sp_line_crc_holds(const char *text, size_t len_bytes, uint32_t prev_crc);
 /* "DIR/00000000000000000042.jsonl". SP_TOO_LONG. */
 SP_NODISCARD sp_status sp_segment_path(const char *dir, uint64_t first_seq,
                                        char out[SP_SEGMENT_PATH_SIZE], struct sp_err *err);
+/* The same with another suffix of at most eight characters. */
+SP_NODISCARD sp_status sp_segment_path_as(const char *dir, uint64_t first_seq, const char *suffix,
+                                          char out[SP_SEGMENT_PATH_SIZE], struct sp_err *err);
 
 /* First sequences of a directory's segments, ascending. */
 struct sp_segment_list {
