@@ -78,7 +78,7 @@ struct sp_core {
      * back. */
     void (*save)(const void *state, struct sp_rows_writer *out);
     sp_status (*load)(void *state, struct sp_rows_reader *in, struct sp_err *err);
-    size_t state_bytes; /* of the state: it owns no memory outside */
+    size_t state_bytes; /* of the state; apply, save and load leave alone what it points to */
 };
 
 void sp_decision_begin(struct sp_decision *decision);

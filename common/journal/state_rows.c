@@ -1,5 +1,6 @@
 #include "common/journal/state_rows.h"
 
+#include "common/journal/file.h"
 #include "proto/json.h"
 
 #include <stdio.h>
@@ -172,4 +173,38 @@ sp_status sp_rows_next(struct sp_rows_reader *reader, enum sp_dto *dto, union sp
                                  row, err);
     reader->at += len_bytes;
     return status;
+}
+
+static const struct sp_row_taker *taker_of(const struct sp_row_taker *takers, size_t count,
+                                           enum sp_dto dto)
+{
+    for (size_t i = 0; i < count; i++)
+        if (takers[i].dto == dto) return &takers[i];
+    return NULL;
+}
+
+sp_status sp_rows_take(struct sp_rows_reader *reader, const struct sp_row_taker *takers,
+                       size_t count, void *ctx, struct sp_err *err)
+{
+    enum sp_dto dto = SP_DTO_NONE;
+    union sp_body row;
+    bool first = true;
+    sp_status status = sp_rows_next(reader, &dto, &row, err);
+
+    for (; status == SP_OK; status = sp_rows_next(reader, &dto, &row, err)) {
+        const struct sp_row_taker *taker = taker_of(takers, count, dto);
+        if ((dto == takers[0].dto) != first || taker == NULL || !taker->take(ctx, &row)) {
+            return SP_FAIL(err, SP_INVALID,
+                           "snapshot: a row of %s does not fit this state or this configuration",
+                           sp_schema_of(dto)->name);
+        }
+        first = false;
+    }
+    if (status != SP_AGAIN) return status;
+    return first ? SP_FAIL(err, SP_INVALID, "snapshot: without rows") : SP_OK;
+}
+
+uint32_t sp_rows_crc_name(uint32_t crc, const sp_name *name)
+{
+    return sp_crc32c(crc, name->s, strlen(name->s) + 1);
 }

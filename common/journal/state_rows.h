@@ -41,4 +41,27 @@ SP_NODISCARD sp_status sp_rows_open(struct sp_rows_reader *reader, const char *t
 SP_NODISCARD sp_status sp_rows_next(struct sp_rows_reader *reader, enum sp_dto *dto,
                                     union sp_body *row, struct sp_err *err);
 
+/* Takes rows of one DTO. False: it does not fit. */
+struct sp_row_taker {
+    enum sp_dto dto;
+    bool (*take)(void *ctx, const union sp_body *row);
+};
+/* Gives every row to the taker of its DTO, up to the end. The first row there must be, alone of its
+ * DTO, is that of takers[0]. SP_INVALID: it is missing or repeated, a row has no taker or did not
+ * fit; else the statuses of sp_rows_next. */
+SP_NODISCARD sp_status sp_rows_take(struct sp_rows_reader *reader,
+                                    const struct sp_row_taker *takers, size_t count, void *ctx,
+                                    struct sp_err *err);
+
+/* For the sum over all that a state takes from the configuration: what was saved under another one
+ * does not fit. */
+uint32_t sp_rows_crc_name(uint32_t crc, const sp_name *name);
+
+/* DTOs are flat: a reference is three fields. */
+#define SP_ROW_PUT_REF(row, name, ref)                                                             \
+    ((row)->name##_stream = (ref).stream, (row)->name##_epoch = (ref).epoch,                       \
+     (row)->name##_seq = (ref).seq)
+#define SP_ROW_REF(row, name)                                                                      \
+    ((struct sp_ref){(row)->name##_stream, (row)->name##_epoch, (row)->name##_seq})
+
 #endif

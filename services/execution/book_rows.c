@@ -7,38 +7,27 @@
 /* What is read so far. */
 struct loading {
     struct sp_books *books;
-    uint32_t states, intents, orders;
+    uint32_t intents, orders;
 };
-
-#define PUT_REF(row, name, ref)                                                                    \
-    ((row)->name##_stream = (ref).stream, (row)->name##_epoch = (ref).epoch,                       \
-     (row)->name##_seq = (ref).seq)
-#define GET_REF(row, name)                                                                         \
-    ((struct sp_ref){(row)->name##_stream, (row)->name##_epoch, (row)->name##_seq})
-
-static uint32_t add_text(uint32_t crc, const sp_name *name)
-{
-    return sp_crc32c(crc, name->s, strlen(name->s) + 1);
-}
 
 /* Of all that the fold takes from the configuration: under another one it gives other books. */
 static uint32_t config_crc(const struct sp_books *books)
 {
     const struct sp_world_config *world = books->world;
-    uint32_t crc = add_text(0, &world->id);
+    uint32_t crc = sp_rows_crc_name(0, &world->id);
 
     for (uint32_t i = 0; i < books->config->link_count; i++) {
-        crc = add_text(crc, &books->config->links[i].id);
+        crc = sp_rows_crc_name(crc, &books->config->links[i].id);
         crc = sp_crc32c(crc, &books->config->links[i].capital.e8, sizeof(int64_t));
     }
     for (uint32_t i = 0; i < world->balance_count; i++) {
-        crc = add_text(crc, &world->balances[i].asset);
+        crc = sp_rows_crc_name(crc, &world->balances[i].asset);
         crc = sp_crc32c(crc, &world->balances[i].amount.e8, sizeof(int64_t));
     }
     for (uint32_t i = 0; i < world->instrument_count; i++) {
-        crc = add_text(crc, &world->instruments[i].symbol);
-        crc = add_text(crc, &world->instruments[i].base);
-        crc = add_text(crc, &world->instruments[i].quote);
+        crc = sp_rows_crc_name(crc, &world->instruments[i].symbol);
+        crc = sp_rows_crc_name(crc, &world->instruments[i].base);
+        crc = sp_rows_crc_name(crc, &world->instruments[i].quote);
     }
     return crc;
 }
@@ -59,7 +48,7 @@ static void save_state(const struct sp_books *books, struct sp_rows_writer *out)
                                 .breaker_threats = books->breaker_threats,
                                 .breaker_reason = books->breaker_reason};
 
-    PUT_REF(&row, threat, books->venue_threat_ref);
+    SP_ROW_PUT_REF(&row, threat, books->venue_threat_ref);
     sp_rows_add(out, SP_DTO_book_state, &row);
     if (!sp_ref_is_none(&books->venue_threat_ref)) {
         sp_rows_add(out, SP_DTO_threat, &books->venue_threat);
@@ -77,7 +66,7 @@ static void save_orders(const struct sp_books *books, struct sp_rows_writer *out
                                     .venue_order_id = order->venue_order_id,
                                     .replaced = order->replaced,
                                     .reason = order->reason};
-        PUT_REF(&row, intent, order->intent_ref);
+        SP_ROW_PUT_REF(&row, intent, order->intent_ref);
         sp_rows_add(out, SP_DTO_book_order, &row);
     }
 }
@@ -93,7 +82,7 @@ static void save_exit(const struct sp_exit_want *want, uint32_t trade, bool last
                                .command_id = want->command_id};
 
     if (!want->wanted) return;
-    PUT_REF(&row, by, want->by);
+    SP_ROW_PUT_REF(&row, by, want->by);
     sp_rows_add(out, SP_DTO_book_exit, &row);
 }
 
@@ -122,8 +111,8 @@ static void save_trade(const struct sp_trade_book *trade, struct sp_rows_writer 
                                 .opened_at = trade->opened_at,
                                 .closed_at = trade->closed_at};
 
-    PUT_REF(&row, opened, trade->opened_ref);
-    PUT_REF(&row, last, trade->last_ref);
+    SP_ROW_PUT_REF(&row, opened, trade->opened_ref);
+    SP_ROW_PUT_REF(&row, last, trade->last_ref);
     sp_rows_add(out, SP_DTO_book_trade, &row);
 }
 
@@ -161,7 +150,7 @@ static void save_money(const struct sp_books *books, struct sp_rows_writer *out)
                                     .halted = scope->halted,
                                     .cause = scope->cause,
                                     .reason = scope->reason};
-        PUT_REF(&row, by, scope->by);
+        SP_ROW_PUT_REF(&row, by, scope->by);
         sp_rows_add(out, SP_DTO_book_scope, &row);
     }
 }
@@ -187,12 +176,13 @@ void sp_books_save(const struct sp_books *books, struct sp_rows_writer *out)
 
 /* ---- Loading: each takes one row; false if it cannot be ---- */
 
-static bool load_state(struct loading *loading, const union sp_body *body)
+static bool load_state(void *ctx, const union sp_body *body)
 {
+    struct loading *loading = ctx;
     const struct sp_book_state *row = &body->book_state;
     struct sp_books *books = loading->books;
 
-    if (row->config_crc != config_crc(books) || loading->states++ > 0) return false;
+    if (row->config_crc != config_crc(books)) return false;
     books->version = row->version;
     books->epoch = row->epoch;
     books->fill_total = row->fill_total;
@@ -203,33 +193,36 @@ static bool load_state(struct loading *loading, const union sp_body *body)
     books->breaker = (enum sp_breaker)row->breaker;
     books->breaker_threats = row->breaker_threats;
     books->breaker_reason = row->breaker_reason;
-    books->venue_threat_ref = GET_REF(row, threat);
+    books->venue_threat_ref = SP_ROW_REF(row, threat);
     /* What init put there from the configuration is in the rows too. */
     books->link_count = books->asset_count = 0;
     return true;
 }
 
-static bool load_threat(struct loading *loading, const union sp_body *body)
+static bool load_threat(void *ctx, const union sp_body *body)
 {
+    struct loading *loading = ctx;
     if (sp_ref_is_none(&loading->books->venue_threat_ref)) return false;
     loading->books->venue_threat = body->threat;
     return true;
 }
 
-static bool load_intent(struct loading *loading, const union sp_body *body)
+static bool load_intent(void *ctx, const union sp_body *body)
 {
+    struct loading *loading = ctx;
     if (loading->intents >= SP_ORDERS_MAX) return false;
     loading->books->orders[loading->intents++].intent = body->order_intent;
     return true;
 }
 
-static bool load_order(struct loading *loading, const union sp_body *body)
+static bool load_order(void *ctx, const union sp_body *body)
 {
+    struct loading *loading = ctx;
     const struct sp_book_order *row = &body->book_order;
 
     if (loading->orders >= loading->intents) return false;
     struct sp_order *order = &loading->books->orders[loading->orders++];
-    order->intent_ref = GET_REF(row, intent);
+    order->intent_ref = SP_ROW_REF(row, intent);
     order->state = (enum sp_order_state)row->state;
     order->filled = row->filled;
     order->venue_order_id = row->venue_order_id;
@@ -238,8 +231,9 @@ static bool load_order(struct loading *loading, const union sp_body *body)
     return true;
 }
 
-static bool load_trade(struct loading *loading, const union sp_body *body)
+static bool load_trade(void *ctx, const union sp_body *body)
 {
+    struct loading *loading = ctx;
     const struct sp_book_trade *row = &body->book_trade;
     struct sp_books *books = loading->books;
 
@@ -267,13 +261,14 @@ static bool load_trade(struct loading *loading, const union sp_body *body)
                                .fee_qty = {row->fee_qty_e8},
                                .opened_at = row->opened_at,
                                .closed_at = row->closed_at,
-                               .opened_ref = GET_REF(row, opened),
-                               .last_ref = GET_REF(row, last)};
+                               .opened_ref = SP_ROW_REF(row, opened),
+                               .last_ref = SP_ROW_REF(row, last)};
     return true;
 }
 
-static bool load_exit(struct loading *loading, const union sp_body *body)
+static bool load_exit(void *ctx, const union sp_body *body)
 {
+    struct loading *loading = ctx;
     const struct sp_book_exit *row = &body->book_exit;
 
     if (row->trade >= loading->books->trade_count) return false;
@@ -285,12 +280,13 @@ static bool load_exit(struct loading *loading, const union sp_body *body)
                                   .threat_ids = row->threat_ids,
                                   .scheduled_id = row->scheduled_id,
                                   .command_id = row->command_id,
-                                  .by = GET_REF(row, by)};
+                                  .by = SP_ROW_REF(row, by)};
     return true;
 }
 
-static bool load_fill(struct loading *loading, const union sp_body *body)
+static bool load_fill(void *ctx, const union sp_body *body)
 {
+    struct loading *loading = ctx;
     struct sp_books *books = loading->books;
 
     if (books->fill_count >= SP_FILLS_MAX) return false;
@@ -298,8 +294,9 @@ static bool load_fill(struct loading *loading, const union sp_body *body)
     return true;
 }
 
-static bool load_plan(struct loading *loading, const union sp_body *body)
+static bool load_plan(void *ctx, const union sp_body *body)
 {
+    struct loading *loading = ctx;
     struct sp_books *books = loading->books;
 
     if (books->plan_count >= SP_PLANS_MAX) return false;
@@ -307,8 +304,9 @@ static bool load_plan(struct loading *loading, const union sp_body *body)
     return true;
 }
 
-static bool load_command(struct loading *loading, const union sp_body *body)
+static bool load_command(void *ctx, const union sp_body *body)
 {
+    struct loading *loading = ctx;
     struct sp_books *books = loading->books;
 
     if (books->command_count >= SP_COMMANDS_MAX) return false;
@@ -316,8 +314,9 @@ static bool load_command(struct loading *loading, const union sp_body *body)
     return true;
 }
 
-static bool load_link(struct loading *loading, const union sp_body *body)
+static bool load_link(void *ctx, const union sp_body *body)
 {
+    struct loading *loading = ctx;
     const struct sp_book_link *row = &body->book_link;
     struct sp_books *books = loading->books;
 
@@ -334,8 +333,9 @@ static bool load_link(struct loading *loading, const union sp_body *body)
     return true;
 }
 
-static bool load_asset(struct loading *loading, const union sp_body *body)
+static bool load_asset(void *ctx, const union sp_body *body)
 {
+    struct loading *loading = ctx;
     struct sp_books *books = loading->books;
 
     if (books->asset_count >= SP_ASSETS_MAX) return false;
@@ -344,8 +344,9 @@ static bool load_asset(struct loading *loading, const union sp_body *body)
     return true;
 }
 
-static bool load_scope(struct loading *loading, const union sp_body *body)
+static bool load_scope(void *ctx, const union sp_body *body)
 {
+    struct loading *loading = ctx;
     const struct sp_book_scope *row = &body->book_scope;
     struct sp_books *books = loading->books;
 
@@ -354,7 +355,7 @@ static bool load_scope(struct loading *loading, const union sp_body *body)
                                                                  .halted = row->halted,
                                                                  .cause = row->cause,
                                                                  .reason = row->reason,
-                                                                 .by = GET_REF(row, by)};
+                                                                 .by = SP_ROW_REF(row, by)};
     return true;
 }
 
@@ -363,8 +364,7 @@ static bool is_whole(const struct loading *loading)
 {
     const struct sp_books *books = loading->books;
 
-    return loading->states == 1 && loading->orders == loading->intents &&
-           books->link_count == books->config->link_count &&
+    return loading->orders == loading->intents && books->link_count == books->config->link_count &&
            books->fill_count ==
                (books->fill_total < SP_FILLS_MAX ? books->fill_total : SP_FILLS_MAX) &&
            books->plan_count ==
@@ -375,36 +375,22 @@ static bool is_whole(const struct loading *loading)
 
 sp_status sp_books_load(struct sp_books *books, struct sp_rows_reader *in, struct sp_err *err)
 {
-    static bool (*const takers[SP_DTO_COUNT])(struct loading *, const union sp_body *) = {
-        [SP_DTO_book_state] = load_state,
-        [SP_DTO_threat] = load_threat,
-        [SP_DTO_order_intent] = load_intent,
-        [SP_DTO_book_order] = load_order,
-        [SP_DTO_book_trade] = load_trade,
-        [SP_DTO_book_exit] = load_exit,
-        [SP_DTO_fill] = load_fill,
-        [SP_DTO_book_plan] = load_plan,
-        [SP_DTO_book_command] = load_command,
-        [SP_DTO_book_link] = load_link,
-        [SP_DTO_book_asset] = load_asset,
-        [SP_DTO_book_scope] = load_scope};
+    static const struct sp_row_taker takers[] = {{SP_DTO_book_state, load_state},
+                                                 {SP_DTO_threat, load_threat},
+                                                 {SP_DTO_order_intent, load_intent},
+                                                 {SP_DTO_book_order, load_order},
+                                                 {SP_DTO_book_trade, load_trade},
+                                                 {SP_DTO_book_exit, load_exit},
+                                                 {SP_DTO_fill, load_fill},
+                                                 {SP_DTO_book_plan, load_plan},
+                                                 {SP_DTO_book_command, load_command},
+                                                 {SP_DTO_book_link, load_link},
+                                                 {SP_DTO_book_asset, load_asset},
+                                                 {SP_DTO_book_scope, load_scope}};
     struct loading loading = {.books = books};
-    enum sp_dto dto = SP_DTO_NONE;
-    union sp_body row;
-    sp_status status = sp_rows_next(in, &dto, &row, err);
+    sp_status status = sp_rows_take(in, takers, sizeof takers / sizeof takers[0], &loading, err);
 
-    for (; status == SP_OK; status = sp_rows_next(in, &dto, &row, err)) {
-        if (loading.states == 0 && dto != SP_DTO_book_state) {
-            return SP_FAIL(err, SP_INVALID, "snapshot: the books do not begin with their state");
-        }
-        if (takers[dto] == NULL || !takers[dto](&loading, &row)) {
-            return SP_FAIL(err, SP_INVALID,
-                           "snapshot: a row of %s does not fit these books or "
-                           "this configuration",
-                           sp_schema_of(dto)->name);
-        }
-    }
-    if (status != SP_AGAIN) return status;
+    if (status != SP_OK) return status;
     books->order_count = loading.orders;
     if (!is_whole(&loading)) return SP_FAIL(err, SP_INVALID, "snapshot: rows are missing");
     return SP_OK;

@@ -81,10 +81,7 @@ static struct sp_live_trade *adopt(struct sp_strategy_books *books, sp_trd_id id
 {
     struct sp_live_trade *trade = find_trade(books, id);
 
-    if (sp_trd_id_eq(books->pending_trade_id, id)) {
-        books->pending_trade_id = (sp_trd_id){0};
-        books->pending_plan_id = (sp_pln_id){0};
-    }
+    if (sp_trd_id_eq(books->last_trade_id, id)) books->is_pending = false;
     if (trade != NULL || books->trade_count == SP_STRATEGY_TRADES_MAX) return trade;
     trade = &books->trades[books->trade_count++];
     *trade = (struct sp_live_trade){.trade_id = id};
@@ -105,13 +102,9 @@ static void fold_answer(struct sp_strategy_books *books, const struct sp_record 
 {
     const struct sp_plan_answer *answer = &record->body.plan_answer;
 
-    if (!sp_pln_id_eq(answer->plan_id, books->pending_plan_id)) return;
-    if (record->kind == SP_REC_PLAN_ACCEPTED) {
-        adopt(books, books->pending_trade_id);
-        return;
-    }
-    books->pending_trade_id = (sp_trd_id){0};
-    books->pending_plan_id = (sp_pln_id){0};
+    if (!books->is_pending || !sp_pln_id_eq(answer->plan_id, books->last_plan_id)) return;
+    if (record->kind == SP_REC_PLAN_ACCEPTED) adopt(books, books->last_trade_id);
+    books->is_pending = false;
 }
 
 static void fold_intent(struct sp_strategy_books *books, const struct sp_record *record)
@@ -218,8 +211,34 @@ void sp_strategy_books_init(struct sp_strategy_books *books, const sp_name *link
     books->symbol = *symbol;
 }
 
+static struct sp_ref *find_place(struct sp_strategy_books *books, const sp_name *stream)
+{
+    for (uint32_t i = 0; i < books->place_count; i++)
+        if (sp_name_eq(&books->places[i].stream, stream)) return &books->places[i];
+    SP_ASSERT(books->place_count < SP_STRATEGY_STREAMS_MAX);
+    return &books->places[books->place_count++];
+}
+
+struct sp_ref sp_strategy_books_place(const struct sp_strategy_books *books, const sp_name *stream)
+{
+    for (uint32_t i = 0; i < books->place_count; i++)
+        if (sp_name_eq(&books->places[i].stream, stream)) return books->places[i];
+    return (struct sp_ref){0};
+}
+
+void sp_strategy_books_forget(struct sp_strategy_books *books)
+{
+    struct sp_strategy_books old = *books;
+
+    sp_strategy_books_init(books, &old.link, &old.symbol);
+    books->last_trade_id = old.last_trade_id;
+    books->last_plan_id = old.last_plan_id;
+    books->is_pending = !sp_pln_id_is_none(old.last_plan_id);
+}
+
 void sp_strategy_books_fold(struct sp_strategy_books *books, const struct sp_record *record)
 {
+    *find_place(books, &record->stream) = sp_record_ref(record);
     for (size_t i = 0; i < sizeof folds / sizeof folds[0]; i++) {
         if (folds[i].kind != record->kind) continue;
         if (is_ours(books, folds[i].link_of != NULL ? folds[i].link_of(record) : NULL))
@@ -230,13 +249,14 @@ void sp_strategy_books_fold(struct sp_strategy_books *books, const struct sp_rec
 
 void sp_strategy_books_plan(struct sp_strategy_books *books, const struct sp_plan *plan)
 {
-    books->pending_trade_id = plan->trade_id;
-    books->pending_plan_id = plan->plan_id;
+    books->last_trade_id = plan->trade_id;
+    books->last_plan_id = plan->plan_id;
+    books->is_pending = true;
 }
 
 sp_trd_id sp_strategy_books_trade(const struct sp_strategy_books *books, bool *is_in_flight)
 {
-    sp_trd_id blocking = books->pending_trade_id;
+    sp_trd_id blocking = books->is_pending ? books->last_trade_id : (sp_trd_id){0};
 
     *is_in_flight = true;
     for (uint32_t i = 0; i < books->trade_count; i++) {

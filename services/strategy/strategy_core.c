@@ -1,6 +1,5 @@
 #include "services/strategy/strategy_core.h"
 
-#include "services/strategy/strategy_books.h"
 #include "services/strategy/strategy_flow.h"
 
 #include <stdlib.h>
@@ -14,13 +13,7 @@ struct sp_strategy {
     struct sp_blueprint blueprint;
     sp_amt capital;
 
-    /* Authoritative: changed by apply. */
-    uint32_t threat_count;
-    struct sp_active_threat threats[SP_DETECTORS_MAX];
-    struct sp_strategy_tallies tallies;
-    struct sp_ref decided; /* newest bar that a decision was made on */
-
-    struct sp_strategy_books books;
+    struct sp_strategy_kept kept; /* changed by apply, its books by folding facts */
 
     /* Derived. */
     uint32_t bars_seen;
@@ -36,7 +29,8 @@ static sp_amt equity_of(const struct sp_strategy *strategy)
 {
     sp_amt equity = strategy->capital;
 
-    SP_IGNORE(!sp_amt_add(strategy->capital, strategy->books.realised_pnl, &equity)); /* capital */
+    SP_IGNORE(
+        !sp_amt_add(strategy->capital, strategy->kept.books.realised_pnl, &equity)); /* capital */
     return equity;
 }
 
@@ -49,18 +43,19 @@ static void fill_base(struct sp_strategy *strategy, const struct sp_event *event
     base->time.ns = bar->opened.ns + bar->interval.ns;
     base->now = event->now;
     base->equity = equity_of(strategy);
-    base->trade_id = sp_strategy_books_trade(&strategy->books, &base->in_flight);
-    memcpy(base->threats, strategy->threats, strategy->threat_count * sizeof *base->threats);
-    memcpy(base->threats + strategy->threat_count, strategy->books.threats,
-           strategy->books.threat_count * sizeof *base->threats);
-    base->threat_count = strategy->threat_count + strategy->books.threat_count;
+    base->trade_id = sp_strategy_books_trade(&strategy->kept.books, &base->in_flight);
+    memcpy(base->threats, strategy->kept.threats,
+           strategy->kept.threat_count * sizeof *base->threats);
+    memcpy(base->threats + strategy->kept.threat_count, strategy->kept.books.threats,
+           strategy->kept.books.threat_count * sizeof *base->threats);
+    base->threat_count = strategy->kept.threat_count + strategy->kept.books.threat_count;
 }
 
 /* After a restart a stream that is replayed from its beginning shows bars again. They warm the
  * indicators; what was decided on them stands in the journal and is not decided twice. */
 static bool is_decided(const struct sp_strategy *strategy, const struct sp_ref *bar)
 {
-    const struct sp_ref *decided = &strategy->decided;
+    const struct sp_ref *decided = &strategy->kept.decided;
 
     if (!sp_name_eq(&decided->stream, &bar->stream)) return false;
     return bar->epoch < decided->epoch ||
@@ -179,11 +174,12 @@ static void apply_threat(struct sp_strategy *strategy, const struct sp_record *r
 
     threat.is_own = true;
     if (record->kind == SP_REC_THREAT_ENDED) {
-        sp_threats_end(strategy->threats, &strategy->threat_count, threat.threat_id);
+        sp_threats_end(strategy->kept.threats, &strategy->kept.threat_count, threat.threat_id);
         return;
     }
-    strategy->tallies.threats++;
-    sp_threats_begin(strategy->threats, &strategy->threat_count, SP_DETECTORS_MAX, &threat);
+    strategy->kept.tallies.threats++;
+    sp_threats_begin(strategy->kept.threats, &strategy->kept.threat_count, SP_DETECTORS_MAX,
+                     &threat);
 }
 
 /* A threat of a worker that the blueprint has no longer would never end. */
@@ -200,13 +196,13 @@ static void note_decided(struct sp_strategy *strategy, const struct sp_record *r
     bool is_of_flow = record->kind >= SP_REC_OPPORTUNITY_DETECTED &&
                       record->kind <= SP_REC_FLOW_FAILED && record->by_count > 0;
 
-    if (is_of_flow) strategy->decided = record->by[0];
+    if (is_of_flow) strategy->kept.decided = record->by[0];
 }
 
 static void apply(void *state, const struct sp_record *record)
 {
     struct sp_strategy *strategy = state;
-    struct sp_strategy_tallies *tallies = &strategy->tallies;
+    struct sp_strategy_tallies *tallies = &strategy->kept.tallies;
 
     note_decided(strategy, record);
     if (record->kind == SP_REC_OPPORTUNITY_DETECTED) tallies->opportunities++;
@@ -216,17 +212,52 @@ static void apply(void *state, const struct sp_record *record)
     if (record->kind == SP_REC_THREAT_DETECTED || record->kind == SP_REC_THREAT_ENDED) {
         if (is_known_worker(strategy, &record->body.threat.worker)) apply_threat(strategy, record);
     }
+    if (record->kind == SP_REC_STREAM_REWOUND) sp_strategy_books_forget(&strategy->kept.books);
     if (record->kind == SP_REC_PLAN_READY) {
         tallies->plans++;
-        sp_strategy_books_plan(&strategy->books, &record->body.plan);
+        sp_strategy_books_plan(&strategy->kept.books, &record->body.plan);
     }
 }
 
-const struct sp_core sp_strategy_core = {.decide = decide, .apply = apply};
+/* Threats depend on the workers, the rest on link and instrument. */
+static uint32_t config_crc(const struct sp_strategy *strategy)
+{
+    uint32_t crc = sp_rows_crc_name(0, &strategy->kept.books.link);
+
+    crc = sp_rows_crc_name(crc, &strategy->kept.books.symbol);
+    for (uint32_t i = 0; i < strategy->blueprint.worker_count; i++)
+        crc = sp_rows_crc_name(crc, &strategy->blueprint.workers[i].id);
+    return crc;
+}
+
+static void save(const void *state, struct sp_rows_writer *out)
+{
+    const struct sp_strategy *strategy = state;
+
+    sp_strategy_kept_save(&strategy->kept, config_crc(strategy), out);
+}
+
+static sp_status load(void *state, struct sp_rows_reader *in, struct sp_err *err)
+{
+    struct sp_strategy *strategy = state;
+
+    return sp_strategy_kept_load(&strategy->kept, config_crc(strategy), in, err);
+}
+
+const struct sp_core sp_strategy_core = {.decide = decide,
+                                         .apply = apply,
+                                         .save = save,
+                                         .load = load,
+                                         .state_bytes = sizeof(struct sp_strategy)};
+
+struct sp_ref sp_strategy_place(const struct sp_strategy *strategy, const sp_name *stream)
+{
+    return sp_strategy_books_place(&strategy->kept.books, stream);
+}
 
 void sp_strategy_fold(struct sp_strategy *strategy, const struct sp_record *record)
 {
-    sp_strategy_books_fold(&strategy->books, record);
+    sp_strategy_books_fold(&strategy->kept.books, record);
 }
 
 /* ---- Life and status ---- */
@@ -260,7 +291,7 @@ sp_status sp_strategy_open(const struct sp_strategy_options *options, struct sp_
     }
     strategy->blueprint = *blueprint;
     strategy->capital = options->link->capital;
-    sp_strategy_books_init(&strategy->books, &options->link->id, &blueprint->symbol);
+    sp_strategy_books_init(&strategy->kept.books, &options->link->id, &blueprint->symbol);
     strategy->base = (struct sp_flow_base){.link = options->link->id,
                                            .symbol = blueprint->symbol,
                                            .base = instrument->base,
@@ -288,12 +319,12 @@ struct sp_strategy_status sp_strategy_status(const struct sp_strategy *strategy)
         .is_warm = strategy->bars_seen >= strategy->blueprint.warm_up_bars,
         .bars_seen = strategy->bars_seen,
         .bars_needed = strategy->blueprint.warm_up_bars,
-        .threat_count = strategy->threat_count + strategy->books.threat_count,
+        .threat_count = strategy->kept.threat_count + strategy->kept.books.threat_count,
         .equity = equity_of(strategy),
-        .tallies = strategy->tallies,
+        .tallies = strategy->kept.tallies,
     };
 
-    status.trade_id = sp_strategy_books_trade(&strategy->books, &status.is_in_flight);
+    status.trade_id = sp_strategy_books_trade(&strategy->kept.books, &status.is_in_flight);
     return status;
 }
 

@@ -2,11 +2,13 @@
  *
  * Pure (common/decider.h): no clock, socket or file. Three kinds of state:
  *   authoritative  active threats of its own workers, the plan without answer, tallies: changed
- * only by apply, rebuilt by folding its journal; books          trades, result and foreign threats:
- * a fold of other services' facts (strategy_books.h); after a start they are folded from their
- * beginning, those up to the cursor through sp_strategy_fold, the rest as events; derived
- * indicators and windows: from ticks. After a start or a gap in the data they are not warm, and
- * nothing is opened until `warm_up_bars` bars have been seen.
+ *                  only by apply, rebuilt by folding its journal
+ *   books          trades, result and foreign threats: a fold of other services' facts
+ *                  (strategy_books.h). After a start they are folded from where the snapshot has
+ *                  them (sp_strategy_place), without one from their beginning: those up to the
+ *                  cursor through sp_strategy_fold, the rest as events
+ *   derived        indicators and windows: from ticks. After a start or a gap in the data they are
+ *                  not warm, and nothing is opened until `warm_up_bars` bars have been seen
  *
  * A bar of the trigger interval runs one flow; other ticks only update prices. One open trade per
  * link, long only. Positions are closed by the protective pair that execution places from the plan.
@@ -16,6 +18,7 @@
 
 #include "common/decider.h"
 #include "common/workers/pipeline.h"
+#include "services/strategy/strategy_rows.h"
 
 struct sp_strategy;
 
@@ -23,11 +26,6 @@ struct sp_strategy_options {
     const struct sp_link_config *link;
     const struct sp_instrument_config *instrument; /* of the blueprint's symbol */
     const struct sp_registry *registry;            /* NULL: the plugins compiled in */
-};
-
-/* Decisions of the whole journal; rebuilt by folding it. */
-struct sp_strategy_tallies {
-    uint64_t opportunities, accepted, rejected, plans, threats, flows_failed;
 };
 
 struct sp_strategy_status {
@@ -50,6 +48,8 @@ void sp_strategy_close(struct sp_strategy *strategy);
  * marketdata). No effects: plans are records, and execution reads them. */
 extern const struct sp_core sp_strategy_core;
 
+/* How far the books follow a stream of facts; none: from its beginning. */
+struct sp_ref sp_strategy_place(const struct sp_strategy *strategy, const sp_name *stream);
 /* A fact of execution or marketdata that was decided upon before the start: books only. */
 void sp_strategy_fold(struct sp_strategy *strategy, const struct sp_record *record);
 

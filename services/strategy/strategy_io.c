@@ -17,6 +17,7 @@ struct facts {
     struct io *io;
     struct sp_subscription *sub;
     struct sp_ref decided;
+    uint64_t folded; /* of those, into the books since this start */
 };
 
 struct io {
@@ -33,21 +34,23 @@ static const char *const publishers[FACTS_COUNT] = {"execution", "marketdata"};
 
 /* ---- Events in ---- */
 
-/* The books are a fold of these streams from their beginning; what lies behind the durable cursor
- * was decided upon, so it makes books and nothing else. */
+/* The books are a fold of these streams; what lies behind the durable cursor was decided upon, so
+ * it makes books and nothing else. */
 static void on_fact(void *ctx, const struct sp_record *record)
 {
     struct facts *facts = ctx;
     const struct sp_ref *decided = &facts->decided;
     bool is_old = record->epoch <= decided->epoch && record->seq <= decided->seq;
 
+    facts->folded += is_old;
     if (is_old)
         sp_strategy_fold(facts->io->strategy, record);
     else
         sp_shell_event(facts->io->shell, SP_EVENT_RECORD, 0, record);
 }
 
-/* What was taken back is in our books already: a new start folds them anew. */
+/* What was taken back is in our books already: STREAM_REWOUND empties them, also those of a
+ * snapshot, and a new start folds them anew. */
 static void on_fact_notice(void *ctx, const struct sp_sub_notice *notice)
 {
     struct facts *facts = ctx;
@@ -124,6 +127,7 @@ static sp_status subscribe_facts(struct io *io, uint32_t i, struct sp_err *err)
     struct sp_sub_options options = {.stream = name,
                                      .publisher = name,
                                      .facts = true,
+                                     .cursor = sp_strategy_place(io->strategy, &name),
                                      .on_record = on_fact,
                                      .on_notice = on_fact_notice,
                                      .ctx = &io->facts[i]};
@@ -156,6 +160,8 @@ static bool is_ready(struct sp_service *service)
     for (uint32_t i = 0; i < FACTS_COUNT; i++)
         if (!sp_subscription_caught_up(io->facts[i].sub)) return false;
     if (io->has_market) return true;
+    sp_log(SP_LOG_INFO, "books_restored", "execution=%" PRIu64 " marketdata=%" PRIu64,
+           io->facts[0].folded, io->facts[1].folded);
     if (subscribe_market(io, &err) != SP_OK) {
         sp_service_fail(service, &err);
         return false;
@@ -246,9 +252,10 @@ static sp_status init(struct sp_service *service, struct sp_err *err)
                                      .core = &sp_strategy_core,
                                      .core_state = io->strategy,
                                      .applied = applied,
-                                     .ctx = io};
+                                     .ctx = io,
+                                     .snapshot_every = service->config->platform.snapshot_every};
     status = sp_shell_open(&shell, &io->shell, err);
-    if (status == SP_OK) status = sp_shell_replay(io->shell, 0, err);
+    if (status == SP_OK) status = sp_shell_restore(io->shell, err);
     for (uint32_t i = 0; i < FACTS_COUNT && status == SP_OK; i++)
         status = subscribe_facts(io, i, err);
     if (status != SP_OK) return status;

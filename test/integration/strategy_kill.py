@@ -9,6 +9,9 @@ At the end, from the journals alone:
   a threat ends at most once, and a worker never has two;
   the equity behind the last plan is the capital plus every result that was booked before it.
 
+Snapshots are taken every 100 ms: all but the first lives begin from one, fold a part of both
+journals, and every third finds its snapshot damaged and folds everything.
+
   strategy_kill.py STRATEGY FAKE_WORLD SOURCE [--kills N]
 """
 import argparse
@@ -45,7 +48,7 @@ def records(folder):
 
 def count(folder, kind):
     """How many records of a kind there are by now; the last line may be half written."""
-    return sum(path.read_bytes().count(b'"k":"%s"' % kind.encode())
+    return sum(path.read_bytes().count(b'"%s"' % kind.encode())
                for path in folder.rglob("*") if path.is_file())
 
 
@@ -56,6 +59,7 @@ class World:
         platform = folder / "config/demo/platform.json"
         text = json.loads(platform.read_text())
         text["paths"] = {name: str(folder / name) for name in ("data", "run", "logs")}
+        text["journal"] = {"snapshot_every": "100ms"}
         text["disk"] = {"warn_below": "2 MiB", "reduce_only_below": "1 MiB"}
         platform.write_text(json.dumps(text))
         self.log = open(folder / "log", "wb")
@@ -72,6 +76,18 @@ class World:
                 self.log.flush()
                 print((self.folder / "log").read_text()[-3000:], file=sys.stderr)
                 raise SystemExit(f"FAILED: {instance} ended with {process.returncode}")
+
+    def logged(self, event):
+        """The fields of each such line of the strategy's log."""
+        lines = (self.folder / "log").read_text().splitlines()
+        return [dict(part.split("=", 1) for part in line.split() if "=" in part)
+                for line in lines if f" {event} " in line and "strategy.ema" in line]
+
+    def damage_snapshot(self):
+        path = self.folder / "data/strategy.ema/strategy.ema.json"
+        data = bytearray(path.read_bytes())
+        data[len(data) // 2] ^= 1
+        path.write_bytes(data)
 
     def wait_for(self, folder, kind, at_least):
         deadline = time.monotonic() + 30
@@ -139,20 +155,38 @@ def verify(strategy, execution, kills):
     return len(plans), len(signals), len(by_kind["THREAT_DETECTED"])
 
 
+def verify_starts(world, kills, damaged):
+    """What each life began from, and that a snapshot spares it the fold of most facts."""
+    starts, books = world.logged("state_restored"), world.logged("books_restored")
+    check(len(starts) == kills + 1 and len(books) == kills + 1, f"{len(starts)} starts logged")
+    for life, (start, book) in enumerate(zip(starts, books)):
+        source = "journal" if life in damaged or life == 0 else "snapshot"
+        check(start["from"] == source, f"life {life} began from {start}, not from a {source}")
+    whole = [int(books[life]["execution"]) for life in damaged]
+    part = [int(b["execution"]) for life, b in enumerate(books) if life not in damaged]
+    check(min(whole) > 0 and max(part) < max(whole),
+          f"facts folded: {part} after a snapshot, {whole} without")
+    return len(damaged)
+
+
 def run(args, folder):
     world = World(args, folder)
     data = folder / "data"
     try:
         world.start(args.fake_world, "marketdata")
         world.start(args.fake_world, "execution")
-        plans = 0
+        plans, damaged = 0, []
         for life in range(args.kills + 1):
             world.start(args.strategy, "strategy.ema")
             world.wait_for(data / "strategy.ema", "PLAN_READY", plans + 2)
             plans = count(data / "strategy.ema", "PLAN_READY")
+            world.wait_for(data / "strategy.ema", "strategy_state", 1)
             # The last life ends in order, with every answer there.
             how = signal.SIGKILL if life < args.kills else signal.SIGTERM
             code = world.end("strategy.ema", how)
+            if life % 3 == 1 and life < args.kills:
+                world.damage_snapshot()
+                damaged.append(life + 1)
             check(code == (-signal.SIGKILL if life < args.kills else 0), f"it ended with {code}")
         plans = count(data / "strategy.ema", "PLAN_READY")
         deadline = time.monotonic() + 10
@@ -167,6 +201,7 @@ def run(args, folder):
             process.kill()
             process.wait()
         world.log.close()
+    verify_starts(world, args.kills, damaged)
     return verify(records(data / "strategy.ema"), records(data / "execution"), args.kills)
 
 
