@@ -20,6 +20,7 @@
 #define STOP_EVERY_NS     (10 * SP_NS_PER_MS)
 #define STOP_DEADLINE_NS  (15 * SP_NS_PER_S)
 #define DISK_EVERY_NS     SP_NS_PER_S
+#define LAST_WORDS_NS     SP_NS_PER_S
 #define OPEN_FILES_MIN    4096
 
 /* What only this module keeps beside the public struct. */
@@ -370,6 +371,18 @@ static sp_status wire(struct life *life, struct sp_err *err)
     return status;
 }
 
+static void say_last_words(struct life *life)
+{
+    sp_mono deadline = {sp_clock_mono().ns + LAST_WORDS_NS};
+    struct sp_err err = {0};
+
+    if (life->failure != SP_STORAGE || life->spec->storage_failed == NULL) return;
+    while (!life->spec->storage_failed(&life->service)) {
+        if (sp_clock_mono().ns >= deadline.ns) return;
+        if (sp_loop_turn(life->service.loop, (sp_dur){STOP_EVERY_NS}, &err) != SP_OK) return;
+    }
+}
+
 /* A signal ends the loop at once, also while a stop is under way (the supervisor sends both its
  * message and SIGTERM); what has to be done before the end still runs to its end. */
 static sp_status run(struct life *life, struct sp_err *err)
@@ -385,6 +398,7 @@ static sp_status run(struct life *life, struct sp_err *err)
         }
         status = sp_loop_run(loop, err);
     }
+    if (status == SP_OK) say_last_words(life);
     return status;
 }
 

@@ -45,6 +45,10 @@ struct sp_service_spec {
      * Returns true when done; called again every 10 ms until then or the deadline. NULL: nothing to
      * do. */
     bool (*stop)(struct sp_service *service, bool whole_operation);
+    /* Storage has failed: nothing can be kept or acknowledged any more, and the process will end
+     * with 74. Does what is safe without memory of it (cancels) and returns true when done; called
+     * again every 10 ms until then, for a second at most. NULL: nothing to do. */
+    bool (*storage_failed)(struct sp_service *service);
     void (*fini)(struct sp_service *service);
     /* Answers control requests the service module does not know (it answers status and metrics
      * queries itself, after `fill_status`). May be NULL. */

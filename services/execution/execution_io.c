@@ -4,6 +4,7 @@
 #include "common/venue/venue.h"
 #include "proto/decimal.h"
 #include "services/execution/books_answer.h"
+#include "services/execution/last_words.h"
 #include "services/execution/ledger.h"
 
 #include <stdio.h>
@@ -26,8 +27,9 @@ struct io {
     struct sp_shell *shell;
     struct sp_venue *venue;
     struct sp_ledger *ledger;
-    bool dirty;          /* records were applied since trades were last tended */
-    sp_text ledger_why;  /* why the ledger is not written; empty while it is */
+    struct sp_last_words last_words; /* once the journal has failed */
+    bool dirty;                      /* records were applied since trades were last tended */
+    sp_text ledger_why;              /* why the ledger is not written; empty while it is */
     uint64_t ledger_due; /* the ledger has not heard of records up to this one; 0: of all */
     bool halted;         /* the halt file was taken over */
     uint32_t outcome_count;
@@ -52,6 +54,7 @@ static void feed(struct io *io, enum sp_event_type type, uint32_t id,
 {
     struct sp_record message;
 
+    if (io->last_words.began) return; /* nothing can be kept, so nothing is decided */
     sp_shell_event(io->shell, type, id, record);
     while (io->outcome_count > 0 || io->dirty) {
         if (io->outcome_count > 0) {
@@ -121,6 +124,9 @@ static void on_venue_down(void *ctx, const char *reason)
 
 static void on_venue_message(void *ctx, const struct sp_record *message)
 {
+    struct io *io = ctx;
+
+    sp_last_words_hear(&io->last_words, message);
     feed(ctx, SP_EVENT_MESSAGE, SP_XI_VENUE_MESSAGE, message);
 }
 
@@ -508,6 +514,15 @@ static bool stop(struct sp_service *service, bool whole_operation)
     return sp_execution_is_flat(&io->core);
 }
 
+/* A holder that was superseded leaves the orders to who took over. */
+static bool storage_failed(struct sp_service *service)
+{
+    struct io *io = service->state;
+
+    if (io->venue == NULL || sp_role_check(&service->role, NULL) != SP_OK) return true;
+    return sp_last_words_go_on(&io->last_words, io->venue, &io->core.books);
+}
+
 static void fini(struct sp_service *service)
 {
     struct io *io = service->state;
@@ -529,6 +544,7 @@ const struct sp_service_spec sp_execution_spec = {
     .journal = true,
     .init = init,
     .stop = stop,
+    .storage_failed = storage_failed,
     .fini = fini,
     .on_request = on_request,
     .fill_status = fill_status,
