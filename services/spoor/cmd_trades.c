@@ -37,9 +37,12 @@ static int parse(const struct sp_cli *cli, struct trades *trades)
 /* Trades in the order in which they opened; the rest of their records comes with them. */
 static void gather(struct trades *trades, struct sp_evidence *evidence)
 {
-    for (uint32_t i = 0; i < sp_evidence_count(evidence); i++) {
-        if (sp_evidence_item(evidence, i)->kind != SP_REC_TRADE_OPENED) continue;
-        const struct sp_record *record = sp_evidence_record(evidence, i);
+    const enum sp_kind kind = SP_REC_TRADE_OPENED;
+    uint32_t *items = NULL;
+    uint32_t count = sp_evidence_of_kinds(evidence, &kind, 1, &items);
+
+    for (uint32_t i = 0; i < count; i++) {
+        const struct sp_record *record = sp_evidence_record(evidence, items[i]);
         if (record == NULL) continue;
         const struct sp_trade_opened *opened = &record->body.trade_opened;
         if (trades->strategy != NULL && !sp_name_is(&opened->strategy_link_id, trades->strategy))
@@ -49,6 +52,7 @@ static void gather(struct trades *trades, struct sp_evidence *evidence)
         trades->at = at;
         if (sp_trade_case_gather(evidence, opened->trade_id, &at[trades->count])) trades->count++;
     }
+    free(items);
 }
 
 /* Amount per unit; zero if there is none or it does not fit. */

@@ -1,6 +1,6 @@
 #include "services/spoor/evidence.h"
 
-#include "common/journal/journal.h"
+#include "common/journal/journal_lookup.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -9,20 +9,7 @@
 #include <string.h>
 
 #define PATH_MAX_BYTES 1024
-
-/* An id in a record; sorted by type, id and item. */
-struct mention {
-    enum sp_id_type type;
-    struct sp_id id;
-    uint32_t item;
-};
-
-struct line {
-    struct sp_evidence_item item;
-    char *text;
-    size_t len_bytes;
-    struct sp_record *record; /* parsed on demand */
-};
+#define BUCKETS        4096
 
 /* The market clock ran from here, at this speed. */
 struct anchor {
@@ -30,15 +17,32 @@ struct anchor {
     sp_ratio speed;
 };
 
+/* A record that was asked for. */
+struct parsed {
+    uint32_t item;
+    struct sp_record *record; /* NULL if it cannot be read */
+    struct parsed *next;
+};
+
+/* The items that mention an id that was asked for. */
+struct asked {
+    struct sp_evidence_id id;
+    struct sp_lookup_numbers items;
+    struct asked *next;
+};
+
+struct journal {
+    struct sp_lookup *lookup; /* NULL if nothing could be read */
+    uint32_t base;            /* its first item */
+};
+
 struct sp_evidence {
-    uint32_t stream_count;
+    uint32_t stream_count, item_count;
     struct sp_evidence_stream streams[SP_EVIDENCE_STREAMS_MAX];
-    uint32_t line_count;
-    size_t line_cap;
-    struct line *lines;
-    size_t mention_count, mention_cap;
-    struct mention *mentions;
-    uint32_t *by_mention; /* the items of `mentions`, in its order */
+    struct journal journals[SP_EVIDENCE_STREAMS_MAX];
+    struct parsed *parsed[BUCKETS];
+    struct asked *asked[BUCKETS];
+    struct sp_evidence_item item; /* that was asked for last */
     size_t anchor_count, anchor_cap;
     struct anchor *anchors;
 };
@@ -53,40 +57,12 @@ static void *grown(void *at, size_t count, size_t *cap, size_t size)
     return bigger;
 }
 
-static void add_mention(struct sp_evidence *e, enum sp_id_type type, struct sp_id id)
+static void *zeroed(size_t size)
 {
-    if (id.hi == 0 && id.lo == 0) return;
-    e->mentions = grown(e->mentions, e->mention_count, &e->mention_cap, sizeof *e->mentions);
-    e->mentions[e->mention_count++] =
-        (struct mention){.type = type, .id = id, .item = e->line_count};
-}
+    void *at = calloc(1, size);
 
-/* All sp_xxx_ids have this layout. */
-struct id_list {
-    uint32_t count;
-    struct sp_id at[SP_IDS_MAX];
-};
-_Static_assert(sizeof(struct id_list) == sizeof(sp_trd_ids), "lists of ids are alike");
-
-static void add_mentions(struct sp_evidence *e, const struct sp_record *record)
-{
-    const struct sp_schema *schema = sp_schema_of(sp_kind_info(record->kind)->dto);
-
-    for (uint32_t i = 0; i < schema->field_count; i++) {
-        const struct sp_field *field = &schema->fields[i];
-        const char *at = (const char *)&record->body + field->offset;
-        if (sp_kind_is_id(field->kind)) {
-            struct sp_id id;
-            memcpy(&id, at, sizeof id);
-            add_mention(e, (enum sp_id_type)((int)field->kind - SP_KIND_ID_FIRST - 1), id);
-        } else if (sp_kind_is_ids(field->kind)) {
-            struct id_list ids;
-            memcpy(&ids, at, sizeof ids);
-            for (uint32_t n = 0; n < ids.count; n++)
-                add_mention(e, (enum sp_id_type)((int)field->kind - SP_KIND_IDS_FIRST - 1),
-                            ids.at[n]);
-        }
-    }
+    SP_ASSERT(at != NULL);
+    return at;
 }
 
 static void add_anchor(struct sp_evidence *e, const struct sp_feed *feed)
@@ -98,101 +74,44 @@ static void add_anchor(struct sp_evidence *e, const struct sp_feed *feed)
                                                     .speed = feed->speed};
 }
 
-static void add_line(struct sp_evidence *e, const struct sp_record *record, const char *text,
-                     size_t len)
+/* The anchors of the market clock, which are few. */
+static void add_anchors(struct sp_evidence *e)
 {
-    e->lines = grown(e->lines, e->line_count, &e->line_cap, sizeof *e->lines);
-    struct line *line = &e->lines[e->line_count];
-    *line = (struct line){.item = {.stream = e->stream_count,
-                                   .kind = record->kind,
-                                   .epoch = record->epoch,
-                                   .seq = record->seq,
-                                   .time = record->time},
-                          .text = strndup(text, len),
-                          .len_bytes = len};
-    SP_ASSERT(line->text != NULL);
-    if (record->kind == SP_REC_FEED_STARTED) add_anchor(e, &record->body.feed);
-    if (sp_kind_info(record->kind) != NULL) add_mentions(e, record);
-    e->line_count++;
-}
+    uint32_t *items = NULL;
+    const enum sp_kind kind = SP_REC_FEED_STARTED;
+    uint32_t count = sp_evidence_of_kinds(e, &kind, 1, &items);
 
-static void read_journal(struct sp_evidence *e, struct sp_journal_reader *reader,
-                         struct sp_evidence_stream *stream)
-{
-    static struct sp_record record;
-    struct sp_err err = {0};
-    sp_status status;
-    size_t len = 0;
-
-    while ((status = sp_journal_reader_next(reader, &record, NULL, &err)) == SP_OK) {
-        stream->name = record.stream;
-        stream->records++;
-        if (record.kind == SP_REC_CURSOR) continue;
-        const char *text = sp_journal_reader_line(reader, &len);
-        add_line(e, &record, text, len);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct sp_record *record = sp_evidence_record(e, items[i]);
+        if (record != NULL) add_anchor(e, &record->body.feed);
     }
-    if (status != SP_AGAIN)
-        snprintf(stream->damage, sizeof stream->damage, "%s",
-                 err.text[0] != '\0' ? err.text : sp_status_text(status));
+    free(items);
 }
 
 static void read_dir(struct sp_evidence *e, const char *data_dir, const char *name)
 {
-    struct sp_journal_reader *reader = NULL;
+    struct sp_lookup *lookup = NULL;
     struct sp_err err = {0};
     char path[PATH_MAX_BYTES];
 
     if (e->stream_count == SP_EVIDENCE_STREAMS_MAX) return;
     int n = snprintf(path, sizeof path, "%s/%s", data_dir, name);
     if (n < 0 || (size_t)n >= sizeof path) return;
+    sp_status status = sp_lookup_open(path, &lookup, &err);
+    if (status == SP_NOT_FOUND) return; /* not a journal */
     struct sp_evidence_stream *stream = &e->streams[e->stream_count];
     *stream = (struct sp_evidence_stream){0};
-    sp_status status = sp_journal_reader_open(path, NULL, 0, &reader, &err);
-    if (status == SP_NOT_FOUND) return; /* not a journal */
-    if (!sp_name_set(&stream->name, name)) stream->name = sp_name_of("unnamed");
-    if (status == SP_OK) {
-        read_journal(e, reader, stream);
-        sp_journal_reader_close(reader);
-    } else {
-        snprintf(stream->damage, sizeof stream->damage, "%s", err.text);
+    e->journals[e->stream_count] = (struct journal){lookup, e->item_count};
+    if (lookup != NULL) stream->name = sp_lookup_stream(lookup);
+    if (sp_name_is_empty(&stream->name) && !sp_name_set(&stream->name, name))
+        stream->name = sp_name_of("unnamed");
+    if (lookup != NULL) {
+        stream->records = sp_lookup_records(lookup);
+        e->item_count += sp_lookup_count(lookup);
     }
+    snprintf(stream->damage, sizeof stream->damage, "%s",
+             status != SP_OK ? err.text : sp_lookup_damage(lookup));
     e->stream_count++;
-}
-
-static int compare_id(enum sp_id_type a_type, struct sp_id a, enum sp_id_type b_type,
-                      struct sp_id b)
-{
-    if (a_type != b_type) return a_type < b_type ? -1 : 1;
-    if (a.hi != b.hi) return a.hi < b.hi ? -1 : 1;
-    if (a.lo != b.lo) return a.lo < b.lo ? -1 : 1;
-    return 0;
-}
-
-static int compare_mentions(const void *a_, const void *b_)
-{
-    const struct mention *a = a_, *b = b_;
-    int order = compare_id(a->type, a->id, b->type, b->id);
-
-    if (order != 0) return order;
-    return a->item < b->item ? -1 : a->item > b->item;
-}
-
-/* Sorts, and drops what a record says twice. */
-static void index_mentions(struct sp_evidence *e)
-{
-    size_t kept = 0;
-
-    if (e->mention_count > 0)
-        qsort(e->mentions, e->mention_count, sizeof *e->mentions, compare_mentions);
-    for (size_t i = 0; i < e->mention_count; i++) {
-        if (kept > 0 && compare_mentions(&e->mentions[kept - 1], &e->mentions[i]) == 0) continue;
-        e->mentions[kept++] = e->mentions[i];
-    }
-    e->mention_count = kept;
-    e->by_mention = calloc(kept + 1, sizeof *e->by_mention);
-    SP_ASSERT(e->by_mention != NULL);
-    for (size_t i = 0; i < kept; i++)
-        e->by_mention[i] = e->mentions[i].item;
 }
 
 static int is_dir_name(const struct dirent *entry)
@@ -220,7 +139,7 @@ sp_status sp_evidence_load(const char *data_dir, struct sp_evidence **out, struc
         sp_evidence_free(e);
         return SP_FAIL(err, SP_NOT_FOUND, "%s holds no journal", data_dir);
     }
-    index_mentions(e);
+    add_anchors(e);
     *out = e;
     return SP_OK;
 }
@@ -228,13 +147,20 @@ sp_status sp_evidence_load(const char *data_dir, struct sp_evidence **out, struc
 void sp_evidence_free(struct sp_evidence *e)
 {
     if (e == NULL) return;
-    for (uint32_t i = 0; i < e->line_count; i++) {
-        free(e->lines[i].text);
-        free(e->lines[i].record);
+    for (uint32_t i = 0; i < e->stream_count; i++)
+        sp_lookup_close(e->journals[i].lookup);
+    for (uint32_t i = 0; i < BUCKETS; i++) {
+        for (struct parsed *at = e->parsed[i], *next; at != NULL; at = next) {
+            next = at->next;
+            free(at->record);
+            free(at);
+        }
+        for (struct asked *at = e->asked[i], *next; at != NULL; at = next) {
+            next = at->next;
+            free(at->items.at);
+            free(at);
+        }
     }
-    free(e->lines);
-    free(e->mentions);
-    free(e->by_mention);
     free(e->anchors);
     free(e);
 }
@@ -250,129 +176,236 @@ const struct sp_evidence_stream *sp_evidence_stream(const struct sp_evidence *e,
     return &e->streams[index];
 }
 
-uint32_t sp_evidence_count(const struct sp_evidence *e)
+/* The journal that an item is in. */
+static uint32_t stream_of(const struct sp_evidence *e, uint32_t item)
 {
-    return e->line_count;
+    uint32_t i = e->stream_count - 1;
+
+    SP_ASSERT(item < e->item_count);
+    while (e->journals[i].base > item || e->journals[i].lookup == NULL)
+        i--;
+    return i;
 }
 
-const struct sp_evidence_item *sp_evidence_item(const struct sp_evidence *e, uint32_t item)
+const struct sp_evidence_item *sp_evidence_item(struct sp_evidence *e, uint32_t item)
 {
-    SP_ASSERT(item < e->line_count);
-    return &e->lines[item].item;
+    uint32_t stream = stream_of(e, item);
+    struct sp_index_record record = {0};
+
+    e->item = (struct sp_evidence_item){.stream = stream};
+    if (sp_lookup_record(e->journals[stream].lookup, item - e->journals[stream].base, &record))
+        e->item = (struct sp_evidence_item){stream, record.kind, record.seq, record.time};
+    return &e->item;
+}
+
+/* What has become damaged since it was loaded, or was not looked at then. */
+static void note_damage(struct sp_evidence *e, uint32_t stream)
+{
+    snprintf(e->streams[stream].damage, sizeof e->streams[stream].damage, "%s",
+             sp_lookup_damage(e->journals[stream].lookup));
+}
+
+static struct sp_record *parse_item(struct sp_evidence *e, uint32_t item)
+{
+    uint32_t stream = stream_of(e, item);
+    struct sp_line_meta meta;
+    size_t len = 0;
+
+    const char *line =
+        sp_lookup_line(e->journals[stream].lookup, item - e->journals[stream].base, &len);
+    if (line == NULL) {
+        note_damage(e, stream);
+        return NULL;
+    }
+    struct sp_record *record = zeroed(sizeof *record);
+    if (sp_json_decode_line(line, len, &e->streams[stream].name, record, &meta, NULL) == SP_OK)
+        return record;
+    free(record);
+    return NULL;
 }
 
 const struct sp_record *sp_evidence_record(struct sp_evidence *e, uint32_t item)
 {
-    struct sp_line_meta meta;
+    struct parsed **bucket = &e->parsed[item % BUCKETS];
 
-    SP_ASSERT(item < e->line_count);
-    struct line *line = &e->lines[item];
-    if (line->record != NULL) return line->record;
-    line->record = calloc(1, sizeof *line->record);
-    SP_ASSERT(line->record != NULL);
-    sp_status status =
-        sp_json_decode_line(line->text, line->len_bytes, &e->streams[line->item.stream].name,
-                            line->record, &meta, NULL);
-    if (status == SP_OK) return line->record;
-    free(line->record);
-    line->record = NULL;
-    return NULL;
+    for (struct parsed *at = *bucket; at != NULL; at = at->next)
+        if (at->item == item) return at->record;
+    struct parsed *added = zeroed(sizeof *added);
+    *added = (struct parsed){item, parse_item(e, item), *bucket};
+    *bucket = added;
+    return added->record;
 }
 
 const struct sp_record *sp_evidence_at(struct sp_evidence *e, const struct sp_ref *ref)
 {
-    /* Within a stream the sequence ascends. */
-    uint32_t low = 0, high = e->line_count;
-
-    while (low < high) {
-        uint32_t mid = low + (high - low) / 2;
-        const struct sp_evidence_item *item = &e->lines[mid].item;
-        int order = strcmp(e->streams[item->stream].name.s, ref->stream.s);
-        if (order < 0 || (order == 0 && item->seq < ref->seq)) {
-            low = mid + 1;
-        } else {
-            high = mid;
-        }
+    for (uint32_t i = 0; i < e->stream_count; i++) {
+        struct journal *journal = &e->journals[i];
+        if (journal->lookup == NULL || !sp_name_eq(&e->streams[i].name, &ref->stream)) continue;
+        uint32_t number = sp_lookup_seek(journal->lookup, ref->seq);
+        if (number == sp_lookup_count(journal->lookup)) return NULL;
+        const struct sp_record *record = sp_evidence_record(e, journal->base + number);
+        if (record == NULL || record->seq != ref->seq) return NULL;
+        return ref->epoch == 0 || record->epoch == ref->epoch ? record : NULL;
     }
-    if (low == e->line_count) return NULL;
-    const struct sp_evidence_item *item = &e->lines[low].item;
-    bool same = item->seq == ref->seq && (ref->epoch == 0 || item->epoch == ref->epoch) &&
-                sp_name_eq(&e->streams[item->stream].name, &ref->stream);
-    return same ? sp_evidence_record(e, low) : NULL;
+    return NULL;
 }
 
-/* First mention that is not below. */
-static size_t lower_bound(const struct sp_evidence *e, enum sp_id_type type, struct sp_id id)
-{
-    size_t low = 0, high = e->mention_count;
+/* ---- Ids ---- */
 
-    while (low < high) {
-        size_t mid = low + (high - low) / 2;
-        if (compare_id(e->mentions[mid].type, e->mentions[mid].id, type, id) < 0) {
-            low = mid + 1;
-        } else {
-            high = mid;
-        }
+static void find_in_all(struct sp_evidence *e, struct sp_id id, unsigned bits,
+                        struct sp_lookup_mentions *out)
+{
+    for (uint32_t i = 0; i < e->stream_count; i++) {
+        uint32_t before = out->count;
+        if (e->journals[i].lookup == NULL) continue;
+        sp_lookup_find(e->journals[i].lookup, id, bits, out);
+        for (uint32_t n = before; n < out->count; n++)
+            out->at[n].record += e->journals[i].base;
     }
-    return low;
 }
 
-const uint32_t *sp_evidence_of_id(const struct sp_evidence *e, enum sp_id_type type,
-                                  struct sp_id id, uint32_t *count)
+static bool same_id(const struct sp_index_mention *a, enum sp_id_type type, struct sp_id id)
 {
-    size_t first = lower_bound(e, type, id), end = first;
-
-    while (end < e->mention_count &&
-           compare_id(e->mentions[end].type, e->mentions[end].id, type, id) == 0)
-        end++;
-    *count = (uint32_t)(end - first);
-    return e->by_mention + first;
+    return a->type == type && a->id.hi == id.hi && a->id.lo == id.lo;
 }
 
-uint32_t sp_evidence_find_ids(const struct sp_evidence *e, enum sp_id_type type, const char *digits,
+const uint32_t *sp_evidence_of_id(struct sp_evidence *e, enum sp_id_type type, struct sp_id id,
+                                  uint32_t *count)
+{
+    struct asked **bucket = &e->asked[id.lo % BUCKETS];
+    struct sp_lookup_mentions mentions = {0};
+
+    for (struct asked *at = *bucket; at != NULL; at = at->next) {
+        if (at->id.type != type || at->id.id.hi != id.hi || at->id.id.lo != id.lo) continue;
+        *count = at->items.count;
+        return at->items.at;
+    }
+    find_in_all(e, id, 128, &mentions);
+    struct asked *asked = zeroed(sizeof *asked);
+    *asked = (struct asked){.id = {.type = type, .id = id}, .next = *bucket};
+    *bucket = asked;
+    asked->items.at = zeroed((mentions.count + 1) * sizeof *asked->items.at);
+    for (uint32_t i = 0; i < mentions.count; i++)
+        if (same_id(&mentions.at[i], type, id))
+            asked->items.at[asked->items.count++] = mentions.at[i].record;
+    free(mentions.at);
+    *count = asked->items.count;
+    return asked->items.at;
+}
+
+static int compare_mentions(const void *a_, const void *b_)
+{
+    const struct sp_index_mention *a = a_, *b = b_;
+
+    if (a->type != b->type) return a->type < b->type ? -1 : 1;
+    if (a->id.hi != b->id.hi) return a->id.hi < b->id.hi ? -1 : 1;
+    return a->id.lo < b->id.lo ? -1 : a->id.lo > b->id.lo;
+}
+
+/* The id whose last digits these are, with zeros before them, and how many bits that says. */
+static bool last_bits(const char *digits, struct sp_id *id, unsigned *bits)
+{
+    char text[SP_ID_TEXT_SIZE] = "trd_00000000000000000000000000";
+    size_t len = strlen(digits), room = strlen(text) - 4;
+
+    if (len > room) return false;
+    memcpy(text + 4 + room - len, digits, len);
+    *bits = len * 5 > 128 ? 128 : (unsigned)len * 5;
+    *id = (struct sp_id){0};
+    /* All zeros are no id, but may be the end of one. */
+    return sp_id_parse(SP_ID_TRD, text, strlen(text), id) || strspn(digits, "0") == len;
+}
+
+uint32_t sp_evidence_find_ids(struct sp_evidence *e, enum sp_id_type type, const char *digits,
                               struct sp_evidence_id *out, uint32_t max)
 {
-    size_t want = strlen(digits);
+    struct sp_lookup_mentions mentions = {0};
+    struct sp_id id = {0};
+    unsigned bits = 0;
     uint32_t found = 0;
 
-    for (size_t i = 0; i < e->mention_count; i++) {
-        const struct mention *m = &e->mentions[i];
-        char text[SP_ID_TEXT_SIZE];
+    if (!last_bits(digits, &id, &bits)) return 0;
+    if (bits > 0) {
+        find_in_all(e, id, bits, &mentions);
+    } else { /* any: those that end with 0, and those that end with 1 */
+        find_in_all(e, id, 1, &mentions);
+        find_in_all(e, (struct sp_id){.lo = 1}, 1, &mentions);
+    }
+    if (mentions.count > 0)
+        qsort(mentions.at, mentions.count, sizeof *mentions.at, compare_mentions);
+    for (uint32_t i = 0; i < mentions.count; i++) {
+        const struct sp_index_mention *m = &mentions.at[i];
         if (type != SP_ID_TYPE_COUNT && m->type != type) continue;
-        if (i > 0 && compare_id(m[-1].type, m[-1].id, m->type, m->id) == 0) continue;
-        size_t len = strlen(sp_id_digits(m->id, text));
-        if (want > len || strcmp(text + len - want, digits) != 0) continue;
+        if (i > 0 && compare_mentions(&m[-1], m) == 0) continue;
         if (found < max) out[found] = (struct sp_evidence_id){.type = m->type, .id = m->id};
         found++;
     }
+    free(mentions.at);
     return found;
 }
 
-bool sp_evidence_newest(const struct sp_evidence *e, enum sp_kind kind, uint32_t *item)
+bool sp_evidence_with_text(struct sp_evidence *e, struct sp_evidence_id id, const char *text,
+                           uint32_t *item)
 {
-    bool found = false;
+    uint32_t count = 0;
+    const uint32_t *items = sp_evidence_of_id(e, id.type, id.id, &count);
 
-    for (uint32_t i = 0; i < e->line_count; i++) {
-        const struct sp_evidence_item *at = &e->lines[i].item;
-        if (at->kind != kind) continue;
-        /* Later in the same stream always wins: clocks may repeat, sequences do not. */
-        if (found && e->lines[*item].item.stream != at->stream &&
-            e->lines[*item].item.time.ns > at->time.ns)
-            continue;
-        *item = i;
-        found = true;
-    }
-    return found;
-}
-
-bool sp_evidence_with_text(const struct sp_evidence *e, const char *text, uint32_t *item)
-{
-    for (uint32_t i = 0; i < e->line_count; i++) {
-        if (strstr(e->lines[i].text, text) == NULL) continue;
-        *item = i;
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t stream = stream_of(e, items[i]);
+        size_t len = 0;
+        const char *line =
+            sp_lookup_line(e->journals[stream].lookup, items[i] - e->journals[stream].base, &len);
+        if (line == NULL || memmem(line, len, text, strlen(text)) == NULL) continue;
+        *item = items[i];
         return true;
     }
     return false;
+}
+
+/* ---- Kinds ---- */
+
+static int compare_items(const void *a_, const void *b_)
+{
+    uint32_t a = *(const uint32_t *)a_, b = *(const uint32_t *)b_;
+
+    return (a > b) - (a < b);
+}
+
+uint32_t sp_evidence_of_kinds(struct sp_evidence *e, const enum sp_kind *kinds, uint32_t count,
+                              uint32_t **out)
+{
+    struct sp_lookup_numbers all = {0};
+
+    for (uint32_t i = 0; i < e->stream_count; i++) {
+        uint32_t before = all.count;
+        if (e->journals[i].lookup == NULL) continue;
+        for (uint32_t k = 0; k < count; k++)
+            sp_lookup_kind(e->journals[i].lookup, kinds[k], &all);
+        for (uint32_t n = before; n < all.count; n++)
+            all.at[n] += e->journals[i].base;
+    }
+    if (all.count > 0) qsort(all.at, all.count, sizeof *all.at, compare_items);
+    *out = all.at;
+    return all.count;
+}
+
+bool sp_evidence_newest(struct sp_evidence *e, enum sp_kind kind, uint32_t *item)
+{
+    int64_t newest_ns = 0;
+    bool found = false;
+
+    for (uint32_t i = 0; i < e->stream_count; i++) {
+        uint32_t number = 0;
+        if (e->journals[i].lookup == NULL) continue;
+        if (!sp_lookup_newest(e->journals[i].lookup, kind, &number)) continue;
+        /* Later in the same stream always wins: clocks may repeat, sequences do not. */
+        int64_t time_ns = sp_evidence_item(e, e->journals[i].base + number)->time.ns;
+        if (found && newest_ns > time_ns) continue;
+        *item = e->journals[i].base + number;
+        newest_ns = time_ns;
+        found = true;
+    }
+    return found;
 }
 
 sp_wall sp_evidence_market_time(const struct sp_evidence *e, sp_wall wall)

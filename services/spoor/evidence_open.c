@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define CANDIDATES_MAX 8
+#define TRADE_AT       5  /* where the trade's digits begin in a client order id */
 #define CLIENT_ID_LEN  34 /* "s", installation, trade, leg: 1 + 4 + 26 + 3 */
 
 int sp_cli_data_dir(const struct sp_cli *cli, const char *data, char out[SP_PATH_SIZE])
@@ -154,12 +155,15 @@ static const struct sp_record *record_at(struct sp_evidence *evidence, const cha
 static bool by_client_order_id(struct sp_evidence *evidence, const char *text,
                                struct sp_evidence_id *out)
 {
-    char quoted[SP_NAME_SIZE + 24];
+    char quoted[SP_NAME_SIZE + 24], trade[SP_ID_TEXT_SIZE];
+    struct sp_evidence_id id = {.type = SP_ID_TRD};
     uint32_t item = 0;
 
     if (strlen(text) != CLIENT_ID_LEN || text[0] != 's') return false;
+    snprintf(trade, sizeof trade, "%s%.26s", sp_id_prefix(SP_ID_TRD), text + TRADE_AT);
+    if (!sp_id_parse(SP_ID_TRD, trade, strlen(trade), &id.id)) return false;
     snprintf(quoted, sizeof quoted, "\"client_order_id\":\"%s\"", text);
-    if (!sp_evidence_with_text(evidence, quoted, &item)) return false;
+    if (!sp_evidence_with_text(evidence, id, quoted, &item)) return false;
     const struct sp_record *record = sp_evidence_record(evidence, item);
     if (record == NULL) return false;
     if (id_of_type(record, SP_ID_ORD, &out->id)) {

@@ -87,31 +87,37 @@ static void add_protection(struct moments *moments, const struct sp_trade_case *
 
 /* ---- Services ---- */
 
-/* The next CHILD_READY of that service, and the epoch it had before. */
-static const struct sp_record *back_again(const struct sp_explain *x, uint32_t item,
-                                          const sp_name *name, uint32_t *epoch_before)
-{
-    const struct sp_evidence_item *ended = sp_evidence_item(x->evidence, item);
+/* All CHILD_READY, in order. */
+struct ready {
+    uint32_t *items;
+    uint32_t count;
+};
 
-    for (uint32_t i = item; i > 0 && *epoch_before == 0; i--) {
-        const struct sp_evidence_item *at = sp_evidence_item(x->evidence, i - 1);
-        if (at->stream != ended->stream) break;
-        if (at->kind != SP_REC_CHILD_READY) continue;
-        const struct sp_record *record = sp_evidence_record(x->evidence, i - 1);
+/* The next CHILD_READY of that service, and the epoch it had before. */
+static const struct sp_record *back_again(const struct sp_explain *x, const struct ready *ready,
+                                          uint32_t item, const sp_name *name,
+                                          uint32_t *epoch_before)
+{
+    uint32_t stream = sp_evidence_item(x->evidence, item)->stream, next = 0;
+
+    while (next < ready->count && ready->items[next] < item)
+        next++;
+    for (uint32_t i = next; i > 0 && *epoch_before == 0; i--) {
+        if (sp_evidence_item(x->evidence, ready->items[i - 1])->stream != stream) break;
+        const struct sp_record *record = sp_evidence_record(x->evidence, ready->items[i - 1]);
         if (record != NULL && sp_name_eq(&record->body.child.name, name))
             *epoch_before = record->body.child.epoch;
     }
-    for (uint32_t i = item + 1; i < sp_evidence_count(x->evidence); i++) {
-        const struct sp_evidence_item *at = sp_evidence_item(x->evidence, i);
-        if (at->stream != ended->stream) break;
-        if (at->kind != SP_REC_CHILD_READY) continue;
-        const struct sp_record *record = sp_evidence_record(x->evidence, i);
+    for (uint32_t i = next; i < ready->count; i++) {
+        if (sp_evidence_item(x->evidence, ready->items[i])->stream != stream) break;
+        const struct sp_record *record = sp_evidence_record(x->evidence, ready->items[i]);
         if (record != NULL && sp_name_eq(&record->body.child.name, name)) return record;
     }
     return NULL;
 }
 
-static void add_child(const struct sp_explain *x, struct moments *moments, uint32_t item)
+static void add_child(const struct sp_explain *x, struct moments *moments, const struct ready *all,
+                      uint32_t item)
 {
     const struct sp_record *record = sp_evidence_record(x->evidence, item);
     uint32_t before = 0;
@@ -120,7 +126,7 @@ static void add_child(const struct sp_explain *x, struct moments *moments, uint3
     const struct sp_child *child = &record->body.child;
     sp_wall time = sp_evidence_market_time(x->evidence, record->time);
     if (time.ns < moments->from.ns || time.ns > moments->to.ns) return;
-    const struct sp_record *ready = back_again(x, item, &child->name, &before);
+    const struct sp_record *ready = back_again(x, all, item, &child->name, &before);
     struct moment *moment = add_moment(moments, time, record);
     char what[SP_LINE_SIZE], took[SP_SAY_SIZE], epochs[64] = "";
     snprintf(what, sizeof what, "%s %s", child->name.s,
@@ -183,23 +189,51 @@ static void add_event(const struct sp_explain *x, struct moments *moments,
     snprintf(moment->text, sizeof moment->text, "%s%.900s", what, text);
 }
 
+/* Whether a record of that time may belong to the trade, by the clock of the market or the wall:
+ * told from the index, so that what lies elsewhere is not even read. */
+static bool may_be_within(const struct sp_explain *x, const struct moments *moments, sp_wall time)
+{
+    sp_wall market = sp_evidence_market_time(x->evidence, time);
+
+    return (time.ns >= moments->from.ns && time.ns <= moments->to.ns) ||
+           (market.ns >= moments->from.ns && market.ns <= moments->to.ns);
+}
+
+static void add_events(const struct sp_explain *x, struct moments *moments,
+                       const struct sp_trade_case *c)
+{
+    static const enum sp_kind kinds[] = {
+        SP_REC_CHILD_EXITED,   SP_REC_CHILD_GIVEN_UP,     SP_REC_RECONCILIATION_RESULT,
+        SP_REC_TRADING_HALTED, SP_REC_TRADING_RESUMED,    SP_REC_CORRECTION,
+        SP_REC_DISCREPANCY,    SP_REC_VENUE_DISCONNECTED, SP_REC_VENUE_CONNECTED,
+    };
+    const enum sp_kind child_ready = SP_REC_CHILD_READY;
+    struct ready ready = {0};
+    uint32_t *items = NULL;
+    uint32_t count =
+        sp_evidence_of_kinds(x->evidence, kinds, sizeof kinds / sizeof kinds[0], &items);
+
+    ready.count = sp_evidence_of_kinds(x->evidence, &child_ready, 1, &ready.items);
+    for (uint32_t i = 0; i < count; i++) {
+        struct sp_evidence_item at = *sp_evidence_item(x->evidence, items[i]);
+        if (!may_be_within(x, moments, at.time)) continue;
+        if (at.kind == SP_REC_CHILD_EXITED || at.kind == SP_REC_CHILD_GIVEN_UP) {
+            add_child(x, moments, &ready, items[i]);
+        } else {
+            add_event(x, moments, c, items[i]);
+        }
+    }
+    free(ready.items);
+    free(items);
+}
+
 void sp_explain_while_open(struct sp_explain *x, const struct sp_trade_case *c)
 {
     struct moments moments = {.from = c->opened->time, .to = {INT64_MAX}};
 
     if (c->closed != NULL) moments.to = c->closed->time;
     add_protection(&moments, c);
-    for (uint32_t i = 0; i < sp_evidence_count(x->evidence); i++) {
-        enum sp_kind kind = sp_evidence_item(x->evidence, i)->kind;
-        if (kind == SP_REC_CHILD_EXITED || kind == SP_REC_CHILD_GIVEN_UP) {
-            add_child(x, &moments, i);
-        } else if (kind == SP_REC_RECONCILIATION_RESULT || kind == SP_REC_TRADING_HALTED ||
-                   kind == SP_REC_TRADING_RESUMED || kind == SP_REC_CORRECTION ||
-                   kind == SP_REC_DISCREPANCY || kind == SP_REC_VENUE_DISCONNECTED ||
-                   kind == SP_REC_VENUE_CONNECTED) {
-            add_event(x, &moments, c, i);
-        }
-    }
+    add_events(x, &moments, c);
     if (moments.count > 0) {
         qsort(moments.at, moments.count, sizeof *moments.at, compare_moments);
         struct sp_chain_section *section = sp_chain_section(x->chain, "WHILE OPEN");

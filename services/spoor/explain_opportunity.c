@@ -70,6 +70,7 @@ struct sp_chain_node *sp_explain_opportunity_branch(const struct sp_explain *x,
 /* ---- How often, and why ---- */
 
 #define LABELS_MAX 16
+#define TALLY_MAX  1000 /* records that it counts at most: the newest */
 
 struct tally {
     uint32_t detected, accepted, rejected;
@@ -104,34 +105,38 @@ static void count_rejection(struct tally *tally, const struct sp_opportunity_ver
 
 static void say_tally(struct sp_explain *x, const sp_name *link)
 {
+    static const enum sp_kind kinds[] = {SP_REC_OPPORTUNITY_DETECTED, SP_REC_OPPORTUNITY_ACCEPTED,
+                                         SP_REC_OPPORTUNITY_REJECTED};
     struct tally tally = {0};
+    uint32_t *items = NULL;
     char why[SP_LINE_SIZE] = "";
     size_t used = 0;
 
-    for (uint32_t i = 0; i < sp_evidence_count(x->evidence); i++) {
-        enum sp_kind kind = sp_evidence_item(x->evidence, i)->kind;
-        if (kind != SP_REC_OPPORTUNITY_DETECTED && kind != SP_REC_OPPORTUNITY_ACCEPTED &&
-            kind != SP_REC_OPPORTUNITY_REJECTED)
-            continue;
-        const struct sp_record *record = sp_evidence_record(x->evidence, i);
+    uint32_t count =
+        sp_evidence_of_kinds(x->evidence, kinds, sizeof kinds / sizeof kinds[0], &items);
+    uint32_t first = count > TALLY_MAX ? count - TALLY_MAX : 0;
+    for (uint32_t i = first; i < count; i++) {
+        const struct sp_record *record = sp_evidence_record(x->evidence, items[i]);
         if (record == NULL) continue;
         sp_name of = sp_record_link(record);
         if (!sp_name_eq(&of, link)) continue;
-        if (kind == SP_REC_OPPORTUNITY_DETECTED) tally.detected++;
-        if (kind == SP_REC_OPPORTUNITY_ACCEPTED) tally.accepted++;
-        if (kind == SP_REC_OPPORTUNITY_REJECTED) {
+        if (record->kind == SP_REC_OPPORTUNITY_DETECTED) tally.detected++;
+        if (record->kind == SP_REC_OPPORTUNITY_ACCEPTED) tally.accepted++;
+        if (record->kind == SP_REC_OPPORTUNITY_REJECTED) {
             tally.rejected++;
             count_rejection(&tally, &record->body.opportunity_verdict);
         }
     }
+    free(items);
     for (uint32_t i = 0; i < tally.label_count && used < sizeof why; i++) {
         int n = snprintf(why + used, sizeof why - used, "%s%s %u", i > 0 ? ", " : " (",
                          tally.labels[i].label.s, tally.labels[i].count);
         used += n > 0 ? (size_t)n : 0;
     }
-    sp_chain_say(x->chain, "SO FAR", "%u opportunit%s of %s: %u accepted, %u rejected%s%s",
-                 tally.detected, tally.detected == 1 ? "y" : "ies", link->s, tally.accepted,
-                 tally.rejected, why, used > 0 ? ")" : "");
+    sp_chain_say(x->chain, first > 0 ? "LATELY" : "SO FAR",
+                 "%u opportunit%s of %s: %u accepted, %u rejected%s%s", tally.detected,
+                 tally.detected == 1 ? "y" : "ies", link->s, tally.accepted, tally.rejected, why,
+                 used > 0 ? ")" : "");
 }
 
 /* ---- A rejected opportunity ---- */
