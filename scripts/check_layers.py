@@ -17,7 +17,8 @@ THIRD_PARTY = {
     "zmq.h": "zmq", "czmq.h": "zmq", "msgpack.h": "msgpack", "cJSON.h": "cJSON",
     "cjson/cJSON.h": "cJSON", "sqlite3.h": "sqlite3", "zstd.h": "zstd", "zlib.h": "zlib",
     "libwebsockets.h": "libwebsockets", "curl/curl.h": "curl", "openssl/hmac.h": "openssl",
-    "openssl/evp.h": "openssl", "ncurses.h": "ncurses",
+    "openssl/evp.h": "openssl", "http_parser.h": "http_parser",
+    "wslay/wslay.h": "wslay", "ncurses.h": "ncurses",
 }
 MAY_COMPOSE_SERVICES = {"backtest"}
 

@@ -1,0 +1,120 @@
+/* A WebSocket (RFC 6455) between two byte queues. The only module that knows wslay. */
+#include "common/http/http_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/types.h>
+
+#include <wslay/wslay.h>
+
+struct http_socket {
+    struct http_socket_callbacks callbacks;
+    wslay_event_context_ptr wslay;
+    const uint8_t *in;
+    size_t in_bytes;
+};
+
+static ssize_t take(wslay_event_context_ptr wslay, uint8_t *buf, size_t room, int flags, void *ctx)
+{
+    struct http_socket *socket = ctx;
+
+    (void)flags;
+    if (socket->in_bytes == 0) {
+        wslay_event_set_error(wslay, WSLAY_ERR_WOULDBLOCK);
+        return -1;
+    }
+    size_t n = room < socket->in_bytes ? room : socket->in_bytes;
+    memcpy(buf, socket->in, n);
+    socket->in += n;
+    socket->in_bytes -= n;
+    return (ssize_t)n;
+}
+
+static ssize_t put(wslay_event_context_ptr wslay, const uint8_t *bytes, size_t len_bytes, int flags,
+                   void *ctx)
+{
+    struct http_socket *socket = ctx;
+
+    (void)flags;
+    if (!socket->callbacks.put(socket->callbacks.ctx, bytes, len_bytes)) {
+        wslay_event_set_error(wslay, WSLAY_ERR_CALLBACK_FAILURE);
+        return -1;
+    }
+    return (ssize_t)len_bytes;
+}
+
+static void on_message(wslay_event_context_ptr wslay,
+                       const struct wslay_event_on_msg_recv_arg *message, void *ctx)
+{
+    struct http_socket *socket = ctx;
+
+    (void)wslay;
+    if (message->opcode == WSLAY_TEXT_FRAME) {
+        socket->callbacks.on_text(socket->callbacks.ctx, (const char *)message->msg,
+                                  message->msg_length);
+    } else if (message->opcode == WSLAY_PONG) {
+        socket->callbacks.on_pong(socket->callbacks.ctx);
+    }
+}
+
+struct http_socket *sp_http_socket_open(const struct http_socket_callbacks *callbacks,
+                                        size_t message_bytes_max)
+{
+    static const struct wslay_event_callbacks events = {.recv_callback = take,
+                                                        .send_callback = put,
+                                                        .on_msg_recv_callback = on_message};
+    struct http_socket *socket = calloc(1, sizeof *socket);
+
+    if (socket == NULL) return NULL;
+    socket->callbacks = *callbacks;
+    if (wslay_event_context_server_init(&socket->wslay, &events, socket) != 0) {
+        free(socket);
+        return NULL;
+    }
+    wslay_event_config_set_max_recv_msg_length(socket->wslay, message_bytes_max);
+    return socket;
+}
+
+void sp_http_socket_close(struct http_socket *socket)
+{
+    if (socket == NULL) return;
+    wslay_event_context_free(socket->wslay);
+    free(socket);
+}
+
+bool sp_http_socket_feed(struct http_socket *socket, const uint8_t *bytes, size_t len_bytes)
+{
+    socket->in = bytes;
+    socket->in_bytes = len_bytes;
+    bool fine = wslay_event_recv(socket->wslay) == 0;
+    socket->in_bytes = 0;
+    /* Pongs and the answer to a close frame were queued by the library. */
+    return wslay_event_send(socket->wslay) == 0 && fine &&
+           !wslay_event_get_close_received(socket->wslay);
+}
+
+static bool queue(struct http_socket *socket, uint8_t opcode, const char *bytes, size_t len_bytes)
+{
+    struct wslay_event_msg message = {.opcode = opcode,
+                                      .msg = (const uint8_t *)bytes,
+                                      .msg_length = len_bytes};
+
+    return wslay_event_queue_msg(socket->wslay, &message) == 0 &&
+           wslay_event_send(socket->wslay) == 0;
+}
+
+bool sp_http_socket_text(struct http_socket *socket, const char *text, size_t len_bytes)
+{
+    return queue(socket, WSLAY_TEXT_FRAME, text, len_bytes);
+}
+
+bool sp_http_socket_ping(struct http_socket *socket)
+{
+    return queue(socket, WSLAY_PING, "", 0);
+}
+
+bool sp_http_socket_end(struct http_socket *socket, uint16_t code)
+{
+    return wslay_event_queue_close(socket->wslay, code, NULL, 0) == 0 &&
+           wslay_event_send(socket->wslay) == 0;
+}
