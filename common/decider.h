@@ -78,7 +78,9 @@ struct sp_core {
      * back. */
     void (*save)(const void *state, struct sp_rows_writer *out);
     sp_status (*load)(void *state, struct sp_rows_reader *in, struct sp_err *err);
-    size_t state_bytes; /* of the state; apply, save and load leave alone what it points to */
+    /* Of the state, or of the beginning that save and load keep to; what it points to they leave
+     * alone. */
+    size_t state_bytes;
 };
 
 void sp_decision_begin(struct sp_decision *decision);

@@ -3,6 +3,7 @@
 #include "services/marketdata/marketdata_core.h"
 
 #include "proto/decimal.h"
+#include "services/marketdata/marketdata_rows.h"
 
 #include <string.h>
 
@@ -327,7 +328,11 @@ static void apply(void *state, const struct sp_record *record)
     }
 }
 
-const struct sp_core sp_marketdata_core = {.decide = decide, .apply = apply};
+const struct sp_core sp_marketdata_core = {.decide = decide,
+                                           .apply = apply,
+                                           .save = sp_marketdata_save,
+                                           .load = sp_marketdata_load,
+                                           .state_bytes = sizeof(struct sp_marketdata)};
 
 /* ---- Books and bars ---- */
 

@@ -336,9 +336,10 @@ static sp_status init(struct sp_service *service, struct sp_err *err)
     struct sp_shell_options shell = {.service = service,
                                      .core = &sp_marketdata_core,
                                      .core_state = &io->core,
-                                     .ctx = io};
+                                     .ctx = io,
+                                     .snapshot_every = service->config->platform.snapshot_every};
     if (status == SP_OK) status = sp_shell_open(&shell, &io->shell, err);
-    if (status == SP_OK) status = sp_shell_replay(io->shell, 0, err);
+    if (status == SP_OK) status = sp_shell_restore(io->shell, err);
     io->play.shell = io->shell;
     if (status == SP_OK) status = open_recorder(io, err);
     if (status != SP_OK) return status;

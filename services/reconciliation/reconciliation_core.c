@@ -2,6 +2,7 @@
 
 #include "proto/decimal.h"
 
+#include <stddef.h>
 #include <string.h>
 
 #define MS INT64_C(1000000)
@@ -442,11 +443,16 @@ static void apply(void *state, const struct sp_record *record)
     for (uint32_t i = 0; i < r->schedule_count; i++) {
         const struct sp_scheduled_tick *tick = &record->body.scheduled_tick;
         if (!sp_name_eq(&r->schedules[i].config->name, &tick->schedule_name)) continue;
-        r->schedules[i].last = tick->timestamp;
+        r->schedules[i].last = r->ticked[i] = tick->timestamp;
     }
 }
 
-const struct sp_core sp_reconciliation_core = {.decide = decide, .apply = apply};
+const struct sp_core sp_reconciliation_core = {.decide = decide,
+                                               .apply = apply,
+                                               .save = sp_r_save,
+                                               .load = sp_r_load,
+                                               .state_bytes =
+                                                   offsetof(struct sp_reconciler, venue_up)};
 
 void sp_reconciler_init(struct sp_reconciler *r, const struct sp_config *config)
 {

@@ -62,7 +62,8 @@ struct sp_reconciler {
     struct sp_reconciliation_result last; /* execution_epoch 0: none yet */
     uint64_t passes, discrepancies, corrections;
     uint32_t schedule_count;
-    struct sp_schedule schedules[SP_SCHEDULES_MAX];
+    sp_wall ticked[SP_SCHEDULES_MAX]; /* due time of the newest SCHEDULED_TICK; 0: none */
+    struct sp_schedule schedules[SP_SCHEDULES_MAX]; /* their `last` may be a place without a tick */
     /* Derived: what is wanted and under way. */
     bool venue_up;
     struct sp_reconcile_reasons want, pass;

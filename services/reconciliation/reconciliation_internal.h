@@ -1,5 +1,5 @@
 /* Between the files of the core: triggers and verdicts (reconciliation_core.c), questions and
- * answers (collect.c). */
+ * answers (collect.c), snapshots (reconciliation_rows.c). */
 #ifndef SP_RECONCILIATION_INTERNAL_H
 #define SP_RECONCILIATION_INTERNAL_H
 
@@ -10,6 +10,10 @@ struct sp_turn {
     const struct sp_event *event;
     struct sp_decision *decision;
 };
+
+/* The durable part as rows of a snapshot: sp_core's save and load (reconciliation_rows.c). */
+void sp_r_save(const void *state, struct sp_rows_writer *out);
+SP_NODISCARD sp_status sp_r_load(void *state, struct sp_rows_reader *in, struct sp_err *err);
 
 /* Begins a cut with the question for our books. */
 void sp_r_ask_books(struct sp_turn *turn);

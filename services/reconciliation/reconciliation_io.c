@@ -316,10 +316,11 @@ static sp_status init(struct sp_service *service, struct sp_err *err)
                                      .core_state = &io->core,
                                      .perform = perform,
                                      .applied = applied,
-                                     .ctx = io};
+                                     .ctx = io,
+                                     .snapshot_every = service->config->platform.snapshot_every};
     sp_status status = sp_shell_open(&shell, &io->shell, err);
     io->replaying = true;
-    if (status == SP_OK) status = sp_shell_replay(io->shell, 0, err);
+    if (status == SP_OK) status = sp_shell_restore(io->shell, err);
     io->replaying = false;
     if (status == SP_OK) status = connect_all(io, err);
     if (status != SP_OK) return status;
