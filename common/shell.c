@@ -30,6 +30,7 @@ struct sp_shell {
     struct sp_shell_stats stats;
     bool busy; /* an effect must not start another event from within */
     struct sp_decision decision;
+    struct sp_effect withdrawn[SP_DECISION_EFFECTS_MAX]; /* scratch of perform_all */
 };
 
 static struct cursor *find_cursor(struct sp_shell *shell, const sp_name *stream)
@@ -129,7 +130,7 @@ static void withdraw(struct sp_shell *shell, const struct sp_effect *effect)
  * decision, so they come last and their effects are moved out of it. */
 static void perform_all(struct sp_shell *shell)
 {
-    static _Thread_local struct sp_effect withdrawn[SP_DECISION_EFFECTS_MAX];
+    struct sp_effect *withdrawn = shell->withdrawn;
     const struct sp_core *core = shell->options.core;
     struct sp_decision *decision = &shell->decision;
     uint32_t withdrawn_count = 0;
