@@ -1,0 +1,254 @@
+#include "check.h"
+
+#include "common/journal/journal.h"
+#include "memory.h"
+#include "services/execution/books.h"
+#include "services/spoor/explain.h"
+#include "truth.h"
+#include "world.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define EXECUTION_DIR "/sim/data/execution"
+
+static struct {
+    struct sp_books *books;   /* fold of execution's journal, as far as read */
+    struct sp_record *record; /* scratch */
+    uint64_t fill_count, trade_count;
+    char unrest[400];
+} c;
+
+/* ---- Reading ---- */
+
+typedef void record_fn(const struct sp_record *record);
+
+/* Calls fn for every record of a journal. False: it cannot be read, and that is a violation. */
+static bool each_record(const char *stream, record_fn *fn)
+{
+    struct sp_journal_reader *reader = NULL;
+    struct sp_err err = {0};
+    char dir[200];
+    uint64_t expected = 1;
+
+    snprintf(dir, sizeof dir, "/sim/data/%s", stream);
+    sp_status status = sp_journal_reader_open(dir, NULL, 0, &reader, &err);
+    while (status == SP_OK) {
+        status = sp_journal_reader_next(reader, c.record, NULL, &err);
+        if (status != SP_OK) break;
+        if (c.record->seq != expected) {
+            sim_violation("journal of %s: sequence %llu follows %llu", stream,
+                          (unsigned long long)c.record->seq, (unsigned long long)expected - 1);
+        }
+        expected = c.record->seq + 1;
+        fn(c.record);
+    }
+    sp_journal_reader_close(reader);
+    if (status == SP_AGAIN) return true;
+    sim_violation("journal of %s cannot be read: %s", stream, err.text);
+    return false;
+}
+
+static void fold_execution(const struct sp_record *record)
+{
+    if (record->kind == SP_REC_FILL) c.fill_count++;
+    if (record->kind == SP_REC_TRADE_CLOSED) c.trade_count++;
+    sp_books_apply(c.books, record);
+}
+
+static bool fold_books(void)
+{
+    c.fill_count = 0;
+    c.trade_count = 0;
+    sp_books_init(c.books, sim_world_config());
+    return each_record("execution", fold_execution);
+}
+
+/* ---- Calm ---- */
+
+static struct sp_reconciliation_result last_result;
+
+static void take_result(const struct sp_record *record)
+{
+    if (record->kind == SP_REC_RECONCILIATION_RESULT)
+        last_result = record->body.reconciliation_result;
+}
+
+bool sim_check_is_calm(void)
+{
+    if (!sim_world_is_ready()) {
+        snprintf(c.unrest, sizeof c.unrest, "services are not ready");
+        return false;
+    }
+    memset(&last_result, 0, sizeof last_result);
+    if (!fold_books() || !each_record("reconciliation", take_result)) return false;
+    if (last_result.execution_epoch != c.books->epoch || !last_result.clean) {
+        snprintf(c.unrest, sizeof c.unrest,
+                 "execution is in epoch %u, the newest reconciliation of epoch %u, clean %d: %s",
+                 c.books->epoch, last_result.execution_epoch, last_result.clean,
+                 last_result.reason.s);
+        return false;
+    }
+    for (uint32_t i = 0; i < c.books->order_count; i++) {
+        const struct sp_order *order = &c.books->orders[i];
+        if (!sp_order_is_in_flight(order->state)) continue;
+        snprintf(c.unrest, sizeof c.unrest, "order %s is %s", order->intent.client_order_id.s,
+                 sp_enum_name(SP_ENUM_ORDER_STATE, (uint8_t)order->state));
+        return false;
+    }
+    return true;
+}
+
+const char *sim_check_unrest(void)
+{
+    return c.unrest;
+}
+
+/* ---- The end ---- */
+
+static const struct sp_venue_fill_row *true_fill(uint64_t trade_no)
+{
+    for (uint32_t i = 0; i < sim_truth_fill_count(); i++) {
+        if (sim_truth_fill(i)->trade_no == trade_no) return sim_truth_fill(i);
+    }
+    return NULL;
+}
+
+static void check_fill(const struct sp_record *record)
+{
+    const struct sp_fill *fill = &record->body.fill;
+
+    if (record->kind != SP_REC_FILL) return;
+    const struct sp_venue_fill_row *truth = true_fill(fill->venue_trade_id);
+    if (truth == NULL) {
+        sim_violation("fill %llu was booked and never happened",
+                      (unsigned long long)fill->venue_trade_id);
+        return;
+    }
+    bool same = sp_name_eq(&fill->client_order_id, &truth->client_order_id) &&
+                fill->px.e8 == truth->px.e8 && fill->qty.e8 == truth->qty.e8 &&
+                fill->fee.e8 == truth->fee.e8 && fill->side == (uint8_t)truth->side;
+    if (!same)
+        sim_violation("fill %llu differs from the venue's",
+                      (unsigned long long)fill->venue_trade_id);
+}
+
+static void check_fills(void)
+{
+    uint32_t ours = 0;
+
+    each_record("execution", check_fill);
+    for (uint32_t i = 0; i < sim_truth_fill_count(); i++) {
+        const struct sp_venue_fill_row *fill = sim_truth_fill(i);
+        bool is_external = strncmp(fill->client_order_id.s, "hand", 4) == 0;
+        if (!is_external) ours++;
+    }
+    if (c.fill_count == ours) return;
+    sim_violation("%llu fills are booked, the venue executed %u for us",
+                  (unsigned long long)c.fill_count, ours);
+}
+
+static void check_balances(void)
+{
+    for (uint32_t i = 0; i < c.books->asset_count; i++) {
+        const struct sp_asset_book *asset = &c.books->assets[i];
+        int64_t truth = sim_truth_balance(&asset->asset);
+        if (sim_truth_fill_count() == 0 || truth == asset->amount.e8) continue;
+        sim_violation("%s: the books say %lld, the venue %lld (1e-8)", asset->asset.s,
+                      (long long)asset->amount.e8, (long long)truth);
+    }
+}
+
+static void check_orders(void)
+{
+    for (uint32_t i = 0; i < sim_truth_order_count(); i++) {
+        const struct sim_truth_order *order = sim_truth_order(i);
+        uint32_t count = 0;
+        if (order->is_external) continue;
+        sim_truth_find(&order->client_order_id, &count);
+        if (count > 1) sim_violation("%s was placed %u times", order->client_order_id.s, count);
+    }
+    for (uint32_t i = 0; i < c.books->order_count; i++) {
+        const struct sp_order *order = &c.books->orders[i];
+        uint32_t count = 0;
+        const struct sim_truth_order *truth =
+            sim_truth_find(&order->intent.client_order_id, &count);
+        if (truth == NULL || (truth->state == order->state && truth->filled.e8 == order->filled.e8))
+            continue;
+        sim_violation("order %s: the books say %s, the venue %s", order->intent.client_order_id.s,
+                      sp_enum_name(SP_ENUM_ORDER_STATE, (uint8_t)order->state),
+                      sp_enum_name(SP_ENUM_ORDER_STATE, (uint8_t)truth->state));
+    }
+}
+
+static bool is_to_be_explained(enum sp_kind kind)
+{
+    return kind == SP_REC_TRADE_OPENED || kind == SP_REC_TRADE_CLOSED ||
+           kind == SP_REC_OPPORTUNITY_REJECTED || kind == SP_REC_PLAN_REFUSED ||
+           kind == SP_REC_PLAN_EXPIRED || kind == SP_REC_ORDER_INTENT ||
+           kind == SP_REC_TRADING_HALTED || kind == SP_REC_TRADING_RESUMED ||
+           kind == SP_REC_CORRECTION;
+}
+
+static void explain_item(struct sp_evidence *evidence, uint32_t item, struct sim_result *result)
+{
+    const struct sp_record *record = sp_evidence_record(evidence, item);
+    struct sp_evidence_id id;
+
+    if (record == NULL || !is_to_be_explained(record->kind)) return;
+    if (!sp_explain_id_of_record(record, &id)) {
+        sim_violation("%s %llu mentions no id", sp_kind_name(record->kind),
+                      (unsigned long long)record->seq);
+        return;
+    }
+    struct sp_chain *chain = sp_explain(evidence, id);
+    if (chain == NULL || chain->first == NULL) {
+        sim_violation("%s %llu is not explained", sp_kind_name(record->kind),
+                      (unsigned long long)record->seq);
+    } else if (chain->contradicts) {
+        sim_violation("the records of %s do not add up", chain->id);
+    }
+    result->explained++;
+    sp_chain_free(chain);
+}
+
+static void check_explained(struct sim_result *result)
+{
+    struct sp_evidence *evidence = NULL;
+    struct sp_err err = {0};
+
+    if (sp_evidence_load("/sim/data", &evidence, &err) != SP_OK) {
+        sim_violation("the journals cannot be read as evidence: %s", err.text);
+        return;
+    }
+    for (uint32_t i = 0; i < sp_evidence_count(evidence) && !sim_has_failed(); i++)
+        explain_item(evidence, i, result);
+    sp_evidence_free(evidence);
+}
+
+void sim_check_final(struct sim_result *result)
+{
+    if (!fold_books()) return;
+    check_fills();
+    check_balances();
+    check_orders();
+    check_explained(result);
+    result->fills = c.fill_count;
+    result->trades = c.trade_count;
+    result->orders = sim_truth_order_count();
+}
+
+void sim_check_begin(void)
+{
+    c.books = sim_alloc(sizeof *c.books);
+    c.record = sim_alloc(sizeof *c.record);
+    c.unrest[0] = '\0';
+}
+
+void sim_check_end(void)
+{
+    sim_free(c.books);
+    sim_free(c.record);
+    c.books = NULL;
+    c.record = NULL;
+}

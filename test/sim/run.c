@@ -1,0 +1,155 @@
+#include "run.h"
+
+#include "calls.h"
+#include "check.h"
+#include "files.h"
+#include "memory.h"
+#include "sockets.h"
+#include "truth.h"
+#include "world.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#define HEAL_NS (120 * SIM_S)
+
+static struct {
+    const struct sim_run_options *options;
+    struct sim_result *result;
+} run;
+
+void sim_violation(const char *fmt, ...)
+{
+    va_list ap;
+
+    if (run.result->failed) return;
+    run.result->failed = true;
+    run.result->failed_at = sim_now();
+    va_start(ap, fmt);
+    vsnprintf(run.result->why, sizeof run.result->why, fmt, ap);
+    va_end(ap);
+    sim_stop();
+}
+
+bool sim_has_failed(void)
+{
+    return run.result->failed;
+}
+
+/* Our own broken assertion, in a simulated process: the service would have aborted. */
+void __wrap_sp_assert_fail(const char *what, const char *site);
+void __wrap_sp_assert_fail(const char *what, const char *site)
+{
+    if (sim_self() == NULL) {
+        fprintf(stderr, "%s: assertion failed: %s\n", site, what);
+        __builtin_trap();
+    }
+    sim_violation("%s: assertion failed: %s (%s)", sim_self()->name, what, site);
+    sim_kill(sim_self(), 6);
+    __builtin_unreachable();
+}
+
+/* ---- Costs ---- */
+
+static int64_t turn_cost(void)
+{
+    return 2 * SIM_US + (int64_t)sim_random_below(sim_chance(), 4 * SIM_US);
+}
+
+static int64_t travel_cost(void)
+{
+    return 20 * SIM_US + (int64_t)sim_random_below(sim_chance(), 60 * SIM_US);
+}
+
+static int64_t sync_cost(void)
+{
+    return 80 * SIM_US + sim_random_wait(sim_chance(), 120 * SIM_US);
+}
+
+/* ---- Phases ---- */
+
+static struct sim_world_options draw_world(uint64_t seed)
+{
+    static const uint32_t speeds[] = {10, 10, 20, 30, 50};
+    struct sim_random r;
+
+    sim_random_seed(&r, seed, 1);
+    return (struct sim_world_options){.market_seed = 1 + sim_random_below(&r, 1000000),
+                                      .speed_tenths = speeds[sim_random_below(&r, 5)],
+                                      .nervous = sim_random_below(&r, 8) > 0};
+}
+
+static bool wait_for(bool (*what)(void), int64_t at_most)
+{
+    int64_t until = sim_now() + at_most;
+
+    while (!sim_has_failed() && sim_now() < until) {
+        sim_run_until(sim_now() + 200 * SIM_MS);
+        if (what()) return true;
+    }
+    return false;
+}
+
+static void phases(void)
+{
+    const struct sim_run_options *o = run.options;
+
+    sim_world_start();
+    sim_run_until(sim_now() + (int64_t)o->seconds * SIM_S);
+    if (sim_has_failed()) return;
+    if (!wait_for(sim_check_is_calm, HEAL_NS)) {
+        sim_violation("not calm %d s after the faults: %s", (int)(HEAL_NS / SIM_S),
+                      sim_check_unrest());
+        return;
+    }
+    sim_world_stop();
+    if (!wait_for(sim_world_is_down, HEAL_NS)) {
+        sim_violation("not down %d s after it was asked to stop", (int)(HEAL_NS / SIM_S));
+        return;
+    }
+    if (!sim_has_failed()) sim_check_final(run.result);
+}
+
+static void reap(struct sim_proc *proc)
+{
+    sim_sockets_reap(proc);
+    sim_files_reap(proc);
+    sim_memory_reap(proc);
+}
+
+void sim_run(const struct sim_run_options *options, struct sim_result *out)
+{
+    static bool reaps;
+    struct sim_world_options world = draw_world(options->seed);
+    int64_t began = sim_real_ns();
+
+    memset(out, 0, sizeof *out);
+    run.options = options;
+    run.result = out;
+    world.verbose = options->verbose;
+    sim_kernel_begin(options->seed);
+    if (!reaps) sim_on_reap(reap);
+    reaps = true;
+    sim_files_begin();
+    sim_sockets_begin(NULL, turn_cost, travel_cost);
+    sim_files_on_fault(NULL, sync_cost);
+    sim_truth_begin();
+    sim_world_begin(&world);
+    sim_check_begin();
+    phases();
+    out->hash = sim_trace_hash();
+    out->events = sim_events();
+    out->messages = sim_socket_stats().delivered;
+    out->virtual_ns = sim_now() - SIM_S;
+    if (options->trace_dir != NULL && !sim_files_export(options->trace_dir)) {
+        fprintf(stderr, "%s: cannot be written\n", options->trace_dir);
+    }
+    sim_kernel_end();
+    sim_check_end();
+    sim_world_end();
+    sim_truth_end();
+    sim_sockets_end();
+    sim_files_end();
+    out->real_ns = sim_real_ns() - began;
+}

@@ -1,0 +1,129 @@
+#include "truth.h"
+
+#include "kernel.h"
+#include "memory.h"
+#include "services/venue/store.h"
+
+#include <string.h>
+
+sp_status __real_sp_venue_store_save(struct sp_venue_store *store, const struct sp_exchange *x,
+                                     const struct sp_venue_changes *changes, struct sp_err *err);
+sp_status __wrap_sp_venue_store_save(struct sp_venue_store *store, const struct sp_exchange *x,
+                                     const struct sp_venue_changes *changes, struct sp_err *err);
+
+static struct {
+    uint32_t order_count, order_room, fill_count, fill_room, balance_count;
+    struct sim_truth_order *orders;
+    struct sp_venue_fill_row *fills;
+    struct sp_venue_balance balances[SP_VENUE_ASSETS_MAX];
+} truth;
+
+static struct sim_truth_order *by_no(uint64_t order_no)
+{
+    for (uint32_t i = truth.order_count; i-- > 0;) {
+        if (truth.orders[i].order_no == order_no) return &truth.orders[i];
+    }
+    return NULL;
+}
+
+static void take_order(const struct sp_venue_order_row *row)
+{
+    struct sim_truth_order *order = by_no(row->order_no);
+
+    if (order == NULL) {
+        if (truth.order_count == truth.order_room) {
+            truth.order_room = truth.order_room * 2 + 256;
+            truth.orders = sim_grow(truth.orders, truth.order_room * sizeof *truth.orders);
+        }
+        order = &truth.orders[truth.order_count++];
+        *order = (struct sim_truth_order){.client_order_id = row->client_order_id,
+                                          .order_no = row->order_no,
+                                          .placed_at = sim_now(),
+                                          .side = row->side,
+                                          .qty = row->qty};
+        order->is_external = strncmp(row->client_order_id.s, "hand", 4) == 0;
+    }
+    order->state = row->state;
+    order->filled = row->filled;
+}
+
+static void take_fill(const struct sp_venue_fill_row *fill)
+{
+    for (uint32_t i = truth.fill_count; i-- > 0;) {
+        if (truth.fills[i].trade_no == fill->trade_no) return;
+    }
+    if (truth.fill_count == truth.fill_room) {
+        truth.fill_room = truth.fill_room * 2 + 256;
+        truth.fills = sim_grow(truth.fills, truth.fill_room * sizeof *truth.fills);
+    }
+    truth.fills[truth.fill_count++] = *fill;
+}
+
+/* Only what was kept is true: the venue tells nobody before. */
+sp_status __wrap_sp_venue_store_save(struct sp_venue_store *store, const struct sp_exchange *x,
+                                     const struct sp_venue_changes *changes, struct sp_err *err)
+{
+    sp_status status = __real_sp_venue_store_save(store, x, changes, err);
+
+    if (status != SP_OK) return status;
+    for (uint32_t i = 0; i < changes->count; i++) {
+        take_order(&changes->at[i].order);
+        if (changes->at[i].fill.trade_no != 0) take_fill(&changes->at[i].fill);
+    }
+    truth.balance_count = x->balance_count;
+    memcpy(truth.balances, x->balances, sizeof truth.balances);
+    return SP_OK;
+}
+
+void sim_truth_begin(void)
+{
+    truth.order_count = 0;
+    truth.fill_count = 0;
+    truth.balance_count = 0;
+}
+
+void sim_truth_end(void)
+{
+    sim_free(truth.orders);
+    sim_free(truth.fills);
+    memset(&truth, 0, sizeof truth);
+}
+
+uint32_t sim_truth_order_count(void)
+{
+    return truth.order_count;
+}
+const struct sim_truth_order *sim_truth_order(uint32_t i)
+{
+    return &truth.orders[i];
+}
+
+const struct sim_truth_order *sim_truth_find(const sp_name *client_order_id, uint32_t *count)
+{
+    const struct sim_truth_order *found = NULL;
+
+    *count = 0;
+    for (uint32_t i = 0; i < truth.order_count; i++) {
+        if (!sp_name_eq(&truth.orders[i].client_order_id, client_order_id)) continue;
+        found = &truth.orders[i];
+        ++*count;
+    }
+    return found;
+}
+
+uint32_t sim_truth_fill_count(void)
+{
+    return truth.fill_count;
+}
+const struct sp_venue_fill_row *sim_truth_fill(uint32_t i)
+{
+    return &truth.fills[i];
+}
+
+int64_t sim_truth_balance(const sp_name *asset)
+{
+    for (uint32_t i = 0; i < truth.balance_count; i++) {
+        if (sp_name_eq(&truth.balances[i].asset, asset)) return truth.balances[i].total.e8;
+    }
+    return -1;
+}

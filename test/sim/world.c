@@ -1,0 +1,389 @@
+#include "world.h"
+
+#include "calls.h"
+#include "common/notify.h"
+#include "common/service.h"
+#include "database.h"
+#include "files.h"
+#include "memory.h"
+#include "services/execution/execution_io.h"
+#include "services/marketdata/marketdata_io.h"
+#include "services/reconciliation/reconciliation_io.h"
+#include "services/strategy/strategy_io.h"
+#include "services/venue/venue_io.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define WALL_START  INT64_C(1793620800000000000) /* 2026-11-02T12:00:00Z */
+#define SPAWN_NS    (2 * SIM_MS)
+#define CONFIG_SIZE 8192
+
+static struct {
+    struct sim_world_options options;
+    struct sp_config *config;
+    struct sp_supervisor core;
+    struct sp_supervisor_actions actions;
+    struct sim_proc *procs[SP_SUPERVISED_MAX];
+    bool supervised; /* the supervisor lives */
+    bool stop_whole, stopping;
+    uint32_t incarnation; /* of the supervisor: timers of earlier ones are void */
+    int64_t tick_at;
+} w;
+
+/* ---- Configuration ---- */
+
+static const char platform_text[] =
+    "{ \"installation\": \"sim\","
+    " \"paths\": { \"data\": \"/sim/data\", \"run\": \"/sim/run\", \"logs\": \"/sim/log\" },"
+    " \"log\": { \"level\": \"%s\" }, \"journal\": { \"snapshot_every\": \"5s\" },"
+    " \"bus\": { \"transport\": \"ipc\", \"queue_max\": 10000, \"message_max\": \"1 MiB\" },"
+    " \"http\": { \"listen\": \"127.0.0.1:8787\" } }\n";
+
+static const char operation_text[] =
+    "{ \"operation\": \"sim\", \"worlds\": { \"practice\": { \"type\": \"paper\","
+    " \"feed\": { \"source\": \"generator\", \"symbols\": [\"BTCUSDT\"], \"seed\": %llu,"
+    "  \"start\": \"2026-01-05T18:00:00Z\", \"speed\": \"%u.%ux\", \"record\": false,"
+    "  \"silence\": \"2s\" },"
+    " \"instruments\": [ { \"symbol\": \"BTCUSDT\", \"base\": \"BTC\", \"quote\": \"USDT\","
+    "  \"tick\": \"0.01\", \"step\": \"0.00001\", \"min_qty\": \"0.00001\","
+    "  \"min_value\": \"5\" } ],"
+    " \"venue\": { \"name\": \"paper\", \"balances\": { \"USDT\": \"10000\", \"BTC\": \"0\" },"
+    "  \"fees\": { \"maker\": \"0.02%%\", \"taker\": \"0.05%%\" } } } },"
+    " \"strategy_links\": [ { \"id\": \"ema\", \"active\": true,"
+    "  \"blueprint\": \"strategies/ema_cross.json\", \"world\": \"practice\","
+    "  \"capital\": \"10000 USDT\", \"on_stop\": \"flatten\" } ],"
+    " \"risk\": { \"order_value_max\": \"6000 USDT\", \"position_value_max\": \"6000 USDT\","
+    "  \"open_orders_max\": 4, \"price_collar\": \"1%%\", \"daily_loss_max\": \"300 USDT\","
+    "  \"drawdown_max\": \"5%%\", \"data_age_max\": \"2s\" },"
+    " \"breaker\": { \"close_on_disconnect\": false, \"resume\": \"automatic\" },"
+    " \"reconciliation\": { \"correct_items_max\": 5, \"correct_value_max\": \"500 USDT\" },"
+    " \"schedules\": [ { \"name\": \"reconcile\", \"event\": \"RECONCILIATION_TICK\","
+    "  \"every\": \"5m\", \"missed\": \"run_once\" } ], \"topology\": \"one_machine\" }\n";
+
+static const char blueprint_text[] =
+    "{ \"blueprint\": \"ema_cross\", \"version\": \"1.0.0\","
+    " \"trigger\": { \"symbol\": \"BTCUSDT\", \"bar\": \"1s\", \"warm_up_bars\": %u },"
+    " \"context\": [ { \"id\": \"ema_fast\", \"worker\": \"ema\", \"params\": { \"period\": %u } },"
+    "  { \"id\": \"ema_slow\", \"worker\": \"ema\", \"params\": { \"period\": %u } } ],"
+    " \"opportunity\": [ { \"id\": \"cross\", \"worker\": \"momentum_cross\","
+    "  \"reads\": { \"fast\": \"ema_fast\", \"slow\": \"ema_slow\" },"
+    "  \"params\": { \"min_gap\": \"%s\" } } ],"
+    " \"threat\": [ { \"id\": \"volatility\", \"worker\": \"volatility_spike\","
+    "  \"params\": { \"window_bars\": 30, \"limit\": \"%s\", \"severity\": \"HIGH\" } } ],"
+    " \"qualification\": [ { \"id\": \"qualify\", \"worker\": \"block_on_threat\","
+    "  \"params\": { \"block_from\": \"HIGH\" } } ],"
+    " \"planning\": [ { \"id\": \"entry\", \"worker\": \"entry_market\" },"
+    "  { \"id\": \"exit\", \"worker\": \"exit_percent\","
+    "   \"params\": { \"stop\": \"%s\", \"target\": \"%s\" } },"
+    "  { \"id\": \"size\", \"worker\": \"size_fixed_fraction\", \"params\": { \"risk\": \"%s\" } },"
+    "  { \"id\": \"route\", \"worker\": \"route\","
+    "   \"params\": { \"time_in_force\": \"IOC\", \"valid\": \"2s\" } } ],"
+    " \"wiring\": \"by_category\" }\n";
+
+static void put_text(const char *path, char *text, int len)
+{
+    SP_ASSERT(len > 0);
+    SP_ASSERT(len < CONFIG_SIZE);
+    sim_files_put(path, text, (size_t)len);
+}
+
+static void write_config(void)
+{
+    static char text[CONFIG_SIZE];
+    const struct sim_world_options *o = &w.options;
+    bool n = o->nervous;
+
+    put_text("/sim/etc/platform.json", text,
+             snprintf(text, sizeof text, platform_text, o->verbose ? "info" : "error"));
+    put_text("/sim/etc/operation.json", text,
+             snprintf(text, sizeof text, operation_text, (unsigned long long)o->market_seed,
+                      o->speed_tenths / 10, o->speed_tenths % 10));
+    put_text("/sim/etc/strategies/ema_cross.json", text,
+             snprintf(text, sizeof text, blueprint_text, n ? 8 : 60, n ? 3 : 20, n ? 8 : 60,
+                      n ? "0.01 bps" : "0.8 bps", n ? "3 bps" : "2.5 bps", n ? "0.03%" : "0.3%",
+                      n ? "0.03%" : "0.6%", n ? "0.015%" : "0.15%"));
+}
+
+const struct sp_config *sim_world_config(void)
+{
+    return w.config;
+}
+
+/* ---- Processes ---- */
+
+static const struct {
+    const char *program;
+    const struct sp_service_spec *spec;
+} specs[] = {{"spoor-marketdata", &sp_marketdata_spec},
+             {"spoor-venue", &sp_venue_spec},
+             {"spoor-execution", &sp_execution_spec},
+             {"spoor-reconciliation", &sp_reconciliation_spec},
+             {"spoor-strategy", &sp_strategy_spec}};
+
+static void carry_out(void);
+static void arrange_tick(void);
+
+static int run_service(struct sim_proc *self)
+{
+    uint32_t i = sim_world_find(self->name);
+    const struct sp_service_spec *spec = NULL;
+    char program[SP_NAME_SIZE], config[] = "/sim/etc", c[] = "-C", instance[] = "--instance";
+    char *argv[] = {program, c, config, instance, self->name, NULL};
+
+    snprintf(program, sizeof program, "%s", w.core.at[i].spec.instance.program.s);
+    for (size_t n = 0; n < sizeof specs / sizeof *specs; n++) {
+        if (strcmp(specs[n].program, program) == 0) spec = specs[n].spec;
+    }
+    SP_ASSERT(spec != NULL);
+    snprintf(self->notify_text, sizeof self->notify_text, "%d", sim_fd_make(SIM_FD_NOTIFY));
+    return sp_service_main(5, argv, spec);
+}
+
+static void on_end(struct sim_proc *proc, int exit_code, int signal)
+{
+    struct sp_supervisor_end end = {.exit_code = (uint32_t)exit_code, .signal = (uint32_t)signal};
+
+    for (uint32_t i = 0; i < w.core.count; i++) {
+        if (w.procs[i] != proc) continue;
+        w.procs[i] = NULL;
+        if (w.options.verbose) {
+            fprintf(stderr, "%12.6f %s ended: code %d signal %d\n", (double)sim_now() / 1e9,
+                    proc->name, exit_code, signal);
+        }
+        if (!w.supervised) return;
+        sp_supervisor_exited(&w.core, i, end, (sp_mono){sim_now()}, &w.actions);
+        carry_out();
+    }
+}
+
+static void on_notified(struct sim_proc *proc, const char *text)
+{
+    for (uint32_t i = 0; i < w.core.count; i++) {
+        if (w.procs[i] != proc || !w.supervised) continue;
+        sp_supervisor_notified(&w.core, i, text, (sp_mono){sim_now()}, &w.actions);
+        carry_out();
+    }
+}
+
+static void on_logged(struct sim_proc *proc, const char *line, size_t len)
+{
+    if (!w.options.verbose) return;
+    fprintf(stderr, "%12.6f %s/%u %.*s", (double)sim_now() / 1e9, proc->name, proc->pid, (int)len,
+            line);
+}
+
+/* ---- The supervisor ---- */
+
+struct order {
+    enum sp_supervisor_do what;
+    uint32_t child, incarnation;
+    struct sim_proc *proc;
+};
+
+static void do_order(void *ctx)
+{
+    struct order *order = ctx;
+    struct sim_proc *proc = w.procs[order->child];
+
+    if (order->what == SP_SUPERVISOR_SPAWN && order->incarnation == w.incarnation && w.supervised &&
+        proc == NULL) {
+        proc = sim_spawn(w.core.at[order->child].spec.instance.name.s, run_service, NULL, on_end);
+        w.procs[order->child] = proc;
+        sp_supervisor_spawned(&w.core, order->child, proc->pid, &w.actions);
+        carry_out();
+    } else if (order->what == SP_SUPERVISOR_KILL && proc != NULL && proc == order->proc) {
+        sim_kill(proc, SIGKILL);
+    }
+    sim_free(order);
+}
+
+static void give_order(enum sp_supervisor_do what, uint32_t child, int64_t after)
+{
+    struct order *order = sim_alloc(sizeof *order);
+
+    *order = (struct order){.what = what,
+                            .child = child,
+                            .incarnation = w.incarnation,
+                            .proc = w.procs[child]};
+    sim_at(sim_now() + after, do_order, order);
+}
+
+/* TERM is a kill here: the stop was asked by the socket before, and not in time. */
+static void carry_out(void)
+{
+    for (uint32_t i = 0; i < w.actions.count; i++) {
+        const struct sp_supervisor_action *action = &w.actions.at[i];
+        struct sim_proc *proc = w.procs[action->child];
+        if (action->what == SP_SUPERVISOR_SPAWN) {
+            give_order(SP_SUPERVISOR_SPAWN, action->child, SPAWN_NS);
+        } else if (action->what == SP_SUPERVISOR_STOP && proc != NULL) {
+            sim_notify_tell(proc, w.core.whole ? "STOP=operation" : "STOP=service");
+        } else if (action->what == SP_SUPERVISOR_TERM || action->what == SP_SUPERVISOR_KILL) {
+            give_order(SP_SUPERVISOR_KILL, action->child, SIM_MS);
+        }
+    }
+    w.actions.count = 0;
+    arrange_tick();
+}
+
+static void on_tick(void *ctx)
+{
+    if ((uint32_t)(uintptr_t)ctx != w.incarnation || !w.supervised) return;
+    if (sim_now() < w.tick_at) return; /* an earlier arrangement */
+    w.tick_at = SIM_NEVER;
+    sp_supervisor_tick(&w.core, (sp_mono){sim_now()}, &w.actions);
+    carry_out();
+}
+
+static void arrange_tick(void)
+{
+    int64_t at = sp_supervisor_next(&w.core, (sp_mono){sim_now()}).ns;
+
+    if (at >= w.tick_at) return;
+    w.tick_at = at <= sim_now() ? sim_now() + SIM_MS : at;
+    sim_at(w.tick_at, on_tick, (void *)(uintptr_t)w.incarnation);
+}
+
+static void start_supervisor(void)
+{
+    struct sp_supervisor_policy policy = sp_supervisor_policy_default();
+    struct sp_instance instances[SP_INSTANCES_MAX];
+    uint32_t count = sp_config_instances(w.config, instances);
+
+    policy.budget = 60;
+    policy.backoff_max = (sp_dur){2 * SIM_S};
+    w.incarnation++;
+    w.tick_at = SIM_NEVER;
+    sp_supervisor_init(&w.core, &policy, w.options.market_seed + w.incarnation);
+    for (uint32_t i = 0; i < count; i++) {
+        struct sp_supervised_spec spec = {.instance = instances[i],
+                                          .start_timeout = {30 * SIM_S},
+                                          .stop_timeout = {20 * SIM_S}};
+        if (!sp_name_is(&instances[i].name, "health")) sp_supervisor_add(&w.core, &spec);
+    }
+    w.supervised = true;
+    w.actions.count = 0;
+    sp_supervisor_start_all(&w.core, (sp_mono){sim_now()}, &w.actions);
+    carry_out();
+}
+
+/* What an earlier supervisor left is ended first, as the real one does. */
+static void start_again(void *ctx)
+{
+    (void)ctx;
+    if (w.supervised || w.stopping) return;
+    for (uint32_t i = 0; i < w.core.count; i++) {
+        if (w.procs[i] != NULL) sim_kill(w.procs[i], SIGKILL);
+    }
+    start_supervisor();
+}
+
+void sim_world_kill_supervisor(void)
+{
+    if (!w.supervised || w.stopping) return;
+    w.supervised = false;
+    for (uint32_t i = 0; i < w.core.count; i++) {
+        if (w.procs[i] != NULL) sim_notify_tell(w.procs[i], NULL);
+    }
+    sim_at(sim_now() + SIM_S + (int64_t)sim_random_below(sim_chance(), 3 * SIM_S), start_again,
+           NULL);
+}
+
+void sim_world_power_cut(struct sim_random *chance, int64_t dark_ns)
+{
+    w.supervised = false;
+    for (uint32_t i = 0; i < w.core.count; i++) {
+        if (w.procs[i] != NULL) sim_kill(w.procs[i], SIGKILL);
+    }
+    sim_files_power_cut(chance);
+    sim_new_boot();
+    sim_at(sim_now() + dark_ns, start_again, NULL);
+}
+
+/* ---- From outside ---- */
+
+void sim_world_begin(const struct sim_world_options *options)
+{
+    static struct sp_problems problems;
+
+    memset(&w, 0, sizeof w);
+    w.options = *options;
+    sim_calls_begin(WALL_START, on_notified, on_logged);
+    write_config();
+    if (sp_config_load("/sim/etc", &w.config, &problems) != SP_OK) {
+        sp_problems_print(&problems, STDERR_FILENO);
+        SP_ASSERT(false);
+    }
+}
+
+void sim_world_end(void)
+{
+    sp_config_free(w.config);
+    w.config = NULL;
+}
+
+void sim_world_start(void)
+{
+    start_supervisor();
+}
+
+void sim_world_stop(void)
+{
+    w.stopping = true;
+    if (!w.supervised) return;
+    sp_supervisor_stop_all(&w.core, true, (sp_mono){sim_now()}, &w.actions);
+    carry_out();
+}
+
+bool sim_world_is_down(void)
+{
+    for (uint32_t i = 0; i < w.core.count; i++) {
+        if (w.procs[i] != NULL) return false;
+    }
+    return true;
+}
+
+bool sim_world_is_ready(void)
+{
+    for (uint32_t i = 0; i < w.core.count; i++) {
+        if (w.core.at[i].state != SP_SUPERVISED_READY) return false;
+    }
+    return w.supervised;
+}
+
+uint32_t sim_world_count(void)
+{
+    return w.core.count;
+}
+
+struct sim_proc *sim_world_proc(uint32_t service)
+{
+    return w.procs[service];
+}
+
+const char *sim_world_name(uint32_t service)
+{
+    return w.core.at[service].spec.instance.name.s;
+}
+
+const struct sp_supervised *sim_world_child(uint32_t service)
+{
+    return &w.core.at[service];
+}
+
+uint32_t sim_world_find(const char *name)
+{
+    return sp_supervisor_find(&w.core, name);
+}
+
+void sim_world_restart(uint32_t service)
+{
+    if (!w.supervised || w.stopping) return;
+    sp_supervisor_event(&w.core, service, SP_SUPERVISED_ON_RESTART, (sp_mono){sim_now()},
+                        &w.actions);
+    carry_out();
+}
