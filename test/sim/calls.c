@@ -14,7 +14,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -48,6 +50,9 @@ CALL(int, closedir, (DIR * dir))
 CALL(int, scandir64,
      (const char *path, struct dirent ***out, int (*filter)(const struct dirent *),
       int (*compare)(const struct dirent **, const struct dirent **)))
+CALL(int, statvfs64, (const char *path, struct statvfs *out))
+CALL(void *, mmap64, (void *at, size_t len, int protection, int flags, int fd, off_t from))
+CALL(int, munmap, (void *at, size_t len))
 CALL(FILE *, fopen64, (const char *path, const char *mode))
 CALL(int, clock_gettime, (clockid_t id, struct timespec *out))
 CALL(pid_t, getpid, (void))
@@ -63,7 +68,10 @@ int __wrap_open64(const char *path, int flags, ...);
 int __wrap_fcntl64(int fd, int command, ...);
 int __real_fcntl64(int fd, int command, ...);
 
+#define MAPS_MAX 64
+
 static struct {
+    void *maps[MAPS_MAX];         /* of simulated files */
     int64_t wall_base, wall_step; /* wall = base + step + now */
     uint32_t boots;
     sim_notified_fn *notified;
@@ -253,6 +261,43 @@ char *__wrap_realpath(const char *path, char *out)
     if (sim_stat(path, &st) != 0) return NULL;
     char *copy = malloc(strlen(path) + 1);
     return copy != NULL ? strcpy(copy, path) : NULL;
+}
+
+int __wrap_statvfs64(const char *path, struct statvfs *out)
+{
+    if (!sim_is_sim_path(path)) return __real_statvfs64(path, out);
+    memset(out, 0, sizeof *out);
+    out->f_bsize = out->f_frsize = 4096;
+    out->f_blocks = UINT64_C(100) << 18;
+    out->f_bavail = out->f_bfree = sim_files_free_bytes() / 4096;
+    return 0;
+}
+
+/* A copy: who maps a file here only reads it, and it has ended. */
+void *__wrap_mmap64(void *at, size_t len, int protection, int flags, int fd, off_t from)
+{
+    if (!sim_is_sim_fd(fd)) return __real_mmap64(at, len, protection, flags, fd, from);
+    for (int i = 0; i < MAPS_MAX; i++) {
+        if (os.maps[i] != NULL) continue;
+        os.maps[i] = sim_alloc(len);
+        if (sim_pread(fd, os.maps[i], len, from) >= 0) return os.maps[i];
+        sim_free(os.maps[i]);
+        os.maps[i] = NULL;
+        return MAP_FAILED;
+    }
+    errno = ENOMEM;
+    return MAP_FAILED;
+}
+
+int __wrap_munmap(void *at, size_t len)
+{
+    for (int i = 0; i < MAPS_MAX; i++) {
+        if (os.maps[i] != at) continue;
+        sim_free(at);
+        os.maps[i] = NULL;
+        return 0;
+    }
+    return __real_munmap(at, len);
 }
 
 FILE *__wrap_fopen64(const char *path, const char *mode)

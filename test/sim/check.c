@@ -8,6 +8,7 @@
 #include "world.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define EXECUTION_DIR "/sim/data/execution"
@@ -181,21 +182,20 @@ static void check_orders(void)
     }
 }
 
-static bool is_to_be_explained(enum sp_kind kind)
-{
-    return kind == SP_REC_TRADE_OPENED || kind == SP_REC_TRADE_CLOSED ||
-           kind == SP_REC_OPPORTUNITY_REJECTED || kind == SP_REC_PLAN_REFUSED ||
-           kind == SP_REC_PLAN_EXPIRED || kind == SP_REC_ORDER_INTENT ||
-           kind == SP_REC_TRADING_HALTED || kind == SP_REC_TRADING_RESUMED ||
-           kind == SP_REC_CORRECTION;
-}
+static const enum sp_kind explained[] = {
+    SP_REC_TRADE_OPENED, SP_REC_TRADE_CLOSED,   SP_REC_OPPORTUNITY_REJECTED,
+    SP_REC_PLAN_REFUSED, SP_REC_PLAN_EXPIRED,   SP_REC_ORDER_INTENT,
+    SP_REC_CORRECTION,   SP_REC_TRADING_HALTED, SP_REC_TRADING_RESUMED};
 
 static void explain_item(struct sp_evidence *evidence, uint32_t item, struct sim_result *result)
 {
     const struct sp_record *record = sp_evidence_record(evidence, item);
     struct sp_evidence_id id;
 
-    if (record == NULL || !is_to_be_explained(record->kind)) return;
+    if (record == NULL) {
+        sim_violation("record %u of the evidence cannot be read", item);
+        return;
+    }
     if (!sp_explain_id_of_record(record, &id)) {
         sim_violation("%s %llu mentions no id", sp_kind_name(record->kind),
                       (unsigned long long)record->seq);
@@ -221,8 +221,12 @@ static void check_explained(struct sim_result *result)
         sim_violation("the journals cannot be read as evidence: %s", err.text);
         return;
     }
-    for (uint32_t i = 0; i < sp_evidence_count(evidence) && !sim_has_failed(); i++)
-        explain_item(evidence, i, result);
+    uint32_t *items = NULL;
+    uint32_t count =
+        sp_evidence_of_kinds(evidence, explained, sizeof explained / sizeof *explained, &items);
+    for (uint32_t i = 0; i < count && !sim_has_failed(); i++)
+        explain_item(evidence, items[i], result);
+    free(items);
     sp_evidence_free(evidence);
 }
 

@@ -43,7 +43,7 @@ static struct {
     size_t op_count, op_room;
     struct dir_op *ops;
     struct sim_node *nodes;
-    uint64_t last_ino;
+    uint64_t last_ino, free_bytes;
     sim_disk_fault_fn *fault;
     sim_disk_delay_fn *delay;
 } disk;
@@ -413,8 +413,19 @@ void sim_files_on_fault(sim_disk_fault_fn *fault, sim_disk_delay_fn *delay)
     disk.delay = delay;
 }
 
+uint64_t sim_files_free_bytes(void)
+{
+    return disk.free_bytes;
+}
+
+void sim_files_set_free(uint64_t bytes)
+{
+    disk.free_bytes = bytes;
+}
+
 void sim_files_begin(void)
 {
+    disk.free_bytes = UINT64_C(50) << 30;
     disk.last_ino = 1;
     disk.fault = NULL;
     disk.delay = NULL;

@@ -35,6 +35,9 @@ void sim_files_end(void);
 void sim_files_on_fault(sim_disk_fault_fn *fault, sim_disk_delay_fn *delay);
 /* Nothing that is not durable is sure to be there any more. No process is alive. */
 void sim_files_power_cut(struct sim_random *chance);
+/* How much statvfs says is free, and what it says from now on. */
+uint64_t sim_files_free_bytes(void);
+void sim_files_set_free(uint64_t bytes);
 /* Makes a durable file, from kernel context. */
 void sim_files_put(const char *path, const void *bytes, size_t len_bytes);
 /* Removes a file, from kernel context. */

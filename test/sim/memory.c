@@ -13,6 +13,7 @@ void *__wrap_malloc(size_t bytes);
 void *__wrap_calloc(size_t count, size_t bytes);
 void *__wrap_realloc(void *block, size_t bytes);
 void __wrap_free(void *block);
+void *__wrap_reallocarray(void *block, size_t count, size_t bytes);
 
 /* Before each block of a process. The magic is last, right before the caller's bytes. */
 struct sim_block {
@@ -107,6 +108,12 @@ void *__wrap_realloc(void *at, size_t bytes)
     if (proc == NULL || (at != NULL && block == NULL)) return __real_realloc(at, bytes);
     if (block != NULL) take(block);
     return put(__real_realloc(block, sizeof(struct sim_block) + bytes), bytes, proc);
+}
+
+void *__wrap_reallocarray(void *at, size_t count, size_t bytes)
+{
+    SP_ASSERT(bytes == 0 || count <= SIZE_MAX / bytes);
+    return __wrap_realloc(at, count * bytes);
 }
 
 void __wrap_free(void *at)
