@@ -132,20 +132,22 @@ sp_status sp_file_write_all(const struct sp_file_port *port, int fd, const void 
     return SP_OK;
 }
 
-/* A new directory is only there after a power cut if its parent was synced. */
+/* A new directory is only there after a power cut if its parent was synced. One that is there
+ * already may be of a process that died before it could do that, if we could have made it. */
 static sp_status make_dir(const struct sp_file_port *port, char *path, struct sp_err *err)
 {
-    if (port->mkdir(port->self, path, 0700) != 0) {
-        struct stat st;
-        if (errno == EEXIST && stat(path, &st) == 0 && S_ISDIR(st.st_mode)) return SP_OK;
-        if (errno == EEXIST) errno = ENOTDIR;
+    bool made = port->mkdir(port->self, path, 0700) == 0;
+    struct stat st;
+
+    if (!made && errno == EEXIST && (stat(path, &st) != 0 || !S_ISDIR(st.st_mode))) errno = ENOTDIR;
+    if (!made && errno != EEXIST) {
         return SP_FAIL(err, SP_STORAGE, "cannot create directory %s: %s", path, strerror(errno));
     }
 
     char *slash = strrchr(path, '/');
     const char *parent = slash == NULL ? "." : slash == path ? "/" : path;
     if (slash != NULL && slash != path) *slash = '\0';
-    int rc = port->sync_dir(port->self, parent);
+    int rc = made || access(parent, W_OK) == 0 ? port->sync_dir(port->self, parent) : 0;
     if (slash != NULL && slash != path) *slash = '/';
     if (rc != 0) {
         return SP_FAIL(err, SP_STORAGE, "cannot sync the parent of %s: %s", path, strerror(errno));

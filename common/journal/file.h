@@ -37,7 +37,7 @@ const struct sp_file_port *sp_file_port_real(void);
  * with errno otherwise. */
 SP_NODISCARD sp_status sp_file_write_all(const struct sp_file_port *port, int fd, const void *buf,
                                          size_t len_bytes, struct sp_err *err);
-/* mkdir -p with 0700; syncs the parent of each directory it makes. SP_STORAGE. */
+/* mkdir -p with 0700; the names of all parts that we can have made are durable. SP_STORAGE. */
 SP_NODISCARD sp_status sp_file_make_dirs(const struct sp_file_port *port, const char *path,
                                          struct sp_err *err);
 

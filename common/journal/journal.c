@@ -234,7 +234,9 @@ static sp_status begin_segment(struct sp_journal *journal, struct sp_err *err)
     return SP_OK;
 }
 
-/* Opens the segment that recovery left, and writes again what may never have reached the disk. */
+/* Opens the segment that recovery left, and makes durable what is seen of it, before anything is
+ * built on it: its writer may have died between a write, or its rename, and the sync of that. What
+ * may never have reached the disk is written again, because a sync that failed loses pages. */
 static sp_status continue_segment(struct sp_journal *journal, const struct sp_recovered *from,
                                   struct sp_err *err)
 {
@@ -264,6 +266,12 @@ static sp_status continue_segment(struct sp_journal *journal, const struct sp_re
     }
     journal->head.first_seq = from->segment_first_seq;
     journal->segment_bytes = from->segment_bytes;
+    journal->sealed = from->sealed;
+    if (SP_BUG(no_sync_of_the_seen)) return SP_OK;
+    if (port->sync(port->self, fd) != 0) return poison(journal, err, "cannot sync");
+    if (port->sync_dir(port->self, journal->dir) != 0) {
+        return poison(journal, err, "cannot sync the directory");
+    }
     return SP_OK;
 }
 
@@ -443,11 +451,13 @@ static sp_status open_recovered(struct sp_journal *journal,
     atomic_store(&journal->written_seq, from.next_seq - 1);
     atomic_store(&journal->durable_seq, from.durable_seq);
     atomic_store(&journal->segments, from.segments);
-    status = from.segment_first_seq == 0 ? begin_segment(journal, err)
-                                         : continue_segment(journal, &from, err);
-    /* What was recovered is made durable before anything is added, and the first new record says so
-     * in its "w": from then on a bad line among the old ones is damage, not a torn tail. */
-    if (status == SP_OK) status = sp_journal_sync(journal, err);
+    if (from.segment_first_seq != 0) status = continue_segment(journal, &from, err);
+    /* What was recovered is durable before anything is added, and the first new record says so in
+     * its "w": from then on a bad line among the old ones is damage, not a torn tail. */
+    if (status == SP_OK) atomic_store(&journal->durable_seq, from.next_seq - 1);
+    if (status == SP_OK && (from.segment_first_seq == 0 || from.sealed)) {
+        status = begin_segment(journal, err);
+    }
     if (status == SP_OK) status = append_started(journal, options, &from, err);
     if (status == SP_OK) status = start_helper(journal, err);
     return status;

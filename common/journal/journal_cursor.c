@@ -111,6 +111,7 @@ static sp_status pass_seal(struct sp_segment_cursor *cursor, const struct sp_lin
 {
     cursor->why = check_seal(cursor, line);
     if (cursor->why != NULL) return SP_CORRUPT;
+    cursor->seal_at = cursor->at;
     cursor->at += line_bytes;
     cursor->crc = line->crc;
     cursor->durable_seq = line->seal.last_seq;

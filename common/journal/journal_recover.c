@@ -181,7 +181,8 @@ static sp_status find_unsynced(const struct sp_journal_options *options,
     struct sp_segment_cursor cursor = {.fd = -1};
     struct sp_batch batch;
 
-    out->unsynced_at = done->at;
+    /* A SEAL vouches for what is before it, but nothing vouches for the SEAL yet. */
+    out->unsynced_at = done->sealed ? done->seal_at : done->at;
     if (out->durable_seq + 1 >= done->next_seq) return SP_OK;
     sp_status status = sp_segment_open(&cursor, options->dir, done->head.first_seq, err);
     if (status == SP_OK) status = sp_segment_seek(&cursor, out->durable_seq + 1, err);
@@ -221,7 +222,8 @@ static sp_status recover_last(const struct sp_journal_options *options,
     out->crc = cursor->crc;
     out->durable_seq =
         cursor->durable_seq > options->noted_seq ? cursor->durable_seq : options->noted_seq;
-    out->segment_first_seq = cursor->sealed ? 0 : cursor->head.first_seq;
+    out->segment_first_seq = cursor->head.first_seq;
+    out->sealed = cursor->sealed;
     out->segment_bytes = cursor->at;
     if (fstat(cursor->fd, &st) != 0) {
         return SP_FAIL(err, SP_IO, "cannot read %s: %s", cursor->path, strerror(errno));

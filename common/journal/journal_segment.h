@@ -83,6 +83,7 @@ struct sp_segment_cursor {
     uint32_t epoch;       /* of the record before it, or of the segment */
     uint64_t durable_seq; /* W: the highest sequence that a verified line says is durable */
     bool sealed;          /* the SEAL line was passed */
+    uint64_t seal_at;     /* where it begins */
     const char *why;      /* after SP_CORRUPT: what is wrong with the batch at `at` */
     char *buf;            /* SEGMENT_BUF_BYTES */
     uint64_t buf_at;      /* offset of buf[0] */

@@ -12,9 +12,10 @@ struct sp_recovered {
     uint64_t durable_seq; /* W */
     uint32_t crc;         /* of the last line; 0 for a new journal */
     uint32_t segments;
-    /* The segment to go on in; first_seq 0 if a new one must be begun. */
+    /* The last segment; first_seq 0 if there is none. A sealed one is only made durable. */
     uint64_t segment_first_seq;
     uint64_t segment_bytes;
+    bool sealed;
     uint64_t unsynced_at; /* offset behind which nothing was ever promised */
     /* A tail that was cut off; bytes 0 if none. */
     uint64_t torn_bytes;

@@ -468,8 +468,30 @@ static sp_status decide(const struct snapshot all[FILE_KINDS], struct plan *plan
     return all[plan->use].condition == VALID ? SP_OK : SP_CORRUPT;
 }
 
+/* Makes durable what was read: its writer may have died before its sync, or after one that failed,
+ * which loses pages that reading still shows. The same bytes in the same place, so that a crash in
+ * the middle harms nothing. */
+static sp_status write_again(const struct sp_state_file *file, enum file_kind kind,
+                             const struct snapshot *snapshot, struct sp_err *err)
+{
+    const struct sp_file_port *port = port_of(file);
+    char path[PATH_BYTES];
+
+    path_of(file, suffixes[kind], path);
+    int fd = port->open(port->self, path, O_WRONLY | O_NOFOLLOW, 0);
+    if (fd < 0) return storage_error("open", path, err);
+    sp_status status = sp_file_write_all(port, fd, snapshot->text, snapshot->len_bytes, err);
+    if (status == SP_OK && port->sync(port->self, fd) != 0) {
+        status = SP_FAIL(err, SP_STORAGE, "cannot sync %s: %s", path, strerror(errno));
+    }
+    port->close(port->self, fd);
+    return status;
+}
+
+/* What is there may be named but not synced: its writer died, and this is a new process on the same
+ * page cache. What is given to the caller is durable. */
 static sp_status carry_out(const struct sp_state_file *file, const struct plan *plan,
-                           struct sp_err *err)
+                           const struct snapshot all[FILE_KINDS], struct sp_err *err)
 {
     const struct sp_file_port *port = port_of(file);
     char path[PATH_BYTES];
@@ -482,7 +504,10 @@ static sp_status carry_out(const struct sp_state_file *file, const struct plan *
         port->unlink(port->self, path_of(file, suffixes[PENDING], path)) != 0) {
         return storage_error("remove", path, err);
     }
-    return plan->promote ? promote(file, plan->keep_current, err) : SP_OK;
+    if (plan->outcome == SP_STATE_NEW) return SP_OK;
+    if (!plan->promote) return sync_dir(file, file->dir, err);
+    sp_status status = write_again(file, PENDING, &all[PENDING], err);
+    return status == SP_OK ? promote(file, plan->keep_current, err) : status;
 }
 
 /* What the plan would load; 0 for nothing. */
@@ -519,7 +544,7 @@ sp_status sp_state_load(const struct sp_state_file *file, uint64_t generation_ex
 
     if (status == SP_OK) status = classify_all(file, all, err);
     if (status == SP_OK) status = choose(file, all, generation_expected, &plan, err);
-    if (status == SP_OK) status = carry_out(file, &plan, err);
+    if (status == SP_OK) status = carry_out(file, &plan, all, err);
     if (status != SP_OK) {
         forget_all(all);
         return status;

@@ -3,12 +3,12 @@
  * usage: crash_states [--states N] [--seed S] [--jobs J] [--plant PLANT]
  *        crash_states --seed S --replay STATE
  *
- * One seed is one life of a service; lives follow until N distinct states were tried. PLANT is
- * no-sync, no-sync-dir, early-ack or snapshot-ahead. A STATE is
- * POINT:KEPT:OP.TEAR.SECTOR, and once more behind a slash for a crash during recovery; a failure
- * prints the command that tries exactly it again. --plant makes the life break a rule (leave a
- * sync out, promise too early, save ahead of the journal): then this program fails if it finds
- * nothing.
+ * One seed is four lives of a service; seeds follow until N distinct states were tried. The states
+ * of a seed are first those of the weak model, then those of the ordered one that the first did not
+ * happen to try (disk.h). A STATE is MODEL:POINT:KEPT:OP.TEAR.SECTOR, and once more behind a slash
+ * for a crash during recovery; a failure prints the command that tries exactly it again. --plant
+ * makes the disk forget a kind of sync (no-sync, no-sync-dir): then this program fails if it finds
+ * nothing. Bugs of the code under test are planted otherwise (common/planted_bug.h).
  */
 #include "trial.h"
 
@@ -32,7 +32,9 @@
 #define HANG_S         5
 
 struct counts {
-    uint64_t built, states, nested, refused, failed, lives;
+    uint64_t built, states, nested, refused, failed, seeds;
+    uint64_t of_model[DISK_MODELS];     /* distinct states */
+    uint64_t operations[DISK_OP_KINDS]; /* crashed before and after */
     uint64_t outcome[SP_STATE_DEGRADED + 1];
 };
 
@@ -52,6 +54,18 @@ static struct {
     size_t seen_count, seen_cap;
     char replay[256]; /* of the state that is being tried */
 } run;
+
+static const char *const op_names[DISK_OP_KINDS] = {[DISK_CREATE] = "create",
+                                                    [DISK_MKDIR] = "mkdir",
+                                                    [DISK_LINK] = "link",
+                                                    [DISK_RENAME] = "rename",
+                                                    [DISK_UNLINK] = "unlink",
+                                                    [DISK_WRITE] = "write",
+                                                    [DISK_TRUNCATE] = "cut",
+                                                    [DISK_SYNC] = "sync",
+                                                    [DISK_SYNC_DIR] = "directory sync",
+                                                    [DISK_SYNC_FAILED] = "failed sync",
+                                                    [DISK_MARK] = "promise"};
 
 static bool add_seen(uint64_t hash)
 {
@@ -101,8 +115,8 @@ static void name_state(const struct disk_crash *crash, const char *before)
             run.options.plant[0] != '\0' ? " --plant " : "", run.options.plant, run.trial.seed);
     }
     snprintf(run.replay + len, sizeof run.replay - (size_t)len,
-             "%" PRIu32 ":%" PRIx64 ":%" PRIu32 ".%d.%" PRIu32, crash->point, crash->kept,
-             crash->tear.op, (int)crash->tear.kind, crash->tear.sector);
+             "%d:%" PRIu32 ":%" PRIx64 ":%" PRIu32 ".%d.%" PRIu32, (int)run.log.model, crash->point,
+             crash->kept, crash->tear.op, (int)crash->tear.kind, crash->tear.sector);
 }
 
 static enum recorder_lie lie(void)
@@ -171,6 +185,7 @@ static void record_start(const struct disk_image *image, const struct disk_bound
     SP_IGNORE(trial_start(&run.trial, &given, &found)); /* judged before, by try_state */
     watch(0);
     recorder_stop();
+    disk_log_finish(&run.nested_log, run.log.model);
     folder_remove_path(run.work);
 }
 
@@ -199,6 +214,7 @@ static void visit_nested(const struct disk_crash *outer_crash)
             if (log->op[crash.tear.op].kind != DISK_WRITE) crash.tear = (struct disk_tear){0};
         }
         struct disk_bounds bounds = disk_bounds_at(log, crash.point);
+        disk_settle(log, &crash);
         disk_build(log, &crash, &image);
         uint64_t hash = hash_with(disk_hash(&image) + 1, &bounds);
         if (!add_seen(hash)) continue;
@@ -213,22 +229,25 @@ static bool is_over(void)
     return run.counts->failed >= FAILURES_MAX;
 }
 
-static void visit(const struct disk_crash *crash)
+static void visit(const struct disk_crash *asked)
 {
     static struct disk_image image;
+    struct disk_crash crash = *asked;
 
     if (is_over()) return;
-    struct disk_bounds bounds = disk_bounds_at(&run.log, crash->point);
+    struct disk_bounds bounds = disk_bounds_at(&run.log, crash.point);
     run.counts->built++;
-    disk_build(&run.log, crash, &image);
+    disk_settle(&run.log, &crash);
+    disk_build(&run.log, &crash, &image);
     uint64_t hash = hash_with(disk_hash(&image), &bounds);
     if ((hash >> 20) % run.options.jobs != run.job || !add_seen(hash)) return;
     run.counts->states++;
-    name_state(crash, "");
+    run.counts->of_model[run.log.model]++;
+    name_state(&crash, "");
     bool right = try_state(&image, &bounds, hash, 101);
     if (!right || (hash >> 24) % NESTED_ONE_IN != 0) return;
     record_start(&image, &bounds, hash);
-    visit_nested(crash);
+    visit_nested(&crash);
 }
 
 static void visit_subsets(struct disk_crash crash, uint32_t pending)
@@ -303,18 +322,33 @@ static void visit_point(uint32_t point)
     }
 }
 
-static void live(uint64_t seed)
+/* False: the life itself broke a promise. */
+static bool live(uint64_t seed)
 {
-    run.trial = (struct trial){.seed = seed,
-                               .early_ack = strcmp(run.options.plant, "early-ack") == 0,
-                               .snapshot_ahead = strcmp(run.options.plant, "snapshot-ahead") == 0};
+    run.trial = (struct trial){.seed = seed};
     run.log.base = (struct disk_image){.nodes = 1, .node = {{.is_dir = true}}};
     disk_materialise(&run.log.base, run.work);
     recorder_start(&run.log, run.work, lie());
-    trial_live(&run.trial, run.work);
+    bool right = trial_live(&run.trial, run.work);
     recorder_stop();
     folder_remove_path(run.work);
-    run.counts->lives++;
+    run.counts->seeds++;
+    for (uint32_t i = 0; i < run.log.count; i++)
+        run.counts->operations[run.log.op[i].kind]++;
+    if (right) return true;
+    run.counts->failed++;
+    printf("FAILED: %s; in the life of --seed %" PRIu64 "\n", run.trial.why, seed);
+    fflush(stdout);
+    return false;
+}
+
+static void visit_seed(void)
+{
+    for (int model = 0; model < DISK_MODELS; model++) {
+        disk_log_finish(&run.log, (enum disk_model)model);
+        for (uint32_t point = 0; point <= run.log.count && !is_over(); point++)
+            visit_point(point);
+    }
 }
 
 static void run_job(void)
@@ -322,26 +356,51 @@ static void run_job(void)
     uint64_t share = (run.options.states + run.options.jobs - 1) / run.options.jobs;
 
     for (uint64_t seed = run.options.seed; run.counts->states < share && !is_over(); seed++) {
-        live(seed);
-        for (uint32_t point = 0; point <= run.log.count && !is_over(); point++)
-            visit_point(point);
+        if (live(seed)) visit_seed();
         disk_log_clear(&run.log);
         run.seen_count = 0; /* lives share no state: the seed is part of what is compared */
         if (run.seen_cap > 0) memset(run.seen, 0, run.seen_cap * sizeof run.seen[0]);
     }
 }
 
-static void parse_crash(const char *text, struct disk_crash *out)
+static void parse_crash(const char *text, enum disk_model *model, struct disk_crash *out)
 {
-    int kind = 0;
+    int kind = 0, number = 0;
 
     *out = (struct disk_crash){0};
-    if (sscanf(text, "%" SCNu32 ":%" SCNx64 ":%" SCNu32 ".%d.%" SCNu32, &out->point, &out->kept,
-               &out->tear.op, &kind, &out->tear.sector) != 5) {
+    if (sscanf(text, "%d:%" SCNu32 ":%" SCNx64 ":%" SCNu32 ".%d.%" SCNu32, &number, &out->point,
+               &out->kept, &out->tear.op, &kind, &out->tear.sector) != 6) {
         fprintf(stderr, "no state: %s\n", text);
         exit(64);
     }
+    *model = (enum disk_model)number;
     out->tear.kind = (enum disk_tear_kind)kind;
+}
+
+/* What was asked of the disk before the crash, and what it kept of that. */
+static void print_log(const struct disk_log *log, const struct disk_crash *crash)
+{
+    uint32_t pending = 0;
+
+    for (uint32_t i = 0; i < crash->point; i++) {
+        const struct disk_op *op = &log->op[i];
+        const char *kept = "";
+        if (op->kind < DISK_SYNC) {
+            kept = op->durable_at <= crash->point ? "durable"
+                   : crash->kept >> pending++ & 1 ? "kept"
+                                                  : "lost";
+        }
+        printf("%4" PRIu32 " %-14s %-7s", i, op_names[op->kind], kept);
+        if (op->kind == DISK_MARK) {
+            printf(" record %" PRIu64 " of %" PRIu64 ", generation %" PRIu64 " of %" PRIu64,
+                   op->bounds.seq_acked, op->bounds.seq_issued, op->bounds.gen_acked,
+                   op->bounds.gen_issued);
+        } else {
+            printf(" file %" PRIu32 " %s %s", op->node, op->name, op->new_name);
+        }
+        if (op->kind == DISK_WRITE) printf("%zu bytes at %" PRIu64, op->len_bytes, op->at);
+        printf("\n");
+    }
 }
 
 static void replay(void)
@@ -350,19 +409,23 @@ static void replay(void)
     struct disk_crash crash;
     const char *inner = strchr(run.options.replay, '/');
     char before[sizeof run.replay];
+    enum disk_model model;
 
-    live(run.options.seed);
-    parse_crash(run.options.replay, &crash);
+    if (!live(run.options.seed)) return;
+    parse_crash(run.options.replay, &model, &crash);
+    disk_log_finish(&run.log, model);
     struct disk_bounds bounds = disk_bounds_at(&run.log, crash.point);
     disk_build(&run.log, &crash, &image);
+    print_log(&run.log, &crash);
     uint64_t hash = hash_with(disk_hash(&image), &bounds);
     name_state(&crash, "");
     snprintf(before, sizeof before, "%s", run.replay);
     if (inner != NULL) {
         record_start(&image, &bounds, hash);
-        parse_crash(inner + 1, &crash);
+        parse_crash(inner + 1, &model, &crash);
         bounds = disk_bounds_at(&run.nested_log, crash.point);
         disk_build(&run.nested_log, &crash, &image);
+        print_log(&run.nested_log, &crash);
         hash = hash_with(disk_hash(&image) + 1, &bounds);
         name_state(&crash, before);
     }
@@ -437,6 +500,14 @@ static bool run_jobs(struct counts *counts)
     return right;
 }
 
+static void report_operations(const struct counts *counts)
+{
+    printf("crashes around");
+    for (int i = 0; i < DISK_OP_KINDS; i++)
+        printf(" %s %" PRIu64 "%s", op_names[i], counts->operations[i],
+               i + 1 < DISK_OP_KINDS ? "," : "\n");
+}
+
 static bool report(const struct counts *counts, time_t began)
 {
     struct counts sum = {0};
@@ -447,13 +518,17 @@ static bool report(const struct counts *counts, time_t began)
         sum.nested += counts[job].nested;
         sum.refused += counts[job].refused;
         sum.failed += counts[job].failed;
+        for (int i = 0; i < DISK_MODELS; i++)
+            sum.of_model[i] += counts[job].of_model[i];
         for (int i = 0; i <= SP_STATE_DEGRADED; i++)
             sum.outcome[i] += counts[job].outcome[i];
     }
-    printf("built %" PRIu64 ", distinct states %" PRIu64 " of %" PRIu64 " lives, nested %" PRIu64
-           ", refusals %" PRIu64 ", failures %" PRIu64 "\n",
-           sum.built / run.options.jobs, sum.states, counts[0].lives, sum.nested, sum.refused,
-           sum.failed);
+    printf("built %" PRIu64 ", distinct states %" PRIu64 " (weak model %" PRIu64
+           ", ordered %" PRIu64 " more) of %" PRIu64 " seeds, nested %" PRIu64 ", refusals %" PRIu64
+           ", failures %" PRIu64 "\n",
+           sum.built / run.options.jobs, sum.states, sum.of_model[DISK_WEAK],
+           sum.of_model[DISK_ORDERED], counts[0].seeds, sum.nested, sum.refused, sum.failed);
+    report_operations(&counts[0]);
     printf("state: new %" PRIu64 ", loaded %" PRIu64 ", promoted %" PRIu64 ", degraded %" PRIu64
            "; %ld s\n",
            sum.outcome[SP_STATE_NEW], sum.outcome[SP_STATE_LOADED], sum.outcome[SP_STATE_PROMOTED],

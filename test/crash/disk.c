@@ -54,23 +54,76 @@ struct disk_bounds disk_bounds_at(const struct disk_log *log, uint32_t point)
     return bounds;
 }
 
-static bool covers(const struct disk_op *sync, const struct disk_op *op)
+static bool is_data(const struct disk_op *op)
 {
-    bool is_data = op->kind == DISK_WRITE || op->kind == DISK_TRUNCATE;
-
-    if (op->kind >= DISK_SYNC) return false;
-    if (sync->kind == DISK_SYNC) return is_data && sync->node == op->node;
-    return sync->kind == DISK_SYNC_DIR && !is_data && sync->node == op->dir;
+    return op->kind == DISK_WRITE || op->kind == DISK_TRUNCATE;
 }
 
-void disk_log_finish(struct disk_log *log)
+static bool covers(const struct disk_op *sync, const struct disk_op *op, enum disk_model model)
 {
-    for (uint32_t i = 0; i < log->count; i++) {
-        log->op[i].durable_at = UINT32_MAX;
-        for (uint32_t j = i + 1; j < log->count; j++) {
-            if (!covers(&log->op[j], &log->op[i])) continue;
-            log->op[i].durable_at = j + 1;
-            break;
+    if (sync->kind != DISK_SYNC && sync->kind != DISK_SYNC_DIR) return false;
+    if (is_data(op)) return sync->kind == DISK_SYNC && sync->node == op->node;
+    if (model == DISK_ORDERED) return true;
+    return sync->kind == DISK_SYNC_DIR && sync->node == op->dir;
+}
+
+/* A write whose pages a failed sync lost matters until the same bytes are durable otherwise. */
+static uint32_t written_again_at(const struct disk_log *log, uint32_t lost, uint32_t from)
+{
+    const struct disk_op *op = &log->op[lost];
+
+    for (uint32_t i = from; i < log->count; i++) {
+        const struct disk_op *again = &log->op[i];
+        if (again->kind != DISK_WRITE || again->node != op->node) continue;
+        if (again->at > op->at || again->at + again->len_bytes < op->at + op->len_bytes) continue;
+        return again->durable_at;
+    }
+    return UINT32_MAX;
+}
+
+static uint32_t durable_at(const struct disk_log *log, uint32_t at)
+{
+    const struct disk_op *op = &log->op[at];
+
+    if (op->kind >= DISK_SYNC) return UINT32_MAX;
+    for (uint32_t i = at + 1; i < log->count; i++) {
+        const struct disk_op *sync = &log->op[i];
+        if (covers(sync, op, log->model)) return i + 1;
+        if (sync->kind == DISK_SYNC_FAILED && op->kind == DISK_WRITE && sync->node == op->node) {
+            return written_again_at(log, at, i + 1);
+        }
+    }
+    return UINT32_MAX;
+}
+
+/* From the end, because what was lost asks for what was written later. */
+void disk_log_finish(struct disk_log *log, enum disk_model model)
+{
+    log->model = model;
+    for (uint32_t i = log->count; i-- > 0;)
+        log->op[i].durable_at = durable_at(log, i);
+}
+
+void disk_settle(const struct disk_log *log, struct disk_crash *crash)
+{
+    uint32_t pending[64], count = disk_pending(log, crash->point, pending);
+    bool behind = false; /* a directory operation was left out: none comes behind it */
+
+    if (log->model != DISK_ORDERED) return;
+    for (uint32_t i = 0; i < count; i++) {
+        uint64_t bit = UINT64_C(1) << i;
+        if (is_data(&log->op[pending[i]])) continue;
+        behind = behind || (crash->kept & bit) == 0;
+        if (behind) crash->kept &= ~bit;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        const struct disk_op *rename = &log->op[pending[i]];
+        if (rename->kind != DISK_RENAME || !rename->replaces || !(crash->kept >> i & 1)) continue;
+        for (uint32_t k = 0; k < i; k++) {
+            const struct disk_op *op = &log->op[pending[k]];
+            if (!is_data(op) || op->node != rename->node) continue;
+            crash->kept |= UINT64_C(1) << k;
+            if (crash->tear.op == pending[k]) crash->tear = (struct disk_tear){0};
         }
     }
 }
@@ -233,7 +286,9 @@ void disk_apply(struct disk_image *image, const struct disk_op *op, const struct
     case DISK_TRUNCATE: write_data(&image->node[op->node], op, tear); break;
     case DISK_SYNC:
     case DISK_SYNC_DIR:
-    case DISK_MARK: break;
+    case DISK_SYNC_FAILED:
+    case DISK_MARK:
+    case DISK_OP_KINDS: break;
     }
 }
 

@@ -1,10 +1,17 @@
 /* A disk that crashes: what was asked of it in which order, and what may be left of that.
  *
- * The model is the weak one: file data and directory operations are independent of each other, a
- * sync of a file makes its earlier data durable but not its name, a sync of a directory makes the
- * earlier operations in it durable. Whatever is not durable may be there or not, one operation at a
- * time; rename is atomic; a write may be torn at sectors of 512 bytes. Sectors that already hold
- * durable bytes keep them until they are overwritten, as a whole.
+ * Two models. The weak one, which is the gate: file data and directory operations are independent
+ * of each other, a sync of a file makes its earlier data durable but not its name, a sync of a
+ * directory makes the earlier operations in it durable. Whatever is not durable may be there or
+ * not, one operation at a time; rename is atomic; a write may be torn at sectors of 512 bytes.
+ * Sectors that already hold durable bytes keep them until they are overwritten, as a whole.
+ *
+ * The ordered one is ext4's: directory operations become durable in the order in which they were
+ * done, any sync makes all earlier ones durable, and the data of a file that replaces another by a
+ * rename is there when the rename is. Each of its states is one of the weak model too.
+ *
+ * A sync that fails loses pages: what was written before it and was not durable may be there or
+ * not for ever, whatever later syncs say, until it is written again. Programs go on seeing it.
  */
 #ifndef SP_TEST_CRASH_DISK_H
 #define SP_TEST_CRASH_DISK_H
@@ -45,13 +52,18 @@ enum disk_op_kind {
     DISK_TRUNCATE,
     DISK_SYNC,
     DISK_SYNC_DIR,
-    DISK_MARK
+    DISK_SYNC_FAILED,
+    DISK_MARK,
+    DISK_OP_KINDS
 };
+
+enum disk_model { DISK_WEAK, DISK_ORDERED, DISK_MODELS };
 
 /* What the code under test was given and what it promised, so far. */
 struct disk_bounds {
     uint64_t seq_issued, seq_acked; /* journal records */
     uint64_t gen_issued, gen_acked; /* state generations */
+    uint32_t gen_epoch;             /* of who wrote the acknowledged one */
 };
 
 struct disk_op {
@@ -59,6 +71,7 @@ struct disk_op {
     uint32_t node;               /* the file, or the directory that is synced */
     uint32_t dir;                /* of the name */
     char name[60], new_name[60]; /* new_name: of a rename, in the same directory */
+    bool replaces;               /* a rename over another file */
     uint64_t at;                 /* of a write; the new length of a truncate */
     size_t len_bytes;
     uint8_t *bytes;
@@ -70,6 +83,7 @@ struct disk_log {
     struct disk_image base; /* durable before the first operation */
     struct disk_bounds base_bounds;
     uint32_t count, nodes;
+    enum disk_model model;
     struct disk_op op[DISK_OPS];
 };
 
@@ -103,8 +117,11 @@ struct disk_crash {
 /* The pending operations at a crash point, at most 64 (asserted). */
 uint32_t disk_pending(const struct disk_log *log, uint32_t point, uint32_t out[64]);
 struct disk_bounds disk_bounds_at(const struct disk_log *log, uint32_t point);
-/* Fills durable_at of every operation: once, when the log is complete. */
-void disk_log_finish(struct disk_log *log);
+/* Fills durable_at of every operation of a complete log: what disk_pending and disk_build go by. */
+void disk_log_finish(struct disk_log *log, enum disk_model model);
+/* Makes a crash one that the log's model allows: takes operations out of what is kept, or adds what
+ * must be there with it. */
+void disk_settle(const struct disk_log *log, struct disk_crash *crash);
 void disk_log_clear(struct disk_log *log);
 
 /* Overwrites *out, which is zeroed or was built before. */

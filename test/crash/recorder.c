@@ -17,9 +17,30 @@ static struct {
     size_t root_len;
     enum recorder_lie lie;
     uint32_t writes;
-    bool killed, last_write;
+    uint32_t left;             /* operations until the process is dead */
+    uint32_t syncs_to_failure; /* 0 = none fails */
+    bool failed;
     uint32_t node_of[FDS];
 } rec;
+
+/* Whether one more operation is done. */
+static bool alive(void)
+{
+    if (rec.left > 0) {
+        rec.left -= rec.left == UINT32_MAX ? 0 : 1;
+        return true;
+    }
+    errno = EIO;
+    return false;
+}
+
+static bool sync_fails(void)
+{
+    if (rec.syncs_to_failure == 0 || --rec.syncs_to_failure > 0) return false;
+    rec.failed = true;
+    errno = EIO;
+    return true;
+}
 
 static struct disk_op *note(enum disk_op_kind kind)
 {
@@ -82,8 +103,9 @@ static void note_truncate(uint32_t node, uint64_t len_bytes)
 static int rec_open(void *self, const char *path, int flags, mode_t mode)
 {
     const char *name = NULL;
-    int fd = sp_file_port_real()->open(self, path, flags, mode);
 
+    if ((flags & (O_WRONLY | O_RDWR | O_CREAT)) != 0 && !alive()) return -1;
+    int fd = sp_file_port_real()->open(self, path, flags, mode);
     if (fd < 0) return fd;
     SP_ASSERT(fd < FDS);
     uint32_t dir = resolve(path, &name);
@@ -104,12 +126,8 @@ static ssize_t rec_write(void *self, int fd, const void *buf, size_t len_bytes)
 {
     off_t at = lseek(fd, 0, SEEK_CUR);
 
-    if (rec.killed && !rec.last_write) {
-        errno = EIO;
-        return -1;
-    }
-    bool is_short = (++rec.writes % SHORT_ONE_IN == 0 || rec.last_write) && len_bytes > 1;
-    rec.last_write = false;
+    if (!alive()) return -1;
+    bool is_short = (++rec.writes % SHORT_ONE_IN == 0 || rec.left == 0) && len_bytes > 1;
     ssize_t n = sp_file_port_real()->write(self, fd, buf, is_short ? len_bytes / 2 : len_bytes);
 
     if (n <= 0) return n;
@@ -126,8 +144,8 @@ static ssize_t rec_write(void *self, int fd, const void *buf, size_t len_bytes)
 
 static int rec_truncate(void *self, int fd, off_t len_bytes)
 {
+    if (!alive()) return -1;
     int rc = sp_file_port_real()->truncate(self, fd, len_bytes);
-
     if (rc == 0) note_truncate(rec.node_of[fd], (uint64_t)len_bytes);
     return rc;
 }
@@ -135,12 +153,11 @@ static int rec_truncate(void *self, int fd, off_t len_bytes)
 static int rec_sync(void *self, int fd)
 {
     (void)self;
-    if (rec.killed && !rec.last_write) {
-        errno = EIO;
-        return -1;
-    }
-    if (rec.lie != RECORDER_NO_SYNC) note(DISK_SYNC)->node = rec.node_of[fd];
-    return 0;
+    if (!alive()) return -1;
+    bool fails = sync_fails();
+    if (rec.lie == RECORDER_NO_SYNC) return 0;
+    note(fails ? DISK_SYNC_FAILED : DISK_SYNC)->node = rec.node_of[fd];
+    return fails ? -1 : 0;
 }
 
 static int rec_sync_dir(void *self, const char *path)
@@ -148,6 +165,7 @@ static int rec_sync_dir(void *self, const char *path)
     const char *name = NULL;
 
     (void)self;
+    if (!alive() || sync_fails()) return -1;
     if (rec.lie == RECORDER_NO_SYNC_DIR || strlen(path) < rec.root_len) return 0;
     uint32_t dir = resolve(path, &name);
     int node = name[0] == '\0' ? (int)dir : disk_find(&rec.live, dir, name);
@@ -159,16 +177,19 @@ static int rec_sync_dir(void *self, const char *path)
 static int rec_rename(void *self, const char *from, const char *to)
 {
     const char *name = NULL, *new_name = NULL;
-    int rc = sp_file_port_real()->rename(self, from, to);
 
+    if (!alive()) return -1;
+    int rc = sp_file_port_real()->rename(self, from, to);
     if (rc != 0) return rc;
     uint32_t dir = resolve(from, &name);
     SP_ASSERT(resolve(to, &new_name) == dir);
     int node = disk_find(&rec.live, dir, name);
     SP_ASSERT(node >= 0);
-    if (disk_find(&rec.live, dir, new_name) == node) return 0; /* two names of one file: no-op */
+    int there = disk_find(&rec.live, dir, new_name);
+    if (there == node) return 0; /* two names of one file: no-op */
     struct disk_op *op = note(DISK_RENAME);
     note_name(op, dir, name, (uint32_t)node);
+    op->replaces = there >= 0;
     snprintf(op->new_name, sizeof op->new_name, "%s", new_name);
     done(op);
     return 0;
@@ -177,8 +198,9 @@ static int rec_rename(void *self, const char *from, const char *to)
 static int rec_link(void *self, const char *from, const char *to)
 {
     const char *name = NULL;
-    int rc = sp_file_port_real()->link(self, from, to);
 
+    if (!alive()) return -1;
+    int rc = sp_file_port_real()->link(self, from, to);
     if (rc != 0) return rc;
     uint32_t dir = resolve(from, &name);
     int node = disk_find(&rec.live, dir, name);
@@ -193,8 +215,9 @@ static int rec_link(void *self, const char *from, const char *to)
 static int rec_unlink(void *self, const char *path)
 {
     const char *name = NULL;
-    int rc = sp_file_port_real()->unlink(self, path);
 
+    if (!alive()) return -1;
+    int rc = sp_file_port_real()->unlink(self, path);
     if (rc != 0) return rc;
     uint32_t dir = resolve(path, &name);
     struct disk_op *op = note(DISK_UNLINK);
@@ -206,8 +229,9 @@ static int rec_unlink(void *self, const char *path)
 static int rec_mkdir(void *self, const char *path, mode_t mode)
 {
     const char *name = NULL;
-    int rc = sp_file_port_real()->mkdir(self, path, mode);
 
+    if (!alive()) return -1;
+    int rc = sp_file_port_real()->mkdir(self, path, mode);
     if (rc != 0) return rc;
     uint32_t dir = resolve(path, &name);
     struct disk_op *op = note(DISK_MKDIR);
@@ -224,6 +248,7 @@ void recorder_start(struct disk_log *log, const char *root, enum recorder_lie li
     rec.root_len = strlen(root);
     rec.lie = lie;
     rec.writes = 0;
+    recorder_revive();
     disk_copy(&rec.live, &log->base);
 }
 
@@ -232,20 +257,35 @@ void recorder_mark(const struct disk_bounds *bounds)
     if (rec.log != NULL) note(DISK_MARK)->bounds = *bounds;
 }
 
-void recorder_kill(bool in_write)
+void recorder_kill(uint32_t operations)
 {
-    rec.killed = true;
-    rec.last_write = in_write;
+    rec.left = operations;
+}
+
+bool recorder_is_dead(void)
+{
+    return rec.left == 0;
+}
+
+void recorder_fail_sync(uint32_t nth)
+{
+    rec.syncs_to_failure = nth;
+}
+
+bool recorder_has_failed(void)
+{
+    return rec.failed;
 }
 
 void recorder_revive(void)
 {
-    rec.killed = rec.last_write = false;
+    rec.left = UINT32_MAX;
+    rec.syncs_to_failure = 0;
+    rec.failed = false;
 }
 
 void recorder_stop(void)
 {
-    disk_log_finish(rec.log);
     rec.log = NULL;
     disk_clear(&rec.live);
 }

@@ -12,12 +12,17 @@ enum recorder_lie { RECORDER_HONEST, RECORDER_NO_SYNC, RECORDER_NO_SYNC_DIR };
  * if the code under test had forgotten it. */
 void recorder_start(struct disk_log *log, const char *root, enum recorder_lie lie);
 void recorder_mark(const struct disk_bounds *bounds);
-/* The process is killed: from now on, or after half of its next write if `in_write`, nothing that
- * it does reaches the disk. What it wrote before stays readable. */
-void recorder_kill(bool in_write);
+/* The process is killed after `operations` more (of which a write takes only half, if it is the
+ * last): then everything that would change the disk fails. What it wrote before stays readable. */
+void recorder_kill(uint32_t operations);
+bool recorder_is_dead(void);
+/* Of the syncs that follow, the nth (from 1) fails; all later ones are believed. */
+void recorder_fail_sync(uint32_t nth);
+/* A sync has failed since the process started. */
+bool recorder_has_failed(void);
 /* Another process starts. */
 void recorder_revive(void);
-/* Ends the log. The port is not used again. */
+/* Ends the log, which is not finished yet. The port is not used again. */
 void recorder_stop(void);
 const struct sp_file_port *recorder_port(void);
 

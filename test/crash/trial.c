@@ -2,16 +2,19 @@
 
 #include "common/journal/journal.h"
 
+#include <dirent.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define SEGMENT_BYTES 1800
-#define LIVES         4
 #define STEPS         14
 #define PAYLOAD_MAX   1400
+#define KILL_WITHIN   90 /* operations of a life */
+#define FAIL_WITHIN   16 /* syncs of a life */
 #define START_NS      INT64_C(1795374000000000000)
 
 struct life {
@@ -20,7 +23,7 @@ struct life {
     struct sp_state_file file;
     struct sp_journal *journal;
     uint32_t epoch;
-    bool killed_in_write;
+    uint64_t gen; /* loaded or saved last */
 };
 
 uint64_t trial_random(struct trial *trial, uint64_t below)
@@ -32,17 +35,11 @@ uint64_t trial_random(struct trial *trial, uint64_t below)
     return (z ^ z >> 31) % below;
 }
 
-static void must(sp_status status, const struct sp_err *err, const char *what)
+/* The payload of a generation: a matter of seed, number and epoch only. */
+static size_t payload_make(const struct trial *trial, uint64_t gen, uint32_t epoch,
+                           char out[PAYLOAD_MAX + 64])
 {
-    if (status == SP_OK) return;
-    fprintf(stderr, "%s: %s\n", what, err->text);
-    abort();
-}
-
-/* The payload of a generation: a matter of seed and number only. */
-static size_t payload_make(const struct trial *trial, uint64_t gen, char out[PAYLOAD_MAX + 64])
-{
-    struct trial random = {.random = trial->seed * 1000 + gen};
+    struct trial random = {.random = (trial->seed * 1000 + gen) * 1000 + epoch};
     size_t len = (size_t)trial_random(&random, gen % 2 == 0 ? 100 : PAYLOAD_MAX);
     int head = snprintf(out, 64, "{\"gen\":\"%" PRIu64 "\",\"x\":\"", gen);
 
@@ -104,7 +101,23 @@ static const struct sp_record *make_batch(struct life *life, uint32_t *count_out
     return records;
 }
 
-static void append(struct life *life)
+/* What a call gave while the process may be dead or its disk may have failed. False: the life ends,
+ * and if trial->why says something, wrongly. */
+static bool went_on(struct life *life, sp_status status, const char *what, const struct sp_err *err)
+{
+    char *why = life->trial->why;
+
+    if (status == SP_OK && !recorder_has_failed()) return true;
+    if (status == SP_OK) {
+        snprintf(why, sizeof life->trial->why, "%s was acknowledged after a failed sync", what);
+    } else if (!recorder_is_dead() && !recorder_has_failed()) {
+        snprintf(why, sizeof life->trial->why, "%s refused: %s: %.160s", what,
+                 sp_status_name(status), err->text);
+    }
+    return false;
+}
+
+static bool append(struct life *life)
 {
     uint32_t count = 0;
     const struct sp_record *records = make_batch(life, &count);
@@ -114,106 +127,202 @@ static void append(struct life *life)
         issue(life, records[i].seq, false);
     life->trial->ends_batch[records[count - 1].seq] = true;
     recorder_mark(&life->trial->bounds);
-    must(sp_journal_append(life->journal, records, count, &err), &err, "append");
-    if (life->trial->early_ack) acknowledge(life);
+    return went_on(life, sp_journal_append(life->journal, records, count, &err), "append", &err);
 }
 
-static void sync_journal(struct life *life)
+static bool sync_journal(struct life *life)
 {
     struct sp_err err = {0};
 
-    must(sp_journal_sync(life->journal, &err), &err, "sync");
+    if (!went_on(life, sp_journal_sync(life->journal, &err), "sync", &err)) return false;
     acknowledge(life);
+    return true;
 }
 
-static void save(struct life *life)
+static bool save(struct life *life)
 {
     struct disk_bounds *bounds = &life->trial->bounds;
+    struct sp_state_header header = {.generation = life->gen + 1, .epoch = life->epoch};
     char payload[PAYLOAD_MAX + 64];
     struct sp_err err = {0};
 
-    if (!life->trial->snapshot_ahead) sync_journal(life);
-    struct sp_state_header header = {.generation = ++bounds->gen_issued,
-                                     .epoch = life->epoch,
-                                     .noted_seq = sp_journal_next_seq(life->journal) - 1};
-    life->trial->noted[header.generation] = header.noted_seq;
-    size_t len = payload_make(life->trial, header.generation, payload);
+    if (!sync_journal(life)) return false;
+    SP_ASSERT(header.generation < TRIAL_GENS);
+    header.noted_seq = sp_journal_next_seq(life->journal) - 1;
+    life->trial->noted[header.generation][life->epoch] = header.noted_seq;
+    if (bounds->gen_issued < header.generation) bounds->gen_issued = header.generation;
+    size_t len = payload_make(life->trial, header.generation, life->epoch, payload);
     recorder_mark(bounds);
-    must(sp_state_save(&life->file, &header, payload, len, &err), &err, "save");
-    bounds->gen_acked = header.generation;
+    if (!went_on(life, sp_state_save(&life->file, &header, payload, len, &err), "save", &err)) {
+        return false;
+    }
+    life->gen = bounds->gen_acked = header.generation;
+    bounds->gen_epoch = life->epoch;
     recorder_mark(bounds);
+    return true;
 }
 
-static void seal(struct life *life)
+static bool seal(struct life *life)
 {
     struct sp_err err = {0};
 
-    must(sp_journal_seal(life->journal, &err), &err, "seal");
+    if (!went_on(life, sp_journal_seal(life->journal, &err), "seal", &err)) return false;
     acknowledge(life);
+    return true;
 }
 
-/* Ends without a sync, perhaps within a write: its batch never is whole. */
-static void kill_it(struct life *life)
+/* How the life ends, if nothing ends it before. */
+static bool choose_end(struct trial *trial)
 {
-    uint32_t count = 0;
-    const struct sp_record *records = make_batch(life, &count);
+    uint64_t what = trial_random(trial, 8);
 
-    life->killed_in_write = trial_random(life->trial, 2) == 0;
-    recorder_kill(life->killed_in_write);
-    if (life->killed_in_write && sp_journal_append(life->journal, records, count, NULL) == SP_OK) {
-        abort();
+    if (what >= 2 && what < 5) recorder_kill((uint32_t)trial_random(trial, KILL_WITHIN));
+    if (what >= 5) recorder_fail_sync(1 + (uint32_t)trial_random(trial, FAIL_WITHIN));
+    return what == 0;
+}
+
+/* The newest generation is used from here on, so it must not be taken back. */
+static bool load(struct life *life, uint64_t *noted_seq)
+{
+    struct disk_bounds *bounds = &life->trial->bounds;
+    struct sp_state_header header = {0};
+    enum sp_state_outcome outcome;
+    struct sp_err err = {0};
+    char *json = NULL;
+
+    sp_status status = sp_file_make_dirs(recorder_port(), life->file.dir, &err);
+    if (!went_on(life, status, "state directory", &err)) return false;
+    status = sp_state_load(&life->file, bounds->gen_acked, &outcome, &header, &json, &err);
+    free(json);
+    if (!went_on(life, status, "load", &err)) return false;
+    life->gen = bounds->gen_acked = header.generation;
+    bounds->gen_epoch = header.epoch;
+    *noted_seq = header.noted_seq;
+    recorder_mark(bounds);
+    return true;
+}
+
+/* Whether recovery will say that it cut something off, in this start or in one that died. */
+static bool has_tail(const struct life *life, uint64_t next_seq)
+{
+    char path[400], begin[32];
+    bool found = false;
+
+    snprintf(path, sizeof path, "%s/quarantine", life->dir);
+    int len = snprintf(begin, sizeof begin, "%020" PRIu64 "-", next_seq);
+    DIR *folder = opendir(path);
+    if (folder == NULL) return false;
+    for (struct dirent *entry = readdir(folder); entry != NULL; entry = readdir(folder)) {
+        struct stat st;
+        if (strncmp(entry->d_name, begin, (size_t)len) != 0) continue;
+        if (fstatat(dirfd(folder), entry->d_name, &st, 0) == 0 && st.st_size > 0) found = true;
+    }
+    closedir(folder);
+    return found;
+}
+
+/* What the lives before left to be seen: nothing acknowledged is gone, and what is behind it was
+ * never whole and is never seen again. Issues what opening will append. */
+static bool look(struct life *life)
+{
+    struct trial *trial = life->trial;
+    struct disk_bounds *bounds = &trial->bounds;
+    struct sp_journal_report report = {0};
+    struct sp_err err = {0};
+    sp_status status = sp_journal_verify(life->dir, NULL, &report, &err);
+
+    if (status == SP_NOT_FOUND) report = (struct sp_journal_report){0};
+    if (status != SP_OK && status != SP_NOT_FOUND) {
+        snprintf(trial->why, sizeof trial->why, "the journal after a kill: %.200s", err.text);
+        return false;
+    }
+    if (report.last_seq < bounds->seq_acked || report.last_seq > bounds->seq_issued) {
+        snprintf(trial->why, sizeof trial->why,
+                 "after a kill: record %" PRIu64 " is the last, %" PRIu64 " was acknowledged",
+                 report.last_seq, bounds->seq_acked);
+        return false;
+    }
+    for (uint64_t seq = report.last_seq + 1; seq < TRIAL_SEQS; seq++)
+        trial->epoch[seq] = 0;
+    issue(life, report.last_seq + 1, true);
+    if (report.torn_tail || has_tail(life, report.last_seq + 1)) {
+        trial->ends_batch[report.last_seq + 1] = false;
+        issue(life, report.last_seq + 2, true);
+    }
+    recorder_mark(bounds);
+    return true;
+}
+
+static bool begin(struct life *life)
+{
+    struct sp_journal_options options = options_of(life->dir, life->epoch, recorder_port());
+    struct trial *trial = life->trial;
+    struct sp_err err = {0};
+
+    if (!load(life, &options.noted_seq) || !look(life)) return false;
+    if (trial_random(trial, 2) == 0) options.noted_seq = trial->bounds.seq_acked;
+    sp_status status = sp_journal_open(&options, &life->journal, &err);
+    if (!went_on(life, status, "open", &err)) return false;
+    acknowledge(life);
+    if (trial->bounds.seq_acked != trial->bounds.seq_issued) {
+        snprintf(trial->why, sizeof trial->why, "opening ends at record %" PRIu64 ", not %" PRIu64,
+                 trial->bounds.seq_acked, trial->bounds.seq_issued);
+        return false;
+    }
+    return true;
+}
+
+static bool step(struct life *life)
+{
+    static bool (*const steps[10])(struct life *) = {
+        append, append, append, append, append, sync_journal, sync_journal, save, save, seal};
+
+    return steps[trial_random(life->trial, 10)](life);
+}
+
+/* Nothing is acknowledged after a sync of the journal failed, whatever the disk says later. */
+static void end(struct life *life)
+{
+    static const struct {
+        bool (*call)(struct life *);
+    } calls[] = {{append}, {sync_journal}, {seal}};
+
+    if (recorder_has_failed() && sp_journal_health(life->journal) != SP_OK) {
+        struct disk_bounds before = life->trial->bounds;
+        for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++)
+            SP_IGNORE(calls[i].call(life));
+        life->trial->bounds = before;
     }
     sp_journal_close(life->journal);
+    life->journal = NULL;
+}
+
+static void live_once(struct life *life)
+{
+    bool orderly = choose_end(life->trial), goes_on = begin(life);
+
+    for (int i = 0; goes_on && i < STEPS; i++)
+        goes_on = step(life);
+    if (goes_on && orderly) SP_IGNORE(seal(life));
+    if (life->journal != NULL) end(life);
     recorder_revive();
 }
 
-static void live_once(struct life *life, bool orderly)
-{
-    struct sp_journal_options options = options_of(life->dir, life->epoch, recorder_port());
-    struct sp_err err = {0};
-    struct trial *trial = life->trial;
-
-    options.noted_seq = trial->bounds.seq_acked;
-    issue(life, trial->bounds.seq_issued + 1, true);
-    /* A tail that was cut off is recorded, if there was one. */
-    if (life->killed_in_write) issue(life, trial->bounds.seq_issued + 1, true);
-    life->killed_in_write = false;
-    recorder_mark(&trial->bounds);
-    must(sp_journal_open(&options, &life->journal, &err), &err, "open");
-    trial->bounds.seq_issued = sp_journal_next_seq(life->journal) - 1;
-    acknowledge(life);
-    for (int i = 0; i < STEPS; i++) {
-        uint64_t what = trial_random(trial, 10);
-        if (what < 5) append(life);
-        if (what == 5 || what == 6) sync_journal(life);
-        if (what == 7 || what == 8) save(life);
-        if (what == 9) seal(life);
-    }
-    if (!orderly) {
-        kill_it(life);
-        return;
-    }
-    seal(life);
-    sp_journal_close(life->journal);
-}
-
-void trial_live(struct trial *trial, const char *root)
+bool trial_live(struct trial *trial, const char *root)
 {
     char state[300], journal[300];
-    struct sp_err err = {0};
     struct life life = {.trial = trial, .dir = journal};
 
     trial->random = trial->seed;
     snprintf(state, sizeof state, "%s/state", root);
     snprintf(journal, sizeof journal, "%s/journal", root);
-    must(sp_file_make_dirs(recorder_port(), state, &err), &err, "directory");
     life.file = (struct sp_state_file){.dir = state,
                                        .name = "execution",
                                        .installation = "crash",
                                        .port = recorder_port()};
-    for (life.epoch = 1; life.epoch <= LIVES; life.epoch++) {
-        live_once(&life, trial_random(trial, 3) == 0);
-    }
+    for (life.epoch = 1; life.epoch <= TRIAL_LIVES && trial->why[0] == '\0'; life.epoch++)
+        live_once(&life);
+    return trial->why[0] == '\0';
 }
 
 __attribute__((format(printf, 2, 3))) static bool wrong(struct trial_start *out, const char *format,
@@ -251,10 +360,11 @@ static bool start_state(const struct trial *trial, const struct trial_given *giv
     if (status != SP_OK) return refuse(out, "state directory", status, &err);
     status = sp_state_load(&file, given->bounds.gen_acked, &out->outcome, &header, &json, &err);
     if (status != SP_OK) return refuse(out, "state", status, &err);
-    size_t len = payload_make(trial, header.generation, expected);
+    size_t len = payload_make(trial, header.generation, header.epoch, expected);
     bool same = json == NULL || (strlen(json) == len && memcmp(json, expected, len) == 0);
     free(json);
     out->gen = header.generation;
+    out->gen_epoch = header.epoch;
     *noted_seq = header.noted_seq;
     if ((out->outcome == SP_STATE_NEW) != (json == NULL) || !same) {
         return wrong(out, "generation %" PRIu64 " is not what was saved", out->gen);
@@ -263,7 +373,11 @@ static bool start_state(const struct trial *trial, const struct trial_given *giv
         return wrong(out, "generation %" PRIu64 ", acknowledged %" PRIu64 ", issued %" PRIu64,
                      out->gen, given->bounds.gen_acked, given->bounds.gen_issued);
     }
-    if (header.generation < TRIAL_SEQS / 8 && *noted_seq != trial->noted[header.generation]) {
+    if (out->gen == given->bounds.gen_acked && out->gen_epoch != given->bounds.gen_epoch) {
+        return wrong(out, "generation %" PRIu64 " is another one than was acknowledged", out->gen);
+    }
+    if (header.generation >= TRIAL_GENS || header.epoch > TRIAL_LIVES ||
+        *noted_seq != trial->noted[header.generation][header.epoch]) {
         return wrong(out, "generation %" PRIu64 " notes another sequence", out->gen);
     }
     return true;
@@ -301,8 +415,8 @@ static bool read_back(const struct trial *trial, const char *dir, struct trial_s
         status = sp_journal_reader_next(reader, &record, NULL, &err);
         if (status != SP_OK) break;
         bool issued = is_issued(trial, &record);
-        bool added = record.epoch > LIVES && (record.kind == SP_REC_STREAM_STARTED ||
-                                              record.kind == SP_REC_JOURNAL_TRUNCATED);
+        bool added = record.epoch > TRIAL_LIVES && (record.kind == SP_REC_STREAM_STARTED ||
+                                                    record.kind == SP_REC_JOURNAL_TRUNCATED);
         if (record.seq != expected || (!issued && !added) ||
             (issued && out->kept + 1 != record.seq)) {
             sp_journal_reader_close(reader);
@@ -343,7 +457,8 @@ static bool start_journal(const struct trial *trial, const struct trial_given *g
     out->next_seq = sp_journal_next_seq(journal);
     bool right = read_back(trial, dir, out);
     if (right && given->marks) {
-        recorder_mark(&(struct disk_bounds){out->kept, out->kept, out->gen, out->gen});
+        recorder_mark(
+            &(struct disk_bounds){out->kept, out->kept, out->gen, out->gen, out->gen_epoch});
     }
     sp_journal_close(journal);
     if (right && (out->kept < bounds->seq_acked || out->kept > bounds->seq_issued)) {
@@ -365,6 +480,7 @@ bool trial_start(const struct trial *trial, const struct trial_given *given,
     if (given->marks) {
         struct disk_bounds bounds = given->bounds;
         bounds.gen_issued = bounds.gen_acked = out->gen;
+        bounds.gen_epoch = out->gen_epoch;
         recorder_mark(&bounds);
     }
     return start_journal(trial, given, out, noted_seq);

@@ -7,23 +7,26 @@
 
 #include "common/journal/state.h"
 
-#define TRIAL_SEQS 512
+#define TRIAL_SEQS  512
+#define TRIAL_GENS  64
+#define TRIAL_LIVES 4
 
 struct trial {
     uint64_t seed; /* decides sizes and the order of what is done */
     uint64_t random;
-    bool early_ack;              /* promise records before they are synced: a planted bug */
-    bool snapshot_ahead;         /* save what the journal has not synced: likewise */
     uint8_t epoch[TRIAL_SEQS];   /* of the record that was issued; 0 = none */
     bool is_started[TRIAL_SEQS]; /* STREAM_STARTED; the others are cursors */
     bool ends_batch[TRIAL_SEQS];
-    struct disk_bounds bounds;      /* at the end */
-    uint64_t noted[TRIAL_SEQS / 8]; /* journal sequence that a generation includes */
+    struct disk_bounds bounds; /* at the end */
+    /* Journal sequence that a generation includes, by the life that saved it. */
+    uint64_t noted[TRIAL_GENS][TRIAL_LIVES + 1];
+    char why[256]; /* what is wrong with the life itself; "" if nothing */
 };
 
 /* What a start found. */
 struct trial_start {
     uint64_t gen;
+    uint32_t gen_epoch; /* of who saved it */
     enum sp_state_outcome outcome;
     uint64_t kept;     /* journal records of the life before */
     uint64_t next_seq; /* behind those that this start added */
@@ -45,9 +48,11 @@ struct trial_given {
 };
 
 uint64_t trial_random(struct trial *trial, uint64_t below);
-/* Lives in `root` through the recording port: opens, appends, syncs, rotates, seals, saves, stops
- * and starts again. Aborts if anything is refused. */
-void trial_live(struct trial *trial, const char *root);
+/* Lives in `root` through the recording port, several times over: loads, opens, appends, syncs,
+ * rotates, seals, saves; and ends in order, without a word, killed within any operation, or because
+ * a sync fails. False with trial->why if something is refused or lost that no machine crash
+ * excuses, or if anything is acknowledged after a failed sync. */
+SP_NODISCARD bool trial_live(struct trial *trial, const char *root);
 /* Starts in what a crash left. False with out->why if a promise is broken. digest_until: lines
  * below this are in digest_upto (0 = none). */
 bool trial_start(const struct trial *trial, const struct trial_given *given,
