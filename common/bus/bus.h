@@ -115,11 +115,21 @@ SP_NODISCARD sp_status sp_bus_watch(struct sp_bus *bus, const sp_name *service,
                                     sp_sub_record_fn *on_record, sp_sub_notice_fn *on_notice,
                                     void *ctx, struct sp_err *err);
 
+/* Everything the bus drops, repairs or refuses is counted, since it was opened. */
 struct sp_bus_stats {
     uint64_t published, publish_drops, received, duplicates, gaps, replayed_files, replayed_socket,
-        ring_gone, decode_errors, reconnects,
-        zombies;      /* frames of an epoch that has been superseded: dropped */
-    uint64_t lag_max; /* records a facts subscription is behind, now */
+        decode_errors;
+    uint64_t ring_gone;  /* losses announced: past a ring, or facts that are no longer held */
+    uint64_t rewinds;    /* power cuts that took back what we had seen */
+    uint64_t silences;   /* outages of two seconds and more */
+    uint64_t reconnects; /* sockets made anew after silence */
+    uint64_t zombies;    /* frames of an epoch that has been superseded: dropped */
+    uint64_t held_drops; /* live frames that found the hold buffer full: replayed later */
+    uint64_t requests;   /* replays we were asked for; refused: all slots at work; dropped: an asker
+                            that did not read for five seconds */
+    uint64_t requests_refused, requests_dropped;
+    uint64_t reports_refused; /* CONSUMED of more consumers and streams than the table holds */
+    uint64_t lag_max;         /* records a facts subscription is behind, now */
 };
 struct sp_bus_stats sp_bus_stats(const struct sp_bus *bus);
 

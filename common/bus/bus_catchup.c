@@ -115,6 +115,7 @@ static void rewind_to(struct sp_subscription *sub, uint32_t epoch, uint64_t seq)
     sub->next = seq;
     sub->epoch = epoch;
     sub->verify = false;
+    sub->bus->stats.rewinds++;
     sp_bus_sub_notice(sub, &notice);
 }
 
@@ -269,10 +270,19 @@ static bool is_snapshot_part(const struct sp_record *record)
            sp_name_eq(&record->by[0].stream, &record->stream);
 }
 
+/* An answer of a superseded publisher that still runs. Records of facts may be old, ends and rings
+ * may not. */
+static bool is_superseded(const struct sp_subscription *sub, uint32_t epoch)
+{
+    if (epoch >= sub->epoch && epoch >= sub->source->epoch) return false;
+    sub->bus->stats.zombies++;
+    return true;
+}
+
 static void take_replayed_facts(struct sp_subscription *sub, const struct sp_record *record)
 {
-    bool rewound = record->epoch > sub->epoch && record->seq < sub->next && sub->epoch != 0 &&
-                   record->kind == SP_REC_STREAM_STARTED;
+    /* Epochs never fall along a journal: a newer one before our cursor has replaced it. */
+    bool rewound = sub->epoch != 0 && record->epoch > sub->epoch && record->seq < sub->next;
 
     if (rewound) rewind_to(sub, record->epoch, record->seq);
     if (record->seq < sub->next) {
@@ -297,6 +307,8 @@ void sp_bus_catchup_record(struct sp_subscription *sub, struct sp_record *record
     sub->deadline = (sp_mono){sp_clock_mono().ns + back_off(sub).ns};
     if (sub->options.facts) {
         take_replayed_facts(sub, record);
+    } else if (is_superseded(sub, record->epoch)) {
+        return;
     } else if (is_snapshot_part(record)) {
         if (!sub->request_snapshot || record->by[0].seq != sub->request_id) return;
         jump_to(sub, record->epoch, record->seq);
@@ -349,7 +361,7 @@ void sp_bus_catchup_end(struct sp_subscription *sub, uint32_t epoch,
                         const struct sp_replay_end *end)
 {
     if (sub->state != BUS_SOCKET || sub->request_id == 0) return;
-    if (end->request_id != sub->request_id) return;
+    if (end->request_id != sub->request_id || is_superseded(sub, epoch)) return;
     if (sub->next != sub->request_next) sub->attempt = 0;
     if (sub->options.facts) {
         end_facts(sub, end);

@@ -6,10 +6,13 @@
 
 #define ANSWERS_PER_TURN 256
 #define CONNECT_POLL_NS  (5 * SP_NS_PER_MS)
+#define REFUSED_NS       (2 * SP_NS_PER_S) /* no connection: then the socket is made anew */
 
 struct sp_client {
     struct sp_loop *loop;
     struct sp_sock *dealer;
+    char endpoint[128];
+    sp_mono refused; /* since when sending finds no connection; 0: it does */
     sp_sub_record_fn *on_reply;
     void *ctx;
     struct sp_record rx;
@@ -54,26 +57,50 @@ static void on_readable(void *ctx)
     }
 }
 
+static sp_status connect_client(struct sp_client *client, struct sp_err *err)
+{
+    struct sp_sock *dealer = NULL;
+    sp_status status = sp_sock_connect(SP_SOCK_DEALER, client->endpoint, NULL, &dealer, err);
+
+    if (status != SP_OK) return status;
+    status = sp_loop_add_sock(client->loop, dealer, false, on_readable, client);
+    if (status != SP_OK) {
+        sp_sock_close(dealer);
+        return SP_FAIL(err, status, "the loop has too many sockets");
+    }
+    client->dealer = dealer;
+    return SP_OK;
+}
+
+/* A protocol error ends an endpoint for ever: the library does not connect again. What looks like
+ * that for two seconds gets a new socket, which costs nothing if nobody listens anyway. */
+static void renew_if_refused(struct sp_client *client)
+{
+    struct sp_sock *old = client->dealer;
+    sp_mono now = sp_clock_mono();
+
+    if (client->refused.ns == 0) client->refused = now;
+    if (sp_mono_since(now, client->refused).ns < REFUSED_NS) return;
+    client->refused = now;
+    if (connect_client(client, NULL) != SP_OK) return; /* the old one stays */
+    sp_loop_remove_sock(client->loop, old);
+    sp_sock_close(old);
+}
+
 sp_status sp_client_open(struct sp_loop *loop, const char *run_dir, const sp_name *service,
                          sp_sub_record_fn *on_reply, void *ctx, struct sp_client **out,
                          struct sp_err *err)
 {
     struct sp_client *client = calloc(1, sizeof(*client));
-    char endpoint[128];
 
     SP_ASSERT(on_reply != NULL);
     if (client == NULL) return SP_FAIL(err, SP_NO_MEMORY, "client of %s", service->s);
     client->loop = loop;
     client->on_reply = on_reply;
     client->ctx = ctx;
-    sp_bus_endpoint(run_dir, service, "rep", endpoint);
-    sp_status status = sp_sock_connect(SP_SOCK_DEALER, endpoint, NULL, &client->dealer, err);
-    if (status == SP_OK) {
-        status = sp_loop_add_sock(loop, client->dealer, false, on_readable, client);
-        if (status != SP_OK) SP_IGNORE(SP_FAIL(err, status, "the loop has too many sockets"));
-    }
+    sp_bus_endpoint(run_dir, service, "rep", client->endpoint);
+    sp_status status = connect_client(client, err);
     if (status != SP_OK) {
-        sp_sock_close(client->dealer);
         free(client);
         return status;
     }
@@ -92,7 +119,11 @@ void sp_client_close(struct sp_client *client)
 sp_status sp_client_send(struct sp_client *client, const struct sp_record *request,
                          struct sp_err *err)
 {
-    return send_request(client->dealer, &client->rx, request, client->frame, err);
+    sp_status status = send_request(client->dealer, &client->rx, request, client->frame, err);
+
+    if (status == SP_OK) client->refused = (sp_mono){0};
+    if (status == SP_FULL) renew_if_refused(client);
+    return status;
 }
 
 /* ---- One question, on its own connection ---- */

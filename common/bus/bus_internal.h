@@ -94,11 +94,12 @@ struct bus_source {
     struct sp_bus *bus;
     sp_name publisher, hb_stream;
     struct sp_sock *sub, *dealer;
-    sp_mono heard;   /* last sign of life, or since when we listen */
-    sp_mono renewed; /* sockets */
-    sp_mono turn;    /* when frames were last received */
-    bool silent;     /* and the notice was given */
-    uint32_t epoch;  /* newest heard of */
+    sp_mono heard;    /* last sign of life, or since when we listen */
+    sp_mono renewed;  /* sockets */
+    sp_mono turn;     /* when frames were last received */
+    sp_mono answered; /* by the control socket, or since when nobody waits for it */
+    bool silent;      /* and the notice was given */
+    uint32_t epoch;   /* newest heard of */
     struct sp_heartbeat heartbeat;
 };
 
@@ -239,6 +240,8 @@ bool sp_bus_sub_is_behind(const struct sp_subscription *sub);
 bool sp_bus_sub_pump(struct sp_subscription *sub);
 void sp_bus_sub_tick(struct sp_subscription *sub, sp_mono now);
 void sp_bus_sub_pace(struct sp_subscription *sub, sp_mono now);
+/* It waits for the control socket: for an answer, or to be rid of a report. */
+bool sp_bus_sub_awaits(const struct sp_subscription *sub, sp_mono now);
 
 /* bus_catchup.c */
 /* Leaves BUS_LIVE: replays what is missing, by the best way there is. */

@@ -163,8 +163,11 @@ void sp_bus_on_consumed(struct sp_bus *bus, const struct sp_consumed *consumed)
         }
     }
     if (found == NULL) {
-        if (bus->consumer_count == BUS_CONSUMERS_MAX) return;
         if (sp_bus_find_out(bus, &consumed->stream) == NULL) return;
+        if (bus->consumer_count == BUS_CONSUMERS_MAX) {
+            bus->stats.reports_refused++;
+            return;
+        }
         found = &bus->consumers[bus->consumer_count++];
     }
     *found = (struct bus_consumer){.consumer = consumed->consumer,

@@ -1,8 +1,10 @@
 /* Answering replay requests: a bounded number of frames per turn, against the asker's credit.
  *
  * A session sends what its request allows, then REPLAY_END; the asker asks again from where it
- * stands. So a lost answer needs no repair here, and an asker that has died costs one slot, which
- * the next one takes over. A session of facts keeps its reader for the next request of that asker.
+ * stands. So a lost answer needs no repair here. A session of facts keeps its reader for the next
+ * request of that asker, unless another asker needs the slot. Answers under way are never cut off
+ * for a new asker: with more askers than slots nobody would come to an end. It asks again; one that
+ * has died or does not read gives its slot back after KEEP_NS.
  */
 #include "common/bus/bus_internal.h"
 
@@ -23,22 +25,25 @@ static bool same_peer(const struct sp_peer *a, const struct sp_peer *b)
     return a->len_bytes == b->len_bytes && memcmp(a->id, b->id, a->len_bytes) == 0;
 }
 
-/* The asker's session, a free one, or the one that was idle longest. */
+static bool is_better_slot(const struct bus_session *s, const struct bus_session *best)
+{
+    if (s->serving != BUS_SERVE_NOTHING) return false;
+    if (best == NULL || !s->used) return true;
+    return best->used && s->touched.ns < best->touched.ns;
+}
+
+/* The asker's session, a free one, or the one that was idle longest; NULL if all are at work. */
 static struct bus_session *take_session(struct sp_bus *bus, const struct sp_peer *peer,
                                         const struct bus_out *out)
 {
-    struct bus_session *best = &bus->sessions[0];
+    struct bus_session *best = NULL;
 
     for (uint32_t i = 0; i < BUS_SESSIONS_MAX; i++) {
         struct bus_session *s = &bus->sessions[i];
         if (s->used && s->out == out && same_peer(&s->peer, peer)) return s;
-        if (!s->used) {
-            if (best->used) best = s;
-        } else if (best->used && s->touched.ns < best->touched.ns) {
-            best = s;
-        }
+        if (is_better_slot(s, best)) best = s;
     }
-    close_session(best);
+    if (best != NULL) close_session(best);
     return best;
 }
 
@@ -256,6 +261,11 @@ void sp_bus_serve_request(struct sp_bus *bus, const struct sp_peer *peer,
 
     if (out == NULL) return; /* not ours, or not yet: the asker asks again */
     struct bus_session *session = take_session(bus, peer, out);
+    if (session == NULL) {
+        bus->stats.requests_refused++;
+        return;
+    }
+    bus->stats.requests++;
     session->used = true;
     session->peer = *peer;
     session->out = out;
@@ -278,6 +288,7 @@ void sp_bus_serve_tick(struct sp_bus *bus, sp_mono now)
     for (uint32_t i = 0; i < BUS_SESSIONS_MAX; i++) {
         struct bus_session *session = &bus->sessions[i];
         if (session->used && sp_mono_since(now, session->touched).ns > KEEP_NS) {
+            if (session->serving != BUS_SERVE_NOTHING) bus->stats.requests_dropped++;
             close_session(session);
         }
     }

@@ -2,8 +2,8 @@
  *
  * Silence is measured from its heartbeats and frames. A connection that looks alive may be dead (a
  * protocol error ends an endpoint for ever, a half-open one delivers nothing), so after two seconds
- * both sockets are made anew. If we ourselves were stopped, the time does not count: what was sent
- * meanwhile is still in our queue.
+ * both sockets are made anew; the DEALER alone, if only requests are not answered. If we ourselves
+ * were stopped, the time does not count: what was sent meanwhile is still in our queue.
  */
 #include "common/bus/bus_internal.h"
 
@@ -76,7 +76,11 @@ static void on_frame(struct bus_source *source, const uint8_t *frame, size_t len
         on_heartbeat(source, record);
         return;
     }
-    if (record->epoch >= source->epoch) note_heard(source);
+    if (record->epoch < source->epoch) { /* superseded, also where its stream is not known yet */
+        bus->stats.zombies++;
+        return;
+    }
+    note_heard(source);
     for (uint32_t i = 0; i < bus->sub_count; i++) {
         struct sp_subscription *sub = bus->subs[i];
         if (sub->source != source || sub->watch) continue;
@@ -130,20 +134,26 @@ static void on_dealer_readable(void *ctx)
 
     for (int i = 0; i < BUS_TURN_FRAMES; i++) {
         if (sp_sock_receive(source->dealer, NULL, &frame, &len) != SP_OK) return;
+        if (i == 0) source->answered = sp_clock_mono();
         on_answer(source, frame, len);
     }
 }
 
 /* ---- Sockets ---- */
 
+static void close_dealer(struct bus_source *source)
+{
+    if (source->dealer != NULL) sp_loop_remove_sock(source->bus->loop, source->dealer);
+    sp_sock_close(source->dealer);
+    source->dealer = NULL;
+}
+
 static void close_sockets(struct bus_source *source)
 {
     if (source->sub != NULL) sp_loop_remove_sock(source->bus->loop, source->sub);
-    if (source->dealer != NULL) sp_loop_remove_sock(source->bus->loop, source->dealer);
     sp_sock_close(source->sub);
-    sp_sock_close(source->dealer);
     source->sub = NULL;
-    source->dealer = NULL;
+    close_dealer(source);
 }
 
 static sp_status connect_one(struct bus_source *source, bool is_sub, struct sp_err *err)
@@ -177,6 +187,7 @@ static sp_status open_sockets(struct bus_source *source, struct sp_err *err)
         status = sp_sock_subscribe(source->sub, &sub->options.stream, err);
     }
     source->renewed = sp_clock_mono();
+    source->answered = source->renewed;
     if (status != SP_OK) close_sockets(source);
     return status;
 }
@@ -213,13 +224,46 @@ void sp_bus_source_close(struct bus_source *source)
     free(source);
 }
 
+/* Somebody waits for the control socket. */
+static bool is_awaited(const struct bus_source *source, sp_mono now)
+{
+    const struct sp_bus *bus = source->bus;
+
+    for (uint32_t i = 0; i < bus->sub_count; i++) {
+        if (bus->subs[i]->source == source && sp_bus_sub_awaits(bus->subs[i], now)) return true;
+    }
+    return false;
+}
+
+/* The publisher is alive, but the connection to its control socket may be dead. */
+static void watch_dealer(struct bus_source *source, sp_mono now)
+{
+    if (!is_awaited(source, now)) source->answered = now;
+    if (sp_mono_since(now, source->answered).ns < BUS_SILENT_NS) return;
+    source->bus->stats.reconnects++;
+    source->answered = now;
+    close_dealer(source);
+    /* Out of descriptors, say: two seconds later we try again. */
+    SP_IGNORE(connect_one(source, false, NULL));
+}
+
+static void forgive(sp_mono *since, sp_mono now, sp_dur slept)
+{
+    if (slept.ns > OVERSLEPT_NS) since->ns += slept.ns - BUS_TICK_NS;
+    if (since->ns > now.ns) *since = now;
+}
+
 void sp_bus_source_tick(struct bus_source *source, sp_mono now, sp_dur slept)
 {
-    if (slept.ns > OVERSLEPT_NS) source->heard.ns += slept.ns - BUS_TICK_NS;
-    if (source->heard.ns > now.ns) source->heard = now;
-    if (sp_mono_since(now, source->heard).ns < BUS_SILENT_NS) return;
+    forgive(&source->heard, now, slept);
+    forgive(&source->answered, now, slept);
+    if (sp_mono_since(now, source->heard).ns < BUS_SILENT_NS) {
+        watch_dealer(source, now);
+        return;
+    }
     if (!source->silent) {
         source->silent = true;
+        source->bus->stats.silences++;
         notice_all(source, SP_SUB_SILENT);
     }
     if (sp_mono_since(now, source->renewed).ns < BUS_SILENT_NS) return;

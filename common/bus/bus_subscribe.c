@@ -34,7 +34,10 @@ static void hold_push(struct sp_subscription *sub, const uint8_t *frame, size_t 
         sub->hold_tail -= sub->hold_head;
         sub->hold_head = 0;
     }
-    if (BUS_HOLD_BYTES - sub->hold_tail < need) return;
+    if (BUS_HOLD_BYTES - sub->hold_tail < need) {
+        sub->bus->stats.held_drops++;
+        return;
+    }
     memcpy(sub->hold + sub->hold_tail, &len32, sizeof(len32));
     memcpy(sub->hold + sub->hold_tail + sizeof(len32), frame, len);
     sub->hold_tail += need;
@@ -84,6 +87,14 @@ void sp_bus_sub_pace(struct sp_subscription *sub, sp_mono now)
     if (!sub->options.paced || sub->epoch == 0) return;
     bool changed = sub->told_epoch != sub->epoch || sub->told_seq != sub->next - 1;
     if (changed || sp_mono_since(now, sub->told_at).ns >= TOLD_AGAIN_NS) tell_consumed(sub, now);
+}
+
+bool sp_bus_sub_awaits(const struct sp_subscription *sub, sp_mono now)
+{
+    if (sub->watch) return false;
+    if (sub->state == BUS_SOCKET) return true;
+    return sub->options.paced && sub->epoch != 0 &&
+           sp_mono_since(now, sub->told_at).ns >= 2 * TOLD_AGAIN_NS;
 }
 
 static void on_pace(void *ctx)

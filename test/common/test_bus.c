@@ -1,79 +1,6 @@
 /* Facts: replay from files and socket, gaps, epochs, silence. */
 #include "bus_fixture.h"
 
-static void open_journal(struct fixture *f, uint32_t epoch)
-{
-    char dir[600];
-    struct sp_journal_options options = {.dir = dir,
-                                         .stream = sp_name_of(stream_name),
-                                         .installation = "testbench",
-                                         .world = "paper",
-                                         .epoch = epoch,
-                                         .sync_every = {-1}};
-    struct sp_err err = {0};
-
-    snprintf(dir, sizeof(dir), "%s/%s", f->data, stream_name);
-    mkdir(dir, 0700);
-    sp_status status = sp_journal_open(&options, &f->journal, &err);
-    if (status != SP_OK) print_error("%s\n", err.text);
-    assert_int_equal(status, SP_OK);
-}
-
-static void open_publisher(struct fixture *f, uint32_t epoch)
-{
-    sp_name stream = sp_name_of(stream_name);
-
-    open_journal(f, epoch);
-    f->pub = open_bus(f, stream_name, epoch, true);
-    assert_int_equal(sp_bus_add_facts(f->pub, f->journal, &stream, NULL), SP_OK);
-}
-
-static void close_publisher(struct fixture *f)
-{
-    sp_bus_close(f->pub);
-    sp_journal_close(f->journal);
-    f->pub = NULL;
-    f->journal = NULL;
-}
-
-static struct sp_record *next_fact(struct fixture *f, uint32_t epoch)
-{
-    struct sp_record *record = &f->record;
-
-    memset(record, 0, sizeof(*record));
-    record->stream = sp_name_of(stream_name);
-    record->epoch = epoch;
-    record->seq = sp_journal_next_seq(f->journal);
-    record->time = sp_clock_wall();
-    record->kind = SP_REC_CURSOR;
-    record->body.cursor.inputs = (uint32_t)record->seq;
-    return record;
-}
-
-/* Appends `count` facts; publishes them unless they are to be lost on the way. */
-static void add_facts(struct fixture *f, uint32_t epoch, uint32_t count, bool publish)
-{
-    for (uint32_t i = 0; i < count; i++) {
-        struct sp_record *record = next_fact(f, epoch);
-        assert_int_equal(sp_journal_append(f->journal, record, 1, NULL), SP_OK);
-        if (publish) assert_int_equal(sp_bus_publish(f->pub, record, NULL), SP_OK);
-    }
-}
-
-static void subscribe_facts(struct fixture *f, struct sp_ref cursor, bool files)
-{
-    struct sp_sub_options options = {.stream = sp_name_of(stream_name),
-                                     .publisher = sp_name_of(stream_name),
-                                     .facts = true,
-                                     .cursor = cursor,
-                                     .on_record = on_record,
-                                     .on_notice = on_notice,
-                                     .ctx = f};
-
-    f->sub = open_bus(f, "strategy.ema", 1, files);
-    assert_int_equal(sp_bus_subscribe(f->sub, &options, &f->subscription, NULL), SP_OK);
-}
-
 static void facts_flow(struct fixture *f, bool files)
 {
     open_publisher(f, 1);
@@ -83,7 +10,7 @@ static void facts_flow(struct fixture *f, bool files)
     assert_true(run_until(f, is_caught_up, 601));
     for (int i = 0; i < 20; i++) {
         add_facts(f, 1, 10, true);
-        assert_int_equal(sp_loop_turn(f->loop, (sp_dur){SP_NS_PER_MS}, NULL), SP_OK);
+        turn(f);
     }
     assert_true(run_until(f, is_caught_up, 801));
     assert_facts(f, 1, 801);
@@ -126,7 +53,7 @@ static void test_bus_gap_is_found_by_the_next_record(void **state)
     assert_true(run_until(f, is_caught_up, 1));
     do { /* until the subscription has reached the publisher */
         add_facts(f, 1, 1, true);
-        assert_int_equal(sp_loop_turn(f->loop, (sp_dur){SP_NS_PER_MS}, NULL), SP_OK);
+        turn(f);
     } while (sp_bus_stats(f->sub).received < 5 && sp_journal_next_seq(f->journal) < 4000);
     add_facts(f, 1, 3, false);
     add_facts(f, 1, 1, true);
@@ -233,7 +160,7 @@ static void test_bus_older_epoch_is_dropped(void **state)
     while (sp_bus_stats(f->sub).zombies < 3) {
         struct sp_record *record = next_fact(f, 4);
         assert_int_equal(sp_bus_publish(f->pub, record, NULL), SP_OK);
-        assert_int_equal(sp_loop_turn(f->loop, (sp_dur){5 * SP_NS_PER_MS}, NULL), SP_OK);
+        turn(f);
         assert_true(sp_mono_since(sp_clock_mono(), start).ns < 5 * SP_NS_PER_S);
     }
     assert_facts(f, 1, 3);
@@ -249,7 +176,7 @@ static void test_bus_silence_is_told_once_and_so_is_its_end(void **state)
     sp_bus_close(f->pub);
     add_facts(f, 1, 2, false); /* written, and then it could not send any more */
     f->pub = NULL;
-    assert_true(run_until(f, is_noticed, SP_SUB_SILENT));
+    assert_true(run_on_until(f, is_noticed, SP_SUB_SILENT));
     assert_facts(f, 1, 3); /* found in its files meanwhile */
     sp_journal_close(f->journal);
     open_publisher(f, 2);

@@ -1,20 +1,6 @@
 /* Rings, heartbeats and the control socket. */
 #include "bus_fixture.h"
 
-static void subscribe_ring(struct fixture *f, struct sp_ref cursor, bool paced)
-{
-    struct sp_sub_options options = {.stream = sp_name_of(ring_name),
-                                     .publisher = sp_name_of("marketdata"),
-                                     .paced = paced,
-                                     .cursor = cursor,
-                                     .on_record = on_record,
-                                     .on_notice = on_notice,
-                                     .ctx = f};
-
-    if (f->sub == NULL) f->sub = open_bus(f, "strategy.ema", 1, false);
-    assert_int_equal(sp_bus_subscribe(f->sub, &options, &f->subscription, NULL), SP_OK);
-}
-
 static void test_bus_rings_late_joiner_gets_a_snapshot_then_every_record_once(void **state)
 {
     struct fixture *f = *state;
@@ -24,7 +10,7 @@ static void test_bus_rings_late_joiner_gets_a_snapshot_then_every_record_once(vo
     subscribe_ring(f, (struct sp_ref){0}, false);
     for (int i = 0; i < 100; i++) { /* it joins while we publish */
         add_quotes(f, 1);
-        assert_int_equal(sp_loop_turn(f->loop, (sp_dur){SP_NS_PER_MS}, NULL), SP_OK);
+        turn(f);
     }
     assert_true(run_until(f, is_caught_up, 200));
     assert_int_equal(f->seen.at[0].type, SP_REC_BOOK_SNAPSHOT);
@@ -97,7 +83,7 @@ static void test_bus_rings_of_a_new_epoch_is_a_loss(void **state)
 static bool is_consumed(struct fixture *f, uint64_t seq)
 {
     sp_name stream = sp_name_of(ring_name);
-    sp_name consumer = sp_name_of("strategy.ema");
+    sp_name consumer = sp_name_of(subscriber_name);
 
     return sp_bus_consumed(f->pub, &stream, &consumer, 1) == seq;
 }
@@ -106,7 +92,7 @@ static void test_bus_rings_paced_consumer_misses_nothing_and_reports(void **stat
 {
     struct fixture *f = *state;
     sp_name stream = sp_name_of(ring_name);
-    sp_name both[2] = {sp_name_of("strategy.ema"), sp_name_of("health")};
+    sp_name both[2] = {sp_name_of(subscriber_name), sp_name_of("health")};
 
     subscribe_ring(f, (struct sp_ref){0}, true); /* before the publisher is there */
     open_ring(f, 9, 64, true);
@@ -137,7 +123,7 @@ static void test_bus_rings_wraps_without_damage(void **state)
                 (struct sp_level){.px = {INT64_MAX - i}, .qty = {INT64_MAX - n}};
         }
         assert_int_equal(sp_bus_publish(f->pub, record, NULL), SP_OK);
-        f->requests = record->seq;
+        f->quotes = record->seq;
     }
     subscribe_ring(f, cursor_at(ring_name, 1, 385), false);
     assert_true(run_until(f, is_caught_up, 400));
@@ -197,7 +183,7 @@ static void test_bus_rings_client_asks_and_is_answered(void **state)
     sp_bus_on_request(f->pub, answer_twice, f);
     sp_mono start = sp_clock_mono();
     while (sp_client_send(client, &request, NULL) != SP_OK) {
-        assert_int_equal(sp_loop_turn(f->loop, (sp_dur){SP_NS_PER_MS}, NULL), SP_OK);
+        turn(f);
         assert_true(sp_mono_since(sp_clock_mono(), start).ns < 5 * SP_NS_PER_S);
     }
     assert_true(run_until(f, was_answered, 2));
