@@ -198,12 +198,24 @@ static sp_status check_field(const struct check *check, const void *at)
     return SP_OK;
 }
 
+/* Most values are numbers above zero: they are not empty, and only times have a bound above. */
+static inline bool is_plainly_valid(const struct sp_field *field, const void *dto)
+{
+    enum sp_form form = sp_form_of(field);
+    int64_t number = 0;
+
+    if (form < SP_FORM_E8 || form > SP_FORM_I64 || form == SP_FORM_WALL) return false;
+    memcpy(&number, sp_form_at(field, dto), sizeof number);
+    return number > 0;
+}
+
 sp_status sp_validate(const struct sp_schema *schema, const void *dto, struct sp_err *err)
 {
     for (size_t i = 0; i < schema->field_count; i++) {
         const struct sp_field *field = &schema->fields[i];
         struct check check = {.dto = schema->name, .field = field, .err = err};
 
+        if (is_plainly_valid(field, dto)) continue;
         if (sp_field_is_empty(field, dto)) {
             if ((field->flags & SP_F_REQUIRED) == 0) continue;
             return BREAKS(&check, SP_MISSING, "%s", "required, is missing");

@@ -38,6 +38,14 @@ def wire(root):
     for name, frame, _ in golden(root):
         yield name, frame
     head = b"md\0"
+    trade = next(frame for name, frame, _ in golden(root) if name == "trade")
+    name, record = trade[:trade.index(0) + 1], trade[trade.index(0) + 1:]
+    unknown = bytes.fromhex("97010103036390" "90")
+    yield "batch_of_three", name + 3 * record
+    yield "batch_with_unknown_kind", name + record + unknown + record
+    yield "batch_of_bound", head + b"\x01" * 512
+    yield "bad_batch_past_bound", head + b"\x01" * 513
+    yield "bad_batch_cut", name + 2 * record + record[:-3]
     yield "bad_empty", b""
     yield "bad_name_only", head
     yield "bad_array_claims_4_g", head + bytes.fromhex("ddffffffff")

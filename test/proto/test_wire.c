@@ -319,6 +319,110 @@ static void test_wire_the_largest_record_fits(void **state)
     assert_int_equal(decode(frame.bytes, frame.len, &record, NULL), SP_OK);
 }
 
+/* ---- Several records in one frame ---- */
+
+#define TRADE(seq) "\x97\x01\x01" seq "\x03\x0a\x90\x95\x01\x02\x03\x01\x04"
+#define UNKNOWN    "\x97\x01\x01\x03\x03\x63\x90\x90"
+
+static void test_wire_frame_of_records_has_these_bytes(void **state)
+{
+    static const char expected[] = "md.a\0" TRADE("\x05") TRADE("\x06") TRADE("\x07");
+    struct sp_record record = {.stream = sp_name_of("md.a"), .epoch = 1, .kind = SP_REC_TRADE};
+    uint8_t bytes[100];
+
+    (void)state;
+    record.time.ns = 3;
+    record.body.trade = (struct sp_trade){.trade_id = 1,
+                                          .px = {2},
+                                          .qty = {3},
+                                          .taker_side = SP_SIDE_BUY,
+                                          .received = {4}};
+    size_t len = sp_wire_encode_stream(&record.stream, bytes);
+    for (record.seq = 5; record.seq <= 7; record.seq++) {
+        size_t one = 0;
+        assert_int_equal(
+            sp_wire_encode_record(&record, bytes + len, sizeof bytes - len, &one, NULL), SP_OK);
+        len += one;
+    }
+    assert_int_equal(len, sizeof expected - 1);
+    assert_memory_equal(bytes, expected, len);
+    /* One of one is what a writer of single records sends. */
+    size_t single = 0;
+    assert_int_equal(sp_wire_encode(&record, bytes, sizeof bytes, &single, NULL), SP_OK);
+    assert_int_equal(single, sizeof("md.a\0" TRADE("\x08")) - 1);
+    assert_memory_equal(bytes, "md.a\0" TRADE("\x08"), single);
+}
+
+/* From heap memory of exactly the frame's size, which the next call frees. */
+static sp_status open_text(const char *bytes, size_t len, struct sp_wire_frame *out)
+{
+    static uint8_t *copy;
+    struct sp_err err = {0};
+
+    free(copy);
+    copy = len > 0 ? malloc(len) : NULL;
+    if (len > 0) memcpy(copy, bytes, len);
+    sp_status status = sp_wire_open(copy, len, out, &err);
+    assert_int_equal(err.status, status);
+    return status;
+}
+
+#define OPEN(literal, out) open_text(literal, sizeof(literal) - 1, out)
+
+static void test_wire_records_of_a_frame_are_read_one_by_one(void **state)
+{
+    struct sp_wire_frame frame, kept;
+    struct sp_record record;
+
+    (void)state;
+    assert_int_equal(OPEN("md.a\0" TRADE("\x05") UNKNOWN TRADE("\x07"), &frame), SP_OK);
+    assert_string_equal(frame.stream.s, "md.a");
+    assert_int_equal(sp_wire_next(&frame, &record, NULL), SP_OK);
+    assert_int_equal(record.seq, 5);
+    assert_string_equal(record.stream.s, "md.a");
+    assert_int_equal(record.body.trade.qty.e8, 3);
+    assert_int_equal(sp_wire_next(&frame, &record, NULL), SP_UNKNOWN_KIND);
+    assert_int_equal(record.kind, SP_REC_NONE);
+    assert_int_equal(record.seq, 3);
+    kept = frame;
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(sp_wire_next(&frame, &record, NULL), SP_OK);
+        assert_int_equal(record.seq, 7);
+        assert_int_equal(sp_wire_next(&frame, &record, NULL), SP_AGAIN);
+        frame = kept; /* bytes that were kept are a frame of their own */
+    }
+    assert_int_equal(OPEN("", &frame), SP_TRUNCATED);
+}
+
+/* Nothing of a frame is read unless all of it is well-formed. */
+static void test_wire_frame_is_taken_whole_or_not_at_all(void **state)
+{
+    struct sp_wire_frame frame;
+
+    (void)state;
+    assert_int_equal(OPEN("md.a\0", &frame), SP_TRUNCATED);
+    assert_int_equal(OPEN("md.a\0" TRADE("\x05") "\x97\x01\x01", &frame), SP_TRUNCATED);
+    assert_int_equal(OPEN("md.a\0" TRADE("\x05") "\x91\x81\x01\x01", &frame), SP_TYPE);
+    assert_int_equal(
+        OPEN("md.a\0" TRADE("\x05") "\x91\x91\x91\x91\x91\x91\x91\x91\x91\x01", &frame),
+        SP_TOO_DEEP);
+    assert_int_equal(OPEN("md a\0" TRADE("\x05"), &frame), SP_INVALID);
+    assert_int_equal(DECODE("m\0" TRADE("\x05") TRADE("\x06"), NULL), SP_INVALID);
+}
+
+static void test_wire_frame_has_a_bound_of_records(void **state)
+{
+    static char bytes[SP_WIRE_FRAME_MAX + 1] = "m";
+    struct sp_wire_frame frame;
+
+    (void)state;
+    memset(bytes + 2, 1, sizeof bytes - 2);
+    assert_int_equal(open_text(bytes, 2 + SP_WIRE_RECORDS_MAX, &frame), SP_OK);
+    assert_int_equal(open_text(bytes, 2 + SP_WIRE_RECORDS_MAX + 1, &frame), SP_TOO_LONG);
+    memset(bytes + 2, 0xc4, 1); /* one bin of too many bytes */
+    assert_int_equal(open_text(bytes, sizeof bytes, &frame), SP_TOO_LONG);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -331,6 +435,10 @@ int main(void)
         cmocka_unit_test(test_wire_unknown_kind_still_tells_its_place),
         cmocka_unit_test(test_wire_encode_needs_its_room_to_the_byte),
         cmocka_unit_test(test_wire_the_largest_record_fits),
+        cmocka_unit_test(test_wire_frame_of_records_has_these_bytes),
+        cmocka_unit_test(test_wire_records_of_a_frame_are_read_one_by_one),
+        cmocka_unit_test(test_wire_frame_is_taken_whole_or_not_at_all),
+        cmocka_unit_test(test_wire_frame_has_a_bound_of_records),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
