@@ -101,6 +101,7 @@ static void tell_all(struct sp_shell *shell)
         /* A send that fails is a hint lost: subscribers replay from the journal. */
         SP_IGNORE(sp_bus_publish(shell->options.service->bus, &decision->records[i], NULL));
     }
+    sp_bus_flush(shell->options.service->bus); /* the next event's sync may be long */
     if (shell->options.applied == NULL) return;
     for (uint32_t i = 0; i < decision->record_count; i++) {
         shell->options.applied(shell->options.ctx, &decision->records[i]);

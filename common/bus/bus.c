@@ -70,6 +70,7 @@ static void send_beat(struct sp_bus *bus)
     struct sp_heartbeat *beat = &record->body.heartbeat;
     size_t len = 0;
 
+    sp_bus_flush(bus); /* else the marks promise what is not on its way yet */
     bus->hb_frames++;
     record->stream = bus->hb_stream;
     record->seq = bus->hb_frames;
@@ -270,6 +271,8 @@ sp_status sp_bus_open(struct sp_loop *loop, const struct sp_bus_options *options
 void sp_bus_close(struct sp_bus *bus)
 {
     if (bus == NULL) return;
+    if (bus->pub != NULL) sp_bus_flush(bus);
+    sp_bus_drop_unsent(bus);
     sp_bus_serve_close(bus);
     for (uint32_t i = 0; i < bus->sub_count; i++) {
         sp_bus_sub_close(bus->subs[i]);

@@ -57,11 +57,14 @@ SP_NODISCARD sp_status sp_bus_add_facts(struct sp_bus *bus, struct sp_journal *j
 SP_NODISCARD sp_status sp_bus_add_ring(struct sp_bus *bus, const sp_name *stream, uint32_t capacity,
                                        sp_bus_snapshot_fn *snapshot, void *ctx, struct sp_err *err);
 /* Sends a record of one of our streams: facts after they were appended; ring records get the next
- * sequence and our epoch here (and record->seq, ->epoch are set). Never blocks; for a slow
- * subscriber the frame is dropped, and it replays. SP_FULL: the record does not fit a frame; it was
- * not sent. */
+ * sequence and our epoch here (and record->seq, ->epoch are set). Records of one stream that a
+ * callback of the loop publishes travel together: they leave when it returns, or when a frame is
+ * full; outside of callbacks each leaves at once. Never blocks; for a slow subscriber the frame is
+ * dropped, and it replays. SP_FULL: the record does not fit a frame; it was not sent. */
 SP_NODISCARD sp_status sp_bus_publish(struct sp_bus *bus, struct sp_record *record,
                                       struct sp_err *err);
+/* Sends now what was published: before work that takes long. */
+void sp_bus_flush(struct sp_bus *bus);
 
 /* Pacing for replays at full speed: the lowest sequence that every consumer in the list has
  * reported for this stream in our epoch; 0 until all have. A publisher that stays within its ring's
@@ -117,14 +120,15 @@ SP_NODISCARD sp_status sp_bus_watch(struct sp_bus *bus, const sp_name *service,
 
 /* Everything the bus drops, repairs or refuses is counted, since it was opened. */
 struct sp_bus_stats {
-    uint64_t published, publish_drops, received, duplicates, gaps, replayed_files, replayed_socket,
-        decode_errors;
+    uint64_t published, received;                              /* records */
+    uint64_t frames_published, frames_received, publish_drops; /* frames; drops: not sent */
+    uint64_t duplicates, gaps, replayed_files, replayed_socket, decode_errors;
     uint64_t ring_gone;  /* losses announced: past a ring, or facts that are no longer held */
     uint64_t rewinds;    /* power cuts that took back what we had seen */
     uint64_t silences;   /* outages of two seconds and more */
     uint64_t reconnects; /* sockets made anew after silence */
-    uint64_t zombies;    /* frames of an epoch that has been superseded: dropped */
-    uint64_t held_drops; /* live frames that found the hold buffer full: replayed later */
+    uint64_t zombies;    /* records of an epoch that has been superseded: dropped */
+    uint64_t held_drops; /* live records that found the hold buffer full: replayed later */
     uint64_t requests;   /* replays we were asked for; refused: all slots at work; dropped: an asker
                             that did not read for five seconds */
     uint64_t requests_refused, requests_dropped;

@@ -229,7 +229,7 @@ bool sp_bus_catchup_step(struct sp_subscription *sub)
         close_reader(sub);
         status = open_reader(sub);
     }
-    for (int i = 0; i < BUS_TURN_FRAMES && status == SP_OK; i++) {
+    for (int i = 0; i < BUS_TURN_RECORDS && status == SP_OK; i++) {
         status = sp_journal_reader_next(sub->reader, &sub->bus->from_file, NULL, NULL);
         if (status == SP_OK && !take_from_file(sub)) return sub->state == BUS_FILES;
     }

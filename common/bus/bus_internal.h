@@ -1,7 +1,7 @@
 /* What the files of the bus share; nobody else includes it.
  *
  *   bus.c            opening, control socket, heartbeats, pump
- *   bus_publish.c    our streams: facts and rings, pacing
+ *   bus_publish.c    our streams: facts and rings, what leaves together, pacing
  *   bus_serve.c      answering replay requests
  *   bus_files.c      where a consumer continues in a journal
  *   bus_source.c     our connection to one publisher: sockets, liveness, dispatch
@@ -26,11 +26,11 @@
 #define BUS_CONSUMERS_MAX 256
 #define BUS_SNAPSHOT_MAX  64
 
-#define BUS_TURN_FRAMES 256 /* taken from one socket, or delivered, per turn */
-#define BUS_CREDIT      256 /* records per replay request */
-#define BUS_CREDIT_MAX  4096
-#define BUS_HOLD_BYTES  ((size_t)1 << 20)
-#define BUS_DIR_SIZE    512
+#define BUS_TURN_RECORDS 256 /* taken from one socket, or delivered, per turn: whole frames */
+#define BUS_CREDIT       256 /* records per replay request */
+#define BUS_CREDIT_MAX   4096
+#define BUS_HOLD_BYTES   ((size_t)1 << 20)
+#define BUS_DIR_SIZE     512
 
 #define BUS_BEAT_NS      (100 * SP_NS_PER_MS)
 #define BUS_BEATS_FULL   10 /* every tenth names all streams */
@@ -41,7 +41,8 @@
 #define BUS_RETRY_NS     (250 * SP_NS_PER_MS)
 #define BUS_RETRY_NS_MAX (2 * SP_NS_PER_S)
 
-/* Frames of a volatile stream, oldest first, in one arena. Empty if first_seq > last_seq. */
+/* Records of a volatile stream as they travel, oldest first, in one arena. Empty if first_seq >
+ * last_seq. */
 struct bus_ring {
     uint32_t capacity;
     uint64_t first_seq, last_seq;
@@ -50,7 +51,15 @@ struct bus_ring {
     } * slots; /* of sequence s: s % capacity */
     uint8_t *arena;
     size_t arena_len;
-    size_t at; /* where the next frame goes */
+    size_t at; /* where the next record goes */
+};
+
+/* Records that were published and not sent yet; they lie one behind the other. */
+struct bus_batch {
+    const uint8_t *at; /* in the ring's arena, or in `own` */
+    size_t len_bytes;
+    uint32_t count;
+    uint8_t *own; /* facts: SP_WIRE_FRAME_MAX bytes */
 };
 
 /* A stream of ours. */
@@ -58,6 +67,10 @@ struct bus_out {
     sp_name stream;
     struct sp_journal *journal; /* NULL: a ring */
     struct bus_ring ring;
+    struct bus_batch batch;
+    bool unsent;                /* in bus->unsent */
+    uint8_t head[SP_NAME_SIZE]; /* how its frames begin */
+    size_t head_len_bytes;
     sp_bus_snapshot_fn *snapshot;
     void *ctx;
     bool announced;
@@ -120,7 +133,7 @@ struct sp_subscription {
     uint32_t known_epoch; /* what the publisher has announced */
     uint64_t known_seq;
 
-    uint8_t *hold; /* live frames that came too early, oldest first: u32 length, bytes */
+    uint8_t *hold; /* live records that came too early, oldest first: u32 length, bytes */
     size_t hold_head, hold_tail;
 
     bool verify;    /* facts: check the cursor against the journal before going on */
@@ -159,6 +172,8 @@ struct sp_bus {
 
     struct bus_out *outs[BUS_STREAMS_MAX];
     uint32_t out_count, out_last;
+    struct bus_out *unsent[BUS_STREAMS_MAX]; /* with a batch */
+    uint32_t unsent_count;
     struct bus_session sessions[BUS_SESSIONS_MAX];
     struct bus_consumer consumers[BUS_CONSUMERS_MAX];
     uint32_t consumer_count;
@@ -190,8 +205,12 @@ struct bus_out *sp_bus_find_out(struct sp_bus *bus, const sp_name *stream);
 uint64_t sp_bus_out_last(const struct bus_out *out);
 uint64_t sp_bus_out_durable(const struct bus_out *out);
 void sp_bus_out_close(struct bus_out *out);
-/* The frame of a sequence that is held. */
-const uint8_t *sp_bus_ring_frame(const struct bus_ring *ring, uint64_t seq, size_t *len_bytes);
+/* As many records from `seq` on, which is held, as one frame takes and as lie together, at most
+ * `max`; returns how many. */
+uint32_t sp_bus_ring_records(const struct bus_out *out, uint64_t seq, uint32_t max,
+                             struct sp_pieces *frame);
+/* Before the bus closes. */
+void sp_bus_drop_unsent(struct sp_bus *bus);
 void sp_bus_on_consumed(struct sp_bus *bus, const struct sp_consumed *consumed);
 
 /* bus_serve.c */
@@ -227,8 +246,8 @@ void sp_bus_source_tick(struct bus_source *source, sp_mono now, sp_dur slept);
 
 /* bus_subscribe.c */
 void sp_bus_sub_close(struct sp_subscription *sub);
-/* A frame and its record from the PUB. */
-void sp_bus_sub_live(struct sp_subscription *sub, const uint8_t *frame, size_t len_bytes,
+/* A record from the PUB, and its bytes. */
+void sp_bus_sub_live(struct sp_subscription *sub, const uint8_t *bytes, size_t len_bytes,
                      const struct sp_record *record);
 void sp_bus_sub_mark(struct sp_subscription *sub, const struct sp_mark *mark);
 /* The record stands where we stand: hands it on. */

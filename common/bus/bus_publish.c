@@ -1,12 +1,17 @@
-/* Our streams. A ring keeps the encoded frames, so a replay sends the very bytes the PUB has sent.
- * */
+/* Our streams. A ring keeps the encoded records, so a replay sends the very bytes the PUB has sent.
+ *
+ * What a callback publishes in one stream is gathered and leaves as one frame when the callback
+ * returns: what a message costs the library and the kernel is many times what a record costs. No
+ * record waits for another that is not there yet. The records of a ring are gathered where they lie
+ * in the ring; when its arena begins anew, the gathered ones leave first.
+ */
 #include "common/bus/bus_internal.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define FRAME_BYTES_MEAN                                                                           \
-    256 /* what a ring's arena allows per frame; larger ones shorten the ring */
+#define RECORD_BYTES_MEAN                                                                          \
+    256 /* what a ring's arena allows per record; larger ones shorten the ring */
 
 struct bus_out *sp_bus_find_out(struct sp_bus *bus, const sp_name *stream)
 {
@@ -35,6 +40,7 @@ void sp_bus_out_close(struct bus_out *out)
 {
     free(out->ring.slots);
     free(out->ring.arena);
+    free(out->batch.own);
     free(out);
 }
 
@@ -51,6 +57,7 @@ static sp_status add_out(struct sp_bus *bus, const sp_name *stream, struct bus_o
     struct bus_out *made = calloc(1, sizeof(*made));
     if (made == NULL) return SP_FAIL(err, SP_NO_MEMORY, "stream %s", stream->s);
     made->stream = *stream;
+    made->head_len_bytes = sp_wire_encode_stream(stream, made->head);
     *out = made;
     return SP_OK;
 }
@@ -63,6 +70,11 @@ sp_status sp_bus_add_facts(struct sp_bus *bus, struct sp_journal *journal, const
 
     SP_ASSERT(journal != NULL);
     if (status != SP_OK) return status;
+    out->batch.own = malloc(SP_WIRE_FRAME_MAX);
+    if (out->batch.own == NULL) {
+        sp_bus_out_close(out);
+        return SP_FAIL(err, SP_NO_MEMORY, "stream %s", stream->s);
+    }
     out->journal = journal;
     bus->outs[bus->out_count++] = out;
     return SP_OK;
@@ -78,7 +90,7 @@ sp_status sp_bus_add_ring(struct sp_bus *bus, const sp_name *stream, uint32_t ca
     if (status != SP_OK) return status;
     struct bus_ring *ring = &out->ring;
     *ring = (struct bus_ring){.capacity = capacity, .first_seq = 1};
-    ring->arena_len = (size_t)capacity * FRAME_BYTES_MEAN + SP_WIRE_FRAME_MAX;
+    ring->arena_len = (size_t)capacity * RECORD_BYTES_MEAN + SP_WIRE_FRAME_MAX;
     ring->slots = calloc(capacity, sizeof(*ring->slots));
     ring->arena = malloc(ring->arena_len);
     if (snapshot != NULL && bus->snapshot == NULL) {
@@ -86,7 +98,7 @@ sp_status sp_bus_add_ring(struct sp_bus *bus, const sp_name *stream, uint32_t ca
     }
     if (ring->slots == NULL || ring->arena == NULL || (snapshot != NULL && bus->snapshot == NULL)) {
         sp_bus_out_close(out);
-        return SP_FAIL(err, SP_NO_MEMORY, "ring of %" PRIu32 " frames", capacity);
+        return SP_FAIL(err, SP_NO_MEMORY, "ring of %" PRIu32 " records", capacity);
     }
     out->snapshot = snapshot;
     out->ctx = ctx;
@@ -99,35 +111,123 @@ static struct bus_slot *slot_of(const struct bus_ring *ring, uint64_t seq)
     return &ring->slots[seq % ring->capacity];
 }
 
-const uint8_t *sp_bus_ring_frame(const struct bus_ring *ring, uint64_t seq, size_t *len_bytes)
+uint32_t sp_bus_ring_records(const struct bus_out *out, uint64_t seq, uint32_t max,
+                             struct sp_pieces *frame)
 {
+    const struct bus_ring *ring = &out->ring;
+    const struct bus_slot *first = slot_of(ring, seq);
+    size_t room = SP_WIRE_FRAME_MAX - out->head_len_bytes;
+    size_t len = 0;
+    uint32_t count = 0;
+
     SP_ASSERT(seq >= ring->first_seq);
     SP_ASSERT(seq <= ring->last_seq);
-    const struct bus_slot *slot = slot_of(ring, seq);
-    *len_bytes = slot->len;
-    return ring->arena + slot->at;
+    if (max > SP_WIRE_RECORDS_MAX) max = SP_WIRE_RECORDS_MAX;
+    while (count < max && seq + count <= ring->last_seq) {
+        const struct bus_slot *slot = slot_of(ring, seq + count);
+        if (slot->at != first->at + len || slot->len > room - len) break;
+        len += slot->len;
+        count++;
+    }
+    *frame = (struct sp_pieces){.head = out->head,
+                                .head_len_bytes = out->head_len_bytes,
+                                .tail = ring->arena + first->at,
+                                .tail_len_bytes = len};
+    return count;
 }
 
-/* Frames lie in the arena in order, so whatever is in the way of the next one is the oldest. */
-static void ring_push(struct bus_ring *ring, const uint8_t *frame, size_t len)
+/* Makes room for `len` bytes. Records lie in the arena in order, so whatever is in the way is the
+ * oldest. */
+static void ring_make_room(struct bus_ring *ring, size_t len)
 {
-    size_t at = ring->at;
-
-    if (ring->arena_len - at < len) {
-        while (ring->first_seq <= ring->last_seq && slot_of(ring, ring->first_seq)->at >= at)
+    if (ring->arena_len - ring->at < len) {
+        while (ring->first_seq <= ring->last_seq &&
+               slot_of(ring, ring->first_seq)->at >= ring->at) {
             ring->first_seq++;
-        at = 0;
+        }
+        ring->at = 0;
     }
     while (ring->first_seq <= ring->last_seq) {
         const struct bus_slot *oldest = slot_of(ring, ring->first_seq);
         bool full = ring->last_seq - ring->first_seq + 1 == ring->capacity;
-        if (!full && (oldest->at >= at + len || oldest->at + oldest->len <= at)) break;
+        if (!full && (oldest->at >= ring->at + len || oldest->at + oldest->len <= ring->at)) break;
         ring->first_seq++;
     }
-    memcpy(ring->arena + at, frame, len);
+}
+
+static const uint8_t *ring_push(struct bus_ring *ring, const uint8_t *bytes, size_t len)
+{
+    uint8_t *at = ring->arena + ring->at;
+
+    memcpy(at, bytes, len);
     ring->last_seq++;
-    *slot_of(ring, ring->last_seq) = (struct bus_slot){.at = at, .len = len};
-    ring->at = at + len;
+    *slot_of(ring, ring->last_seq) = (struct bus_slot){.at = ring->at, .len = len};
+    ring->at += len;
+    return at;
+}
+
+/* ---- Sending ---- */
+
+static void send_batch(struct sp_bus *bus, struct bus_out *out)
+{
+    struct sp_pieces frame = {.head = out->head,
+                              .head_len_bytes = out->head_len_bytes,
+                              .tail = out->batch.at,
+                              .tail_len_bytes = out->batch.len_bytes};
+
+    if (out->batch.count == 0) return;
+    bus->stats.frames_published++;
+    if (sp_sock_send_pieces(bus->pub, &frame) != SP_OK) bus->stats.publish_drops++;
+    out->batch.len_bytes = 0;
+    out->batch.count = 0;
+}
+
+void sp_bus_flush(struct sp_bus *bus)
+{
+    for (uint32_t i = 0; i < bus->unsent_count; i++) {
+        send_batch(bus, bus->unsent[i]);
+        bus->unsent[i]->unsent = false;
+    }
+    bus->unsent_count = 0;
+}
+
+static void on_callback_over(void *ctx)
+{
+    sp_bus_flush(ctx);
+}
+
+void sp_bus_drop_unsent(struct sp_bus *bus)
+{
+    sp_loop_cancel_deferred(bus->loop, on_callback_over, bus);
+    bus->unsent_count = 0;
+}
+
+/* Whether `len` more bytes, at `at`, still belong to the frame that is being gathered. */
+static bool fits_batch(const struct bus_out *out, size_t len)
+{
+    const struct bus_batch *batch = &out->batch;
+
+    if (batch->count == SP_WIRE_RECORDS_MAX) return false;
+    if (len > SP_WIRE_FRAME_MAX - out->head_len_bytes - batch->len_bytes) return false;
+    return out->journal != NULL || out->ring.arena_len - out->ring.at >= len;
+}
+
+/* Puts the record's bytes behind those that wait, where they stay until they are sent. */
+static void gather(struct bus_out *out, const uint8_t *bytes, size_t len)
+{
+    struct bus_batch *batch = &out->batch;
+    const uint8_t *at = batch->own + batch->len_bytes;
+
+    if (out->journal != NULL) {
+        memcpy(batch->own + batch->len_bytes, bytes, len);
+    } else {
+        ring_make_room(&out->ring, len);
+        at = ring_push(&out->ring, bytes, len);
+    }
+    if (batch->count == 0) batch->at = at;
+    SP_ASSERT(batch->at + batch->len_bytes == at);
+    batch->len_bytes += len;
+    batch->count++;
 }
 
 sp_status sp_bus_publish(struct sp_bus *bus, struct sp_record *record, struct sp_err *err)
@@ -141,11 +241,17 @@ sp_status sp_bus_publish(struct sp_bus *bus, struct sp_record *record, struct sp
         record->epoch = bus->options.epoch;
     }
     SP_ASSERT(record->epoch == bus->options.epoch);
-    sp_status status = sp_wire_encode(record, bus->frame, sizeof(bus->frame), &len, err);
+    sp_status status = sp_wire_encode_record(record, bus->frame,
+                                             SP_WIRE_FRAME_MAX - out->head_len_bytes, &len, err);
     if (status != SP_OK) return status;
-    if (out->journal == NULL) ring_push(&out->ring, bus->frame, len);
     bus->stats.published++;
-    if (sp_sock_send(bus->pub, bus->frame, len) != SP_OK) bus->stats.publish_drops++;
+    if (!fits_batch(out, len)) send_batch(bus, out);
+    gather(out, bus->frame, len);
+    if (out->unsent) return SP_OK;
+    out->unsent = true;
+    bus->unsent[bus->unsent_count++] = out;
+    if (bus->unsent_count > 1 || sp_loop_defer(bus->loop, on_callback_over, bus)) return SP_OK;
+    sp_bus_flush(bus);
     return SP_OK;
 }
 

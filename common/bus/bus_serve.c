@@ -118,14 +118,16 @@ static void start_ring(struct sp_bus *bus, struct bus_session *session,
 static sp_status send_ring_frame(struct sp_bus *bus, struct bus_session *session)
 {
     const struct bus_ring *ring = &session->out->ring;
-    size_t len = 0;
+    struct sp_pieces frame;
 
     if (session->next_seq > ring->last_seq) return SP_AGAIN;
     if (session->next_seq < ring->first_seq) return SP_GONE;
-    const uint8_t *frame = sp_bus_ring_frame(ring, session->next_seq, &len);
-    sp_status status = sp_sock_send_to(bus->router, &session->peer, frame, len);
-    if (status == SP_OK) session->next_seq++;
-    return status;
+    uint32_t count = sp_bus_ring_records(session->out, session->next_seq, session->credit, &frame);
+    sp_status status = sp_sock_send_pieces_to(bus->router, &session->peer, &frame);
+    if (status != SP_OK) return status;
+    session->next_seq += count;
+    session->credit -= count;
+    return SP_OK;
 }
 
 /* ---- Facts ---- */
@@ -184,6 +186,7 @@ static sp_status send_fact(struct sp_bus *bus, struct bus_session *session)
     if (status != SP_OK) return status;
     session->pending = false;
     session->next_seq = record->seq + 1;
+    session->credit--;
     return SP_OK;
 }
 
@@ -212,7 +215,6 @@ static sp_status send_frames(struct sp_bus *bus, struct bus_session *session)
 
     for (int i = 0; i < FRAMES_PER_TURN && session->credit > 0 && status == SP_OK; i++) {
         status = facts ? send_fact(bus, session) : send_ring_frame(bus, session);
-        if (status == SP_OK) session->credit--;
     }
     if (status == SP_OK && session->credit > 0) return SP_OK;
     if (status == SP_OK || status == SP_AGAIN || status == SP_GONE) {

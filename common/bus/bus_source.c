@@ -62,32 +62,60 @@ static void on_heartbeat(struct bus_source *source, const struct sp_record *reco
     }
 }
 
-static void on_frame(struct bus_source *source, const uint8_t *frame, size_t len)
-{
-    struct sp_bus *bus = source->bus;
-    struct sp_record *record = &bus->rx;
+/* The subscriptions to one stream of this publisher. */
+struct receivers {
+    struct sp_subscription *at[BUS_SUBS_MAX];
+    uint32_t count;
+};
 
-    bus->stats.received++;
-    if (sp_wire_decode(frame, len, record, NULL) != SP_OK) {
-        bus->stats.decode_errors++;
-        return;
-    }
-    if (record->kind == SP_REC_HEARTBEAT) {
-        on_heartbeat(source, record);
-        return;
-    }
-    if (record->epoch < source->epoch) { /* superseded, also where its stream is not known yet */
-        bus->stats.zombies++;
-        return;
-    }
-    note_heard(source);
+static void find_receivers(const struct bus_source *source, const sp_name *stream,
+                           struct receivers *out)
+{
+    const struct sp_bus *bus = source->bus;
+
+    out->count = 0;
     for (uint32_t i = 0; i < bus->sub_count; i++) {
         struct sp_subscription *sub = bus->subs[i];
         if (sub->source != source || sub->watch) continue;
-        if (sp_name_eq(&sub->options.stream, &record->stream)) {
-            sp_bus_sub_live(sub, frame, len, record);
+        if (sp_name_eq(&sub->options.stream, stream)) out->at[out->count++] = sub;
+    }
+}
+
+/* One frame; returns how many records it had. A record that cannot be read is passed over: those
+ * behind it show the gap. */
+static uint32_t on_frame(struct bus_source *source, const uint8_t *bytes, size_t len)
+{
+    struct sp_bus *bus = source->bus;
+    struct sp_record *record = &bus->rx;
+    struct sp_wire_frame frame;
+    struct receivers receivers;
+    uint32_t count = 0;
+
+    bus->stats.frames_received++;
+    if (sp_wire_open(bytes, len, &frame, NULL) != SP_OK) {
+        bus->stats.decode_errors++;
+        return 1;
+    }
+    find_receivers(source, &frame.stream, &receivers);
+    while (frame.at < frame.end) {
+        const uint8_t *begin = frame.at;
+        sp_status status = sp_wire_next(&frame, record, NULL);
+        count++;
+        if (status != SP_OK) {
+            bus->stats.decode_errors++;
+        } else if (record->kind == SP_REC_HEARTBEAT) {
+            on_heartbeat(source, record);
+        } else if (record->epoch < source->epoch) {
+            bus->stats.zombies++; /* superseded, also where its stream is not known yet */
+        } else {
+            note_heard(source);
+            for (uint32_t i = 0; i < receivers.count; i++) {
+                sp_bus_sub_live(receivers.at[i], begin, (size_t)(frame.at - begin), record);
+            }
         }
     }
+    bus->stats.received += count;
+    return count;
 }
 
 static void on_sub_readable(void *ctx)
@@ -96,34 +124,45 @@ static void on_sub_readable(void *ctx)
     const uint8_t *frame = NULL;
     size_t len = 0;
 
-    for (int i = 0; i < BUS_TURN_FRAMES; i++) {
+    for (uint32_t taken = 0; taken < BUS_TURN_RECORDS;) {
         if (sp_sock_receive(source->sub, NULL, &frame, &len) != SP_OK) return;
-        if (i == 0) source->turn = sp_clock_mono();
-        on_frame(source, frame, len);
+        if (taken == 0) source->turn = sp_clock_mono();
+        taken += on_frame(source, frame, len);
     }
 }
 
-static void on_answer(struct bus_source *source, const uint8_t *frame, size_t len)
+static uint32_t on_answer(struct bus_source *source, const uint8_t *bytes, size_t len)
 {
     struct sp_bus *bus = source->bus;
     struct sp_record *record = &bus->rx;
+    struct sp_wire_frame frame;
+    struct receivers receivers;
+    uint32_t count = 0;
 
-    if (sp_wire_decode(frame, len, record, NULL) != SP_OK) {
+    if (sp_wire_open(bytes, len, &frame, NULL) != SP_OK) {
         bus->stats.decode_errors++;
-        return;
+        return 1;
     }
-    bool is_end = record->kind == SP_REC_REPLAY_END;
-    const sp_name *stream = is_end ? &record->body.replay_end.stream : &record->stream;
-    for (uint32_t i = 0; i < bus->sub_count; i++) {
-        struct sp_subscription *sub = bus->subs[i];
-        if (sub->source != source || sub->watch) continue;
-        if (!sp_name_eq(&sub->options.stream, stream)) continue;
-        if (is_end) {
-            sp_bus_catchup_end(sub, record->epoch, &record->body.replay_end);
-        } else {
-            sp_bus_catchup_record(sub, record);
+    find_receivers(source, &frame.stream, &receivers);
+    while (frame.at < frame.end) {
+        sp_status status = sp_wire_next(&frame, record, NULL);
+        count++;
+        if (status != SP_OK) {
+            bus->stats.decode_errors++;
+            continue;
+        }
+        bool is_end = record->kind == SP_REC_REPLAY_END;
+        const struct sp_replay_end *end = &record->body.replay_end;
+        if (is_end) find_receivers(source, &end->stream, &receivers);
+        for (uint32_t i = 0; i < receivers.count; i++) {
+            if (is_end) {
+                sp_bus_catchup_end(receivers.at[i], record->epoch, end);
+            } else {
+                sp_bus_catchup_record(receivers.at[i], record);
+            }
         }
     }
+    return count;
 }
 
 static void on_dealer_readable(void *ctx)
@@ -132,10 +171,10 @@ static void on_dealer_readable(void *ctx)
     const uint8_t *frame = NULL;
     size_t len = 0;
 
-    for (int i = 0; i < BUS_TURN_FRAMES; i++) {
+    for (uint32_t taken = 0; taken < BUS_TURN_RECORDS;) {
         if (sp_sock_receive(source->dealer, NULL, &frame, &len) != SP_OK) return;
-        if (i == 0) source->answered = sp_clock_mono();
-        on_answer(source, frame, len);
+        if (taken == 0) source->answered = sp_clock_mono();
+        taken += on_answer(source, frame, len);
     }
 }
 

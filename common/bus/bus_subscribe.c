@@ -5,7 +5,7 @@
  *   seq == next                      delivered
  *   seq > next, or a newer epoch     held; what is between is replayed (bus_catchup.c)
  *
- * While a replay runs, live frames wait in a bounded buffer; when that is full they are dropped,
+ * While a replay runs, live records wait in a bounded buffer; when that is full they are dropped,
  * and the gap shows again when the replay is over. So the buffer saves work and decides nothing.
  */
 #include "common/bus/bus_internal.h"
@@ -17,14 +17,14 @@
 #define TOLD_AGAIN_NS SP_NS_PER_S
 #define POLL_EVERY_NS (100 * SP_NS_PER_MS)
 
-/* ---- Held frames ---- */
+/* ---- Held records ---- */
 
 static bool is_holding(const struct sp_subscription *sub)
 {
     return sub->hold_head < sub->hold_tail;
 }
 
-static void hold_push(struct sp_subscription *sub, const uint8_t *frame, size_t len)
+static void hold_push(struct sp_subscription *sub, const uint8_t *bytes, size_t len)
 {
     uint32_t len32 = (uint32_t)len;
     size_t need = sizeof(len32) + len;
@@ -39,7 +39,7 @@ static void hold_push(struct sp_subscription *sub, const uint8_t *frame, size_t 
         return;
     }
     memcpy(sub->hold + sub->hold_tail, &len32, sizeof(len32));
-    memcpy(sub->hold + sub->hold_tail + sizeof(len32), frame, len);
+    memcpy(sub->hold + sub->hold_tail + sizeof(len32), bytes, len);
     sub->hold_tail += need;
 }
 
@@ -160,12 +160,12 @@ static bool take_live(struct sp_subscription *sub, const struct sp_record *recor
     return false;
 }
 
-void sp_bus_sub_live(struct sp_subscription *sub, const uint8_t *frame, size_t len_bytes,
+void sp_bus_sub_live(struct sp_subscription *sub, const uint8_t *bytes, size_t len_bytes,
                      const struct sp_record *record)
 {
     note_known(sub, record->epoch, record->seq);
     if (sub->state == BUS_LIVE && !is_holding(sub) && take_live(sub, record)) return;
-    hold_push(sub, frame, len_bytes);
+    hold_push(sub, bytes, len_bytes);
 }
 
 void sp_bus_sub_mark(struct sp_subscription *sub, const struct sp_mark *mark)
@@ -181,11 +181,14 @@ static bool drain_hold(struct sp_subscription *sub)
 {
     struct sp_record *record = &sub->bus->rx;
 
-    for (int i = 0; i < BUS_TURN_FRAMES && is_holding(sub); i++) {
+    for (int i = 0; i < BUS_TURN_RECORDS && is_holding(sub); i++) {
         size_t len = 0;
-        const uint8_t *frame = hold_first(sub, &len);
-        sp_status status = sp_wire_decode(frame, len, record, NULL);
-        SP_ASSERT(status == SP_OK); /* it was decoded before it was held */
+        const uint8_t *bytes = hold_first(sub, &len);
+        struct sp_wire_frame frame = {.stream = sub->options.stream,
+                                      .at = bytes,
+                                      .end = bytes + len};
+        sp_status status = sp_wire_next(&frame, record, NULL);
+        SP_ASSERT(status == SP_OK); /* it was read before it was held */
         if (!take_live(sub, record)) return sub->state == BUS_FILES;
         hold_pop(sub, len);
     }

@@ -1,5 +1,5 @@
 /* A round: wait -> signals -> `first` sources until nothing waits -> every other source once ->
- * timers that are due -> the idle function.
+ * timers that are due -> the idle function. What a callback has deferred follows it directly.
  *
  * Sources and timers are removed by marking; the marks are swept between rounds, so that callbacks
  * may remove anything. The poll set is rebuilt only when the sources have changed.
@@ -54,6 +54,11 @@ struct sp_loop {
     struct sp_timer *timers;
     sp_loop_idle_fn *idle;
     void *idle_ctx;
+    struct deferred {
+        sp_loop_fn *fn;
+        void *ctx;
+    } deferred[SP_LOOP_DEFERRED_MAX];
+    uint32_t deferred_count;
 };
 
 sp_status sp_loop_open(struct sp_loop **out, struct sp_err *err)
@@ -91,6 +96,41 @@ void sp_loop_close(struct sp_loop *loop)
     }
     close(loop->signal_fd);
     free(loop);
+}
+
+/* ---- Deferred ---- */
+
+bool sp_loop_defer(struct sp_loop *loop, sp_loop_fn *fn, void *ctx)
+{
+    SP_ASSERT(fn != NULL);
+    if (!loop->in_callbacks) return false;
+    for (uint32_t i = 0; i < loop->deferred_count; i++) {
+        if (loop->deferred[i].fn == fn && loop->deferred[i].ctx == ctx) return true;
+    }
+    if (loop->deferred_count == SP_LOOP_DEFERRED_MAX) return false;
+    loop->deferred[loop->deferred_count++] = (struct deferred){fn, ctx};
+    return true;
+}
+
+void sp_loop_cancel_deferred(struct sp_loop *loop, sp_loop_fn *fn, void *ctx)
+{
+    uint32_t kept = 0;
+
+    for (uint32_t i = 0; i < loop->deferred_count; i++) {
+        const struct deferred *d = &loop->deferred[i];
+        if (d->fn != fn || d->ctx != ctx) loop->deferred[kept++] = *d;
+    }
+    loop->deferred_count = kept;
+}
+
+/* Also what is deferred meanwhile: at most as many again, so that it ends. */
+static void run_deferred(struct sp_loop *loop)
+{
+    for (uint32_t n = 0; loop->deferred_count > 0 && n < 2 * SP_LOOP_DEFERRED_MAX; n++) {
+        struct deferred next = loop->deferred[0];
+        sp_loop_cancel_deferred(loop, next.fn, next.ctx);
+        next.fn(next.ctx);
+    }
 }
 
 /* ---- Sources ---- */
@@ -213,6 +253,7 @@ static void run_timers(struct sp_loop *loop)
             timer->armed = false;
         }
         timer->fn(timer->ctx);
+        run_deferred(loop);
     }
 }
 
@@ -248,6 +289,7 @@ static void serve(struct sp_loop *loop, uint32_t i)
 
     if (!loop->items[i].readable || source->removed) return;
     source->fn(source->ctx);
+    run_deferred(loop);
 }
 
 static sp_status serve_first(struct sp_loop *loop, uint32_t polled, struct sp_err *err)
@@ -283,6 +325,7 @@ sp_status sp_loop_turn(struct sp_loop *loop, sp_dur wait, struct sp_err *err)
     }
     run_timers(loop);
     loop->busy = loop->idle != NULL && loop->idle(loop->idle_ctx);
+    run_deferred(loop);
     loop->in_callbacks = false;
     sweep_timers(loop);
     return status;

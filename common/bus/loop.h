@@ -38,6 +38,13 @@ SP_NODISCARD sp_status sp_loop_add_timer(struct sp_loop *loop, sp_dur first, sp_
                                          sp_loop_fn *fn, void *ctx, struct sp_timer **out);
 /* Exactly once per timer. NULL is accepted. */
 void sp_timer_cancel(struct sp_timer *timer);
+/* Calls fn once, however often it was asked for, as soon as the callback that runs now returns:
+ * what it has gathered goes on together. False: no callback runs, or SP_LOOP_DEFERRED_MAX wait
+ * already; the caller acts at once. */
+#define SP_LOOP_DEFERRED_MAX 16
+SP_NODISCARD bool sp_loop_defer(struct sp_loop *loop, sp_loop_fn *fn, void *ctx);
+/* What is not there is ignored. */
+void sp_loop_cancel_deferred(struct sp_loop *loop, sp_loop_fn *fn, void *ctx);
 /* Called in each round after all sources had their turn, before the loop waits: for sources that
  * are driven by computation. A true answer means "call again soon": the loop does not sleep. */
 typedef bool sp_loop_idle_fn(void *ctx);

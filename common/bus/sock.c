@@ -221,6 +221,38 @@ sp_status sp_sock_send_to(struct sp_sock *sock, const struct sp_peer *peer, cons
     return send_status(zmq_send(sock->zmq, buf, len_bytes, ZMQ_DONTWAIT));
 }
 
+/* One copy, into memory of the library's, which it would make of a single buffer as well. */
+static sp_status send_pieces(struct sp_sock *sock, const struct sp_pieces *p)
+{
+    zmq_msg_t msg;
+
+    if (zmq_msg_init_size(&msg, p->head_len_bytes + p->tail_len_bytes) != 0) return SP_IO;
+    uint8_t *data = zmq_msg_data(&msg);
+    memcpy(data, p->head, p->head_len_bytes);
+    memcpy(data + p->head_len_bytes, p->tail, p->tail_len_bytes);
+    sp_status status = send_status(zmq_msg_send(&msg, sock->zmq, ZMQ_DONTWAIT));
+    if (status != SP_OK) zmq_msg_close(&msg);
+    return status;
+}
+
+sp_status sp_sock_send_pieces(struct sp_sock *sock, const struct sp_pieces *pieces)
+{
+    SP_ASSERT(sock->type == SP_SOCK_PUB || sock->type == SP_SOCK_DEALER);
+    sock->drained = false;
+    return send_pieces(sock, pieces);
+}
+
+sp_status sp_sock_send_pieces_to(struct sp_sock *sock, const struct sp_peer *peer,
+                                 const struct sp_pieces *pieces)
+{
+    SP_ASSERT(sock->type == SP_SOCK_ROUTER);
+    sock->drained = false;
+    sp_status status =
+        send_status(zmq_send(sock->zmq, peer->id, peer->len_bytes, ZMQ_DONTWAIT | ZMQ_SNDMORE));
+    if (status != SP_OK) return status;
+    return send_pieces(sock, pieces);
+}
+
 /* Drops what is left of a message. */
 static void drop_rest(struct sp_sock *sock)
 {

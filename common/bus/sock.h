@@ -45,6 +45,14 @@ struct sp_peer {
 SP_NODISCARD sp_status sp_sock_send(struct sp_sock *sock, const void *buf, size_t len_bytes);
 SP_NODISCARD sp_status sp_sock_send_to(struct sp_sock *sock, const struct sp_peer *peer,
                                        const void *buf, size_t len_bytes);
+/* A frame that lies in two pieces. */
+struct sp_pieces {
+    const void *head, *tail;
+    size_t head_len_bytes, tail_len_bytes;
+};
+SP_NODISCARD sp_status sp_sock_send_pieces(struct sp_sock *sock, const struct sp_pieces *pieces);
+SP_NODISCARD sp_status sp_sock_send_pieces_to(struct sp_sock *sock, const struct sp_peer *peer,
+                                              const struct sp_pieces *pieces);
 /* Never blocks. *frame points into the socket's own buffer until the next call. SP_AGAIN if there
  * is none; messages of several frames are not ours and are dropped. For a ROUTER *peer is filled
  * (else it may be NULL). */

@@ -361,7 +361,9 @@ static bool go_live(struct sp_md_play *play, sp_mono now)
         if (more) take_pending(play, false);
     }
     play->waiting = is_paced(play) && !more && play->mode == SP_MD_LIVE;
-    if (play->published != before) after_data(play);
+    if (play->published == before) return more;
+    sp_bus_flush(play->service->bus); /* before the journal has its turn */
+    after_data(play);
     return more;
 }
 

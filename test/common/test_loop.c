@@ -264,6 +264,72 @@ static void test_loop_drains_control_before_data(void **state)
     rmdir(dir);
 }
 
+static void leave_mark(void *ctx)
+{
+    struct fixture *f = ctx;
+    size_t len = strlen(f->order);
+
+    assert_true(len + 1 < sizeof(f->order));
+    f->order[len] = '.';
+}
+
+static void cancelled(void *ctx)
+{
+    (void)ctx;
+    fail_msg("it was cancelled");
+}
+
+static void take_a_and_defer(void *ctx)
+{
+    struct fixture *f = ctx;
+
+    take(f, 0, 'a');
+    assert_true(sp_loop_defer(f->loop, leave_mark, f));
+    assert_true(sp_loop_defer(f->loop, leave_mark, f)); /* once is enough */
+    assert_true(sp_loop_defer(f->loop, cancelled, f));
+    sp_loop_cancel_deferred(f->loop, cancelled, f);
+}
+
+/* Between the callback that asked and the next one, not at the end of the round. */
+static void test_loop_deferred_follows_its_callback(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_false(sp_loop_defer(f->loop, leave_mark, f));
+    assert_int_equal(write(f->pipe[0][1], "xxxxx", 5), 5);
+    assert_int_equal(write(f->pipe[1][1], "xxxxx", 5), 5);
+    assert_int_equal(sp_loop_add_fd(f->loop, f->pipe[0][0], take_a_and_defer, f), SP_OK);
+    assert_int_equal(sp_loop_add_fd(f->loop, f->pipe[1][0], take_b, f), SP_OK);
+    run(f);
+    assert_string_equal(f->order, "a.ba.ba.ba.ba.b");
+}
+
+static void do_nothing(void *ctx)
+{
+    (void)ctx;
+}
+
+static void defer_too_much(void *ctx)
+{
+    struct fixture *f = ctx;
+
+    take(f, 0, 'a');
+    for (int i = 0; i < SP_LOOP_DEFERRED_MAX; i++)
+        assert_true(sp_loop_defer(f->loop, do_nothing, f->order + i));
+    assert_false(sp_loop_defer(f->loop, leave_mark, f));
+    sp_loop_stop(f->loop);
+}
+
+static void test_loop_deferred_is_bounded(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_int_equal(write(f->pipe[0][1], "x", 1), 1);
+    assert_int_equal(sp_loop_add_fd(f->loop, f->pipe[0][0], defer_too_much, f), SP_OK);
+    run(f);
+    assert_string_equal(f->order, "a");
+}
+
 int main(void)
 {
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
@@ -274,6 +340,8 @@ int main(void)
         TEST(test_loop_timers_repeat_and_cancel_themselves),
         TEST(test_loop_ends_on_a_stop_signal_and_can_run_again),
         TEST(test_loop_drains_control_before_data),
+        TEST(test_loop_deferred_follows_its_callback),
+        TEST(test_loop_deferred_is_bounded),
     };
 #undef TEST
 

@@ -416,6 +416,37 @@ sp_status sp_sock_send_to(struct sp_sock *sock, const struct sp_peer *peer, cons
     return SP_CLOSED;
 }
 
+static uint8_t *join(const struct sp_pieces *pieces, size_t *len_bytes)
+{
+    uint8_t *frame = sim_alloc(pieces->head_len_bytes + pieces->tail_len_bytes);
+
+    memcpy(frame, pieces->head, pieces->head_len_bytes);
+    memcpy(frame + pieces->head_len_bytes, pieces->tail, pieces->tail_len_bytes);
+    *len_bytes = pieces->head_len_bytes + pieces->tail_len_bytes;
+    return frame;
+}
+
+sp_status sp_sock_send_pieces(struct sp_sock *sock, const struct sp_pieces *pieces)
+{
+    size_t len = 0;
+    uint8_t *frame = join(pieces, &len);
+    sp_status status = sp_sock_send(sock, frame, len);
+
+    sim_free(frame);
+    return status;
+}
+
+sp_status sp_sock_send_pieces_to(struct sp_sock *sock, const struct sp_peer *peer,
+                                 const struct sp_pieces *pieces)
+{
+    size_t len = 0;
+    uint8_t *frame = join(pieces, &len);
+    sp_status status = sp_sock_send_to(sock, peer, frame, len);
+
+    sim_free(frame);
+    return status;
+}
+
 /* ---- Receiving ---- */
 
 /* The connection whose oldest message arrived first; NULL if none has any. */
