@@ -107,16 +107,6 @@ static sp_status load_rows(struct sp_snapshots *s, const struct sp_state_header 
     return s->options.core->load(s->options.core_state, &reader, err);
 }
 
-/* The generation after all that may have been written; 0 if none may be written. */
-static uint64_t next_generation(sp_status status, enum sp_state_outcome outcome,
-                                const struct sp_state_header *header)
-{
-    if (status == SP_CORRUPT) return 1; /* no file is sound: save puts them aside */
-    if (status != SP_OK) return 0;
-    if (outcome == SP_STATE_DEGRADED) return header->generation + 2; /* one was lost */
-    return header->generation + 1;
-}
-
 bool sp_snapshots_load(struct sp_snapshots *s, struct sp_snapshot_base *base)
 {
     enum sp_state_outcome outcome = SP_STATE_NEW;
@@ -125,7 +115,7 @@ bool sp_snapshots_load(struct sp_snapshots *s, struct sp_snapshot_base *base)
     struct sp_err err = {0};
     sp_status status = sp_state_load(&s->options.file, 0, &outcome, &header, &json, &err);
 
-    s->generation = next_generation(status, outcome, &header);
+    s->generation = sp_state_next_generation(status, outcome, &header);
     if (status == SP_OK && outcome == SP_STATE_NEW) return false;
     if (status == SP_OK && outcome == SP_STATE_DEGRADED) {
         status = SP_FAIL(&err, SP_CORRUPT, "snapshot: only the generation before is readable");

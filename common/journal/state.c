@@ -564,3 +564,12 @@ sp_status sp_state_load(const struct sp_state_file *file, uint64_t generation_ex
     forget_all(all);
     return SP_OK;
 }
+
+uint64_t sp_state_next_generation(sp_status loaded, enum sp_state_outcome outcome,
+                                  const struct sp_state_header *header)
+{
+    if (loaded == SP_CORRUPT) return 1; /* no file is sound: save puts them aside */
+    if (loaded != SP_OK) return 0;
+    if (outcome == SP_STATE_DEGRADED) return header->generation + 2; /* one was lost */
+    return header->generation + 1;
+}

@@ -47,5 +47,9 @@ SP_NODISCARD sp_status sp_state_save(const struct sp_state_file *file,
 SP_NODISCARD sp_status sp_state_load(const struct sp_state_file *file, uint64_t generation_expected,
                                      enum sp_state_outcome *outcome, struct sp_state_header *header,
                                      char **json, struct sp_err *err);
+/* The generation to save after such a load: above all that may have been written. 0: none may be,
+ * because what is there is foreign or cannot be read at all. */
+uint64_t sp_state_next_generation(sp_status loaded, enum sp_state_outcome outcome,
+                                  const struct sp_state_header *header);
 
 #endif

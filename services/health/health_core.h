@@ -33,7 +33,7 @@ struct sp_service_health {
     bool has_status;
     sp_mono status_at;
     struct sp_service_status status;
-    uint32_t restarts;    /* in this run of the supervisor */
+    uint32_t restarts;    /* since the operation was started */
     bool given_up;        /* the supervisor starts it no more */
     sp_text storage_told; /* what was last said of its storage in the log */
     struct sp_hour_window errors;

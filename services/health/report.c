@@ -163,7 +163,8 @@ void sp_report_metrics(struct sp_page *page, const struct sp_health *health, sp_
         sp_page_line(page, "spoor_service_ready{service=\"%s\"} %d", health->services[i].name.s,
                      sp_health_is_ready_service(&health->services[i], now));
     }
-    head(page, "spoor_service_restarts_total", "counter", "restarts in this run of the supervisor");
+    head(page, "spoor_service_restarts_total", "counter",
+         "restarts since the operation was started");
     for (uint32_t i = 0; i < health->count; i++) {
         sp_page_line(page, "spoor_service_restarts_total{service=\"%s\"} %u",
                      health->services[i].name.s, health->services[i].restarts);

@@ -5,8 +5,7 @@
 
 #define MS                  INT64_C(1000000)
 #define S                   INT64_C(1000000000)
-#define HEARTBEAT_NS        (500 * MS) /* the longest we sleep while a child lives */
-#define STALL_NS            (1 * S)    /* a step this late means that we were the ones who slept */
+#define STALL_NS            (1 * S) /* a step this late means that we were the ones who slept */
 #define LOCKED_ALARM_NS     (5 * S)
 #define WEIGHT_BEFORE_READY 2
 
@@ -451,16 +450,6 @@ void sp_supervisor_add(struct sp_supervisor *core, const struct sp_supervised_sp
     core->at[core->count++] = (struct sp_supervised){.spec = *spec};
 }
 
-uint32_t sp_supervisor_find(const struct sp_supervisor *core, const char *name)
-{
-    uint32_t i = 0;
-
-    while (i < core->count && !sp_name_is(&core->at[i].spec.instance.name, name)) {
-        i++;
-    }
-    return i;
-}
-
 void sp_supervisor_event(struct sp_supervisor *core, uint32_t child, enum sp_supervised_event event,
                          sp_mono now, struct sp_supervisor_actions *actions)
 {
@@ -477,7 +466,11 @@ void sp_supervisor_start_all(struct sp_supervisor *core, sp_mono now,
     forgive_own_stall(core, now);
     for (uint32_t i = 0; i < core->count; i++) {
         struct step step = step_of(core, i, now, actions);
-        run_cell(&step, SP_SUPERVISED_ON_START);
+        sp_dur rest = sp_mono_since(step.child->deadline, now);
+        if (step.child->state == SP_SUPERVISED_STOPPED) step.child->state = SP_SUPERVISED_WAITING;
+        if (step.child->state == SP_SUPERVISED_OPEN) add_record(&step, SP_REC_CHILD_BACKOFF, rest);
+        if (step.child->state == SP_SUPERVISED_GIVEN_UP)
+            add_record(&step, SP_REC_CHILD_GIVEN_UP, (sp_dur){0});
     }
     settle(core, now, actions);
 }
@@ -574,21 +567,6 @@ void sp_supervisor_spawned(struct sp_supervisor *core, uint32_t child, uint32_t 
 
     step.child->pid = pid;
     add_record(&step, SP_REC_CHILD_STARTED, (sp_dur){0});
-}
-
-sp_mono sp_supervisor_next(const struct sp_supervisor *core, sp_mono now)
-{
-    int64_t next = now.ns + 60 * S;
-
-    for (uint32_t i = 0; i < core->count; i++) {
-        const struct sp_supervised *child = &core->at[i];
-        bool timed = child->state == SP_SUPERVISED_BACKOFF || child->state == SP_SUPERVISED_OPEN ||
-                     (sp_supervised_lives(child) && child->state != SP_SUPERVISED_READY);
-        if (timed && child->deadline.ns < next) next = child->deadline.ns;
-        if (sp_supervised_lives(child) && now.ns + HEARTBEAT_NS < next)
-            next = now.ns + HEARTBEAT_NS;
-    }
-    return (sp_mono){next > now.ns ? next : now.ns};
 }
 
 bool sp_supervisor_all_down(const struct sp_supervisor *core)

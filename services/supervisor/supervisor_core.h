@@ -116,13 +116,12 @@ void sp_supervisor_init(struct sp_supervisor *core, const struct sp_supervisor_p
                         uint64_t seed);
 /* Adds a service, STOPPED. Asserts that there is room. */
 void sp_supervisor_add(struct sp_supervisor *core, const struct sp_supervised_spec *spec);
-/* core->count if there is none of this name. */
-uint32_t sp_supervisor_find(const struct sp_supervisor *core, const char *name);
-
 /* Each of these is one step: it appends what is to be done to *actions, whose count the caller
  * resets. A step never needs more than SP_SUPERVISOR_ACTIONS_MAX. */
 void sp_supervisor_event(struct sp_supervisor *core, uint32_t child, enum sp_supervised_event event,
                          sp_mono now, struct sp_supervisor_actions *actions);
+/* Starts what is STOPPED; what a tally (supervisor_tally.h) has left OPEN or GIVEN_UP stays so and
+ * is told again. */
 void sp_supervisor_start_all(struct sp_supervisor *core, sp_mono now,
                              struct sp_supervisor_actions *actions);
 void sp_supervisor_stop_all(struct sp_supervisor *core, bool whole, sp_mono now,
@@ -144,8 +143,6 @@ void sp_supervisor_tick(struct sp_supervisor *core, sp_mono now,
 /* SPAWN was carried out. */
 void sp_supervisor_spawned(struct sp_supervisor *core, uint32_t child, uint32_t pid,
                            struct sp_supervisor_actions *actions);
-/* When to tick next: within 500 ms while anything is alive. */
-sp_mono sp_supervisor_next(const struct sp_supervisor *core, sp_mono now);
 /* Nothing lives and nothing will be started. */
 bool sp_supervisor_all_down(const struct sp_supervisor *core);
 
@@ -153,6 +150,10 @@ bool sp_supervisor_all_down(const struct sp_supervisor *core);
 bool sp_supervisor_has_cell(enum sp_supervised_state state, enum sp_supervised_event event);
 /* ---- Facts and reports (supervisor_report.c) ---- */
 
+/* core->count if there is none of this name. */
+uint32_t sp_supervisor_find(const struct sp_supervisor *core, const char *name);
+/* When to tick next: within 500 ms while anything is alive. */
+sp_mono sp_supervisor_next(const struct sp_supervisor *core, sp_mono now);
 /* Starts after the first. */
 uint32_t sp_supervised_restarts(const struct sp_supervised *child);
 bool sp_supervised_comes_after(const struct sp_supervised *child, const sp_name *other);

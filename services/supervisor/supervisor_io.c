@@ -168,7 +168,10 @@ static void perform(struct sp_supervisor_io *io)
         case SP_SUPERVISOR_DUMP:
             sp_process_dump(process->pid, io->core.at[action.child].spec.instance.name.s);
             break;
-        case SP_SUPERVISOR_RECORD: record(io, &action); break;
+        case SP_SUPERVISOR_RECORD:
+            io->tally_changed = true;
+            record(io, &action);
+            break;
         }
     }
     io->actions.count = 0;
@@ -350,5 +353,8 @@ void sp_supervisor_loop(struct sp_supervisor_io *io)
         sp_supervisor_tick(&io->core, sp_clock_mono(), &io->actions);
         perform(io);
         sp_supervisor_settle_clients(io);
+        /* Last: a start must not wait for it. */
+        if (io->tally_changed) sp_tally_file_save(&io->tally, &io->core);
+        io->tally_changed = false;
     }
 }

@@ -14,6 +14,7 @@
 #include "services/supervisor/process.h"
 #include "services/supervisor/supervisor_core.h"
 #include "services/supervisor/sweep.h"
+#include "services/supervisor/tally_file.h"
 
 #define SP_SUPERVISOR_CHUNK_BYTES 16384
 
@@ -35,7 +36,10 @@ struct sp_supervisor_io {
     sp_mono started_at;
     int epoll_fd, signal_fd, timer_fd;
     struct sp_role role;
-    struct sp_journal *journal; /* NULL once the disk has refused */
+    struct sp_journal *journal;            /* NULL once the disk has refused */
+    char dir[SP_PATH_SIZE + SP_NAME_SIZE]; /* of role, journal and tally */
+    struct sp_tally_file tally;
+    bool tally_changed;
     struct sp_control control;
     struct sp_supervisor core;
     struct sp_supervisor_actions actions;

@@ -3,6 +3,19 @@
 #include <signal.h>
 #include <string.h>
 
+#define S            INT64_C(1000000000)
+#define HEARTBEAT_NS (S / 2) /* the longest we sleep while a child lives */
+
+uint32_t sp_supervisor_find(const struct sp_supervisor *core, const char *name)
+{
+    uint32_t i = 0;
+
+    while (i < core->count && !sp_name_is(&core->at[i].spec.instance.name, name)) {
+        i++;
+    }
+    return i;
+}
+
 uint32_t sp_supervised_restarts(const struct sp_supervised *child)
 {
     return child->starts > 0 ? child->starts - 1 : 0;
@@ -109,4 +122,19 @@ void sp_supervisor_describe(const struct sp_supervisor *core, uint32_t index, sp
     if (child->state == SP_SUPERVISED_WAITING && other != NULL)
         sp_text_printf(&out->text, "waits for %s (%s)", other->spec.instance.name.s,
                        sp_supervised_state_name(other->state));
+}
+
+sp_mono sp_supervisor_next(const struct sp_supervisor *core, sp_mono now)
+{
+    int64_t next = now.ns + 60 * S;
+
+    for (uint32_t i = 0; i < core->count; i++) {
+        const struct sp_supervised *child = &core->at[i];
+        bool timed = child->state == SP_SUPERVISED_BACKOFF || child->state == SP_SUPERVISED_OPEN ||
+                     (sp_supervised_lives(child) && child->state != SP_SUPERVISED_READY);
+        if (timed && child->deadline.ns < next) next = child->deadline.ns;
+        if (sp_supervised_lives(child) && now.ns + HEARTBEAT_NS < next)
+            next = now.ns + HEARTBEAT_NS;
+    }
+    return (sp_mono){next > now.ns ? next : now.ns};
 }

@@ -125,12 +125,11 @@ static sp_status make_dirs(const struct sp_supervisor_io *io, struct sp_err *err
 /* The lock first: what follows may then be treated as a dead predecessor's. */
 static sp_status take_role(struct sp_supervisor_io *io, struct sp_err *err)
 {
-    char dir[SP_PATH_SIZE + SP_NAME_SIZE];
-
-    snprintf(dir, sizeof dir, "%s/%s", io->platform.data_dir, io->self.s);
-    sp_status status = sp_role_acquire(&io->role, dir, err);
+    snprintf(io->dir, sizeof io->dir, "%s/%s", io->platform.data_dir, io->self.s);
+    sp_status status = sp_role_acquire(&io->role, io->dir, err);
     if (status != SP_OK) return status;
-    struct sp_journal_options options = {.dir = dir,
+    sp_tally_file_open(&io->tally, io->dir, io->installation.s, io->role.epoch, &io->core);
+    struct sp_journal_options options = {.dir = io->dir,
                                          .stream = io->self,
                                          .installation = io->installation.s,
                                          .world = "",
@@ -227,7 +226,11 @@ int sp_supervisor_run(const struct sp_supervisor_options *options)
         sp_supervisor_loop(io);
         code = exit_code_of(io);
         sp_log(SP_LOG_INFO, "supervisor_ends", "code=%d", code);
-        if (io->core.stopping) unlink(io->children_path);
+        if (io->core.stopping) {
+            static const struct sp_supervisor none;
+            unlink(io->children_path);
+            sp_tally_file_save(&io->tally, &none); /* the next start is a person's */
+        }
     } else {
         code = complain(&err);
     }

@@ -301,6 +301,35 @@ def test_supervisor_killed(op):
     return f"children ended {took * 1000:.0f} ms after kill -9 of the supervisor; the next sweeps"
 
 
+def test_crash_loop_across_supervisors(op):
+    """A crash loop is stopped although the supervisor is killed within it, again and again."""
+    op.behave("strategy.ema", "crash")
+    policy = "budget=9,backoff_min=100ms,cooldown_min=600s,opens_max=2"
+    restarts, lives, row = -1, 0, {}
+    while row.get("state") != "OPEN":
+        lives += 1
+        up = subprocess.Popen([BUILD / "spoor", "-C", op.config, "up", "--policy", policy],
+                              env=op.env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        rows = op.until("one more death", lambda r: r.get("strategy.ema", {}).get("signal") == 6 and
+                        (r["strategy.ema"]["state"] == "OPEN" or
+                         r["strategy.ema"].get("restarts", 0) > restarts))
+        row = rows["strategy.ema"]
+        restarts = max(restarts, row.get("restarts", 0))
+        os.kill(rows["supervisor"]["pid"], signal.SIGKILL)
+        assert gone(rows["supervisor"]["pid"])
+        up.wait(DEADLINE)
+    assert 2 <= lives <= 8, lives
+    op.spoor("up", "--policy", policy, expect=70)
+    after = op.status()["strategy.ema"]
+    assert after["state"] == "OPEN" and after["restarts"] == row["restarts"], (row, after)
+    op.spoor("down")  # in order: the next start is a person's and begins anew
+    op.behave("strategy.ema", "ready")
+    op.spoor("up")
+    assert op.status()["strategy.ema"].get("restarts", 0) == 0, op.status()
+    op.spoor("down")
+    return f"a crash loop is stopped over {lives} supervisors, {restarts} restarts counted"
+
+
 def test_only(op):
     out = open(op.folder / "only.out", "w+")
     one = subprocess.Popen([BUILD / "spoor-supervisor", "--config", op.config, "--only",
@@ -340,8 +369,8 @@ def test_bad_configuration(op):
 
 def main():
     tests = [test_order, test_restart_after_kill, test_bad_requests, test_stop_order, test_give_up,
-             test_stuck, test_logs_and_memory,
-             test_supervisor_killed, test_only, test_bad_configuration]
+             test_stuck, test_logs_and_memory, test_supervisor_killed,
+             test_crash_loop_across_supervisors, test_only, test_bad_configuration]
     with tempfile.TemporaryDirectory(prefix="spoor-") as folder:
         op = Operation(folder)
         try:
