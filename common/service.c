@@ -180,6 +180,8 @@ static sp_status open_role_and_journal(struct life *life, struct sp_err *err)
                                          .installation = life->config->platform.installation.s,
                                          .world = world->id.s,
                                          .epoch = service->role.epoch,
+                                         .compress_after =
+                                             life->config->platform.journal_compress_after,
                                          .port = &life->journal_port};
     return sp_journal_open(&options, &service->journal, err);
 }

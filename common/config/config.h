@@ -34,9 +34,10 @@ struct sp_platform {
     uint32_t queue_max; /* messages per peer */
     uint64_t message_max_bytes;
     uint64_t disk_warn_bytes, disk_reduce_only_bytes, disk_ballast_bytes;
-    sp_ratio disk_warn_part; /* of the file system */
-    sp_dur snapshot_every;   /* how often a service saves its state */
-    char http_host[64];      /* numeric IPv4 */
+    sp_ratio disk_warn_part;       /* of the file system */
+    sp_dur snapshot_every;         /* how often a service saves its state */
+    sp_dur journal_compress_after; /* age of sealed segments; 0 = never */
+    char http_host[64];            /* numeric IPv4 */
     uint16_t http_port;
     uint32_t alert_count;
     struct sp_alert_config {

@@ -115,6 +115,13 @@ static const struct sp_field journal_fields[] = {
      .max = "1 h",
      .example = "\"10 s\"",
      SP_AT(sp_platform, snapshot_every)},
+    {.key = "compress_after",
+     .doc = "age at which closed journal files are compressed, for zstd to read; \"0 s\": never",
+     .type = SP_VALUE_DURATION,
+     .fallback = "1 d",
+     .max = "3650 d",
+     .example = "\"1 d\"",
+     SP_AT(sp_platform, journal_compress_after)},
 };
 static const struct sp_table journal_table = SP_TABLE(journal_fields, "journals and snapshots");
 

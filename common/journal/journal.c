@@ -58,6 +58,7 @@ struct sp_journal {
     int fd;
     pthread_t helper;
     int64_t sync_every_ns;
+    sp_dur compress_after;
     /* Read by any thread. */
     _Atomic uint64_t written_seq, durable_seq;
     _Atomic bool poisoned;
@@ -153,7 +154,9 @@ static sp_status start_helper(struct sp_journal *journal, struct sp_err *err)
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (rc != 0) return SP_FAIL(err, SP_NO_MEMORY, "no thread for the journal: %s", strerror(rc));
     journal->has_helper = true;
-    struct sp_keeper_options keeper = {.dir = journal->dir, .port = journal->port};
+    struct sp_keeper_options keeper = {.dir = journal->dir,
+                                       .port = journal->port,
+                                       .compress_after = journal->compress_after};
     return sp_keeper_start(&keeper, &journal->keeper, err);
 }
 
@@ -426,6 +429,7 @@ static struct sp_journal *allocate(const struct sp_journal_options *options)
         options->segment_bytes != 0 ? options->segment_bytes : SEGMENT_BYTES_DEFAULT;
     journal->sync_every_ns =
         options->sync_every.ns != 0 ? options->sync_every.ns : SYNC_EVERY_DEFAULT_NS;
+    journal->compress_after = options->compress_after;
     snprintf(journal->dir, sizeof journal->dir, "%s", options->dir);
     pthread_mutex_init(&journal->lock, NULL);
     pthread_condattr_init(&monotonic);
@@ -526,9 +530,25 @@ sp_status sp_journal_health(const struct sp_journal *journal)
 
 struct sp_journal_stats sp_journal_stats(const struct sp_journal *journal)
 {
+    struct sp_keeper_done kept = {0};
+
+    if (journal->keeper != NULL) kept = sp_keeper_done(journal->keeper);
     return (struct sp_journal_stats){.records = atomic_load(&journal->records),
                                      .bytes = atomic_load(&journal->bytes),
                                      .syncs = atomic_load(&journal->syncs),
                                      .segments = atomic_load(&journal->segments),
-                                     .sync_ns_max = atomic_load(&journal->sync_ns_max)};
+                                     .sync_ns_max = atomic_load(&journal->sync_ns_max),
+                                     .indexed = kept.indexed,
+                                     .compressed = kept.compressed,
+                                     .keep_failed = kept.failed};
+}
+
+void sp_journal_hold_segments(struct sp_journal *journal)
+{
+    if (journal->keeper != NULL) sp_keeper_hold(journal->keeper);
+}
+
+void sp_journal_release_segments(struct sp_journal *journal)
+{
+    if (journal->keeper != NULL) sp_keeper_release(journal->keeper);
 }

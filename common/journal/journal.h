@@ -22,6 +22,7 @@ struct sp_journal_options {
     uint32_t epoch;                  /* from sp_role_acquire: above all in the journal */
     uint64_t segment_bytes;          /* rotate above this; 0 = 64 MiB */
     sp_dur sync_every;               /* lazy sync by the helper thread; 0 = 500 ms; <0 = never */
+    sp_dur compress_after;           /* age at which sealed segments are; 0 = never */
     uint64_t noted_seq;              /* highest sequence a snapshot or ledger says was synced: W */
     const struct sp_file_port *port; /* NULL = the real one */
     /* What the first record says, for runs that must repeat byte for byte: */
@@ -61,8 +62,13 @@ sp_status sp_journal_health(const struct sp_journal *journal);
 struct sp_journal_stats {
     uint64_t records, bytes, syncs, segments;
     int64_t sync_ns_max;
+    uint32_t indexed, compressed, keep_failed; /* sealed segments; see journal_keeper.h */
 };
 struct sp_journal_stats sp_journal_stats(const struct sp_journal *journal);
+/* Between the two the journal's own threads neither rename nor remove segments: for who removes
+ * whole old ones (sp_keeper_remove). Held for a few system calls only. Any thread. */
+void sp_journal_hold_segments(struct sp_journal *journal);
+void sp_journal_release_segments(struct sp_journal *journal);
 
 /* ---- Reading: by the owner at start, by replay, by the command line; of a dead writer too ---- */
 

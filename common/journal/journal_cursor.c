@@ -9,11 +9,8 @@
 #include "common/planted_bug.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 /* Room for the longest batch, so that a whole one can be looked at before any of it is given. */
 #define SEGMENT_BUF_BYTES (SP_BATCH_RECORDS_MAX * (SP_JSON_LINE_MAX + 1) + READ_BYTES)
@@ -28,6 +25,15 @@ sp_status sp_segment_damaged(const struct sp_segment_cursor *cursor, const char 
                    cursor->path, cursor->at, cursor->next_seq, why);
 }
 
+/* By errno. What is compressed is like any other batch that does not verify. */
+static sp_status read_failed(struct sp_segment_cursor *cursor, struct sp_err *err)
+{
+    if (errno != EBADMSG)
+        return SP_FAIL(err, SP_IO, "cannot read %s: %s", cursor->path, strerror(errno));
+    cursor->why = "a compressed block is damaged";
+    return sp_segment_damaged(cursor, cursor->why, err);
+}
+
 /* SP_OK with at least one byte more in the buffer; SP_AGAIN at the end of the file. */
 static sp_status fill(struct sp_segment_cursor *cursor, struct sp_err *err)
 {
@@ -40,12 +46,10 @@ static sp_status fill(struct sp_segment_cursor *cursor, struct sp_err *err)
     }
     size_t room = SEGMENT_BUF_BYTES - cursor->buf_len;
     SP_ASSERT(room > 0);
-    ssize_t n;
-    do {
-        n = pread(cursor->fd, cursor->buf + cursor->buf_len, room < READ_BYTES ? room : READ_BYTES,
-                  (off_t)(cursor->buf_at + cursor->buf_len));
-    } while (n < 0 && errno == EINTR);
-    if (n < 0) return SP_FAIL(err, SP_IO, "cannot read %s: %s", cursor->path, strerror(errno));
+    ssize_t n = sp_segment_file_read(&cursor->file, cursor->buf + cursor->buf_len,
+                                     room < READ_BYTES ? room : READ_BYTES,
+                                     cursor->buf_at + cursor->buf_len);
+    if (n < 0) return read_failed(cursor, err);
     if (n == 0) return SP_AGAIN;
     cursor->buf_len += (size_t)n;
     return SP_OK;
@@ -208,15 +212,10 @@ static sp_status open_checked(struct sp_segment_cursor *cursor, uint64_t first_s
 sp_status sp_segment_open(struct sp_segment_cursor *cursor, const char *dir, uint64_t first_seq,
                           struct sp_err *err)
 {
-    struct sp_segment_cursor opened = {.fd = -1};
-    sp_status status = sp_segment_path(dir, first_seq, opened.path, err);
+    struct sp_segment_cursor opened = {0};
+    sp_status status = sp_segment_file_open(&opened.file, dir, first_seq, opened.path, err);
 
     if (status != SP_OK) return status;
-    opened.fd = open(opened.path, O_RDONLY | O_CLOEXEC);
-    if (opened.fd < 0) {
-        return SP_FAIL(err, errno == ENOENT ? SP_NOT_FOUND : SP_IO, "cannot open %s: %s",
-                       opened.path, strerror(errno));
-    }
     opened.buf = malloc(SEGMENT_BUF_BYTES);
     if (opened.buf == NULL) {
         sp_segment_close(&opened);
@@ -235,35 +234,27 @@ void sp_segment_close(struct sp_segment_cursor *cursor)
 {
     if (cursor->path[0] == '\0') return;
     free(cursor->buf);
-    if (cursor->fd >= 0) close(cursor->fd);
-    *cursor = (struct sp_segment_cursor){.fd = -1};
+    sp_segment_file_close(&cursor->file);
+    *cursor = (struct sp_segment_cursor){0};
 }
 
 /* All of the file from `from` on. The caller frees. */
-static sp_status read_rest(const struct sp_segment_cursor *cursor, uint64_t from, char **out,
+static sp_status read_rest(struct sp_segment_cursor *cursor, uint64_t from, char **out,
                            size_t *len_bytes, struct sp_err *err)
 {
-    struct stat st;
-    size_t got = 0;
+    int64_t size = sp_segment_file_size(&cursor->file);
 
-    if (fstat(cursor->fd, &st) != 0) {
-        return SP_FAIL(err, SP_IO, "cannot read %s: %s", cursor->path, strerror(errno));
-    }
-    size_t len = (uint64_t)st.st_size > from ? (size_t)((uint64_t)st.st_size - from) : 0;
+    if (size < 0) return read_failed(cursor, err);
+    size_t len = (uint64_t)size > from ? (size_t)((uint64_t)size - from) : 0;
     char *text = malloc(len + 1);
     if (text == NULL) return SP_FAIL(err, SP_NO_MEMORY, "no memory to read %s", cursor->path);
-    while (got < len) {
-        ssize_t n = pread(cursor->fd, text + got, len - got, (off_t)(from + got));
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0) {
-            free(text);
-            return SP_FAIL(err, SP_IO, "cannot read %s: %s", cursor->path, strerror(errno));
-        }
-        if (n == 0) break;
-        got += (size_t)n;
+    ssize_t got = sp_segment_file_read(&cursor->file, text, len, from);
+    if (got < 0) {
+        free(text);
+        return read_failed(cursor, err);
     }
     *out = text;
-    *len_bytes = got;
+    *len_bytes = (size_t)got;
     return SP_OK;
 }
 
@@ -317,11 +308,11 @@ sp_status sp_segment_judge(struct sp_segment_cursor *cursor, uint64_t noted_seq,
 
 /* Two whole lines in a row somewhere behind `from`: where the second begins and what it says, and
  * the CRC that the first left. False if they do not verify. */
-static bool sample(const struct sp_segment_cursor *cursor, uint64_t from, char *window,
-                   uint64_t *at, struct sp_line *second)
+static bool sample(struct sp_segment_cursor *cursor, uint64_t from, char *window, uint64_t *at,
+                   struct sp_line *second)
 {
     struct sp_line first = {0};
-    ssize_t n = pread(cursor->fd, window, WINDOW_BYTES, (off_t)from);
+    ssize_t n = sp_segment_file_read(&cursor->file, window, WINDOW_BYTES, from);
 
     if (n <= 0) return false;
     const char *end = window + n;
@@ -344,14 +335,12 @@ static bool sample(const struct sp_segment_cursor *cursor, uint64_t from, char *
 
 sp_status sp_segment_seek(struct sp_segment_cursor *cursor, uint64_t seq, struct sp_err *err)
 {
-    struct stat st;
+    int64_t size = sp_segment_file_size(&cursor->file);
 
-    if (fstat(cursor->fd, &st) != 0) {
-        return SP_FAIL(err, SP_IO, "cannot read %s: %s", cursor->path, strerror(errno));
-    }
+    if (size < 0) return read_failed(cursor, err);
     char *window = malloc(WINDOW_BYTES);
     if (window == NULL) return SP_FAIL(err, SP_NO_MEMORY, "no memory to read %s", cursor->path);
-    uint64_t low = cursor->at, high = (uint64_t)st.st_size;
+    uint64_t low = cursor->at, high = (uint64_t)size;
     while (high > low + WINDOW_BYTES) {
         struct sp_line line = {0};
         uint64_t middle = low + (high - low) / 2, at = 0;
@@ -376,13 +365,11 @@ sp_status sp_segment_read_seal(struct sp_segment_cursor *cursor, struct sp_line 
 {
     char *text = NULL;
     size_t len = 0;
-    struct stat st;
     struct sp_line before = {0}, last = {0};
+    int64_t end_at = sp_segment_file_size(&cursor->file);
 
-    if (fstat(cursor->fd, &st) != 0) {
-        return SP_FAIL(err, SP_IO, "cannot read %s: %s", cursor->path, strerror(errno));
-    }
-    uint64_t size = (uint64_t)st.st_size;
+    if (end_at < 0) return read_failed(cursor, err);
+    uint64_t size = (uint64_t)end_at;
     sp_status status =
         read_rest(cursor, size > WINDOW_BYTES ? size - WINDOW_BYTES : 0, &text, &len, err);
     if (status != SP_OK) return status;

@@ -292,7 +292,7 @@ static void make_head(struct sp_index_head *head, const struct sp_segment_cursor
 
 static sp_status build(struct build *b, const char *dir, bool is_last, struct sp_err *err)
 {
-    struct sp_segment_cursor cursor = {.fd = -1};
+    struct sp_segment_cursor cursor = {0};
     sp_status status = sp_segment_open(&cursor, dir, b->index->head.first_seq, err);
 
     if (status != SP_OK) return status;

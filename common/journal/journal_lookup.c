@@ -92,7 +92,7 @@ static sp_status take_index(const struct sp_lookup *lookup, struct part *part,
 static sp_status open_part(struct sp_lookup *lookup, struct part *part, struct expected *expected,
                            struct sp_err *err)
 {
-    struct sp_segment_cursor cursor = {.fd = -1};
+    struct sp_segment_cursor cursor = {0};
     sp_status status = sp_segment_open(&cursor, lookup->dir, part->first_seq, err);
 
     if (status != SP_OK) return status;

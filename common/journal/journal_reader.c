@@ -5,8 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 struct sp_journal_reader {
     char dir[SP_SEGMENT_PATH_SIZE];
@@ -38,7 +36,7 @@ static sp_status find_newest(const struct sp_journal_reader *reader, uint64_t *o
 static sp_status enter_segment(struct sp_journal_reader *reader, uint64_t first_seq,
                                struct sp_err *err)
 {
-    struct sp_segment_cursor next = {.fd = -1};
+    struct sp_segment_cursor next = {0};
     struct sp_segment_cursor *cursor = &reader->cursor;
     sp_status status = sp_segment_open(&next, reader->dir, first_seq, err);
 
@@ -134,12 +132,10 @@ static sp_status follow(struct sp_journal_reader *reader, struct sp_err *err)
 static bool is_older(const struct sp_journal_reader *reader)
 {
     const struct sp_segment_cursor *cursor = &reader->cursor;
-    char path[SP_SEGMENT_PATH_SIZE];
 
     if (reader->newest > cursor->head.first_seq) return true;
     return cursor->next_seq != cursor->head.first_seq &&
-           sp_segment_path(reader->dir, cursor->next_seq, path, NULL) == SP_OK &&
-           access(path, F_OK) == 0;
+           sp_segment_exists(reader->dir, cursor->next_seq);
 }
 
 static sp_status next_batch(struct sp_journal_reader *reader, struct sp_err *err)
@@ -209,7 +205,6 @@ const char *sp_journal_reader_line(const struct sp_journal_reader *reader, size_
 static sp_status verify_end(const struct sp_journal_reader *reader,
                             struct sp_journal_report *report, struct sp_err *err)
 {
-    struct stat st;
     uint64_t newest = 0;
     const struct sp_segment_cursor *cursor = &reader->cursor;
     sp_status status = find_newest(reader, &newest, err);
@@ -218,8 +213,9 @@ static sp_status verify_end(const struct sp_journal_reader *reader,
     if (newest > cursor->head.first_seq) {
         return sp_segment_damaged(cursor, "the segments behind it do not follow", err);
     }
-    if (stat(cursor->path, &st) != 0) return SP_FAIL(err, SP_IO, "cannot read %s", cursor->path);
-    report->torn_tail = (uint64_t)st.st_size > cursor->at;
+    int64_t size = sp_segment_file_size(&cursor->file);
+    if (size < 0) return SP_FAIL(err, SP_IO, "cannot read %s", cursor->path);
+    report->torn_tail = (uint64_t)size > cursor->at;
     return SP_OK;
 }
 

@@ -98,7 +98,7 @@ static sp_status copy_tail(const struct sp_file_port *port, const struct sp_segm
     sp_status status = SP_OK;
     while (status == SP_OK) {
         char buf[4096];
-        ssize_t n = port->pread(port->self, cursor->fd, buf, sizeof buf, (off_t)at);
+        ssize_t n = port->pread(port->self, cursor->file.fd, buf, sizeof buf, (off_t)at);
         if (n < 0 && errno == EINTR) continue;
         if (n < 0)
             status = SP_FAIL(err, SP_IO, "cannot read %s: %s", cursor->path, strerror(errno));
@@ -178,7 +178,7 @@ static sp_status find_unsynced(const struct sp_journal_options *options,
                                const struct sp_segment_cursor *done, struct sp_recovered *out,
                                struct sp_err *err)
 {
-    struct sp_segment_cursor cursor = {.fd = -1};
+    struct sp_segment_cursor cursor = {0};
     struct sp_batch batch;
 
     /* A SEAL vouches for what is before it, but nothing vouches for the SEAL yet. */
@@ -201,7 +201,6 @@ static sp_status recover_last(const struct sp_journal_options *options,
                               struct sp_err *err)
 {
     struct sp_batch batch;
-    struct stat st;
     sp_status status;
 
     do {
@@ -211,6 +210,9 @@ static sp_status recover_last(const struct sp_journal_options *options,
     if (status != SP_CORRUPT) cursor->why = NULL;
     status = sp_segment_judge(cursor, options->noted_seq, err);
     if (status != SP_OK) return status;
+    /* Only what is sealed is compressed, so nothing of it can be torn. */
+    if (cursor->file.zip != NULL && !cursor->sealed)
+        return sp_segment_damaged(cursor, "compressed, but not sealed", err);
     if (cursor->next_seq > SEQ_ROOM_BELOW) {
         return sp_segment_damaged(cursor, "its sequence leaves no room for new records", err);
     }
@@ -225,10 +227,11 @@ static sp_status recover_last(const struct sp_journal_options *options,
     out->segment_first_seq = cursor->head.first_seq;
     out->sealed = cursor->sealed;
     out->segment_bytes = cursor->at;
-    if (fstat(cursor->fd, &st) != 0) {
+    int64_t size = sp_segment_file_size(&cursor->file);
+    if (size < 0) {
         return SP_FAIL(err, SP_IO, "cannot read %s: %s", cursor->path, strerror(errno));
     }
-    if ((uint64_t)st.st_size > cursor->at) {
+    if ((uint64_t)size > cursor->at) {
         status = quarantine(options, cursor, out, err);
         if (status != SP_OK) return status;
     } else {
@@ -241,7 +244,7 @@ sp_status sp_journal_recover(const struct sp_journal_options *options, struct sp
                              struct sp_err *err)
 {
     struct sp_recovered found = {.first_seq = 1, .next_seq = 1};
-    struct sp_segment_cursor cursor = {.fd = -1};
+    struct sp_segment_cursor cursor = {0};
     struct sp_segment_list list;
     sp_status status = sp_segment_list_read(options->dir, &list, err);
 

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define CRC_AT         6 /* offset of the eight digits in {"c":"xxxxxxxx", */
 #define CRC_DIGITS     8
@@ -231,8 +232,10 @@ static bool name_parse(const char *name, uint64_t *out)
 {
     struct text text = {.at = name, .end = name + NAME_DIGITS, .ok = true};
 
-    if (strlen(name) != NAME_DIGITS + strlen(SEGMENT_SUFFIX)) return false;
-    if (strcmp(name + NAME_DIGITS, SEGMENT_SUFFIX) != 0) return false;
+    if (strlen(name) < NAME_DIGITS) return false;
+    if (strcmp(name + NAME_DIGITS, SEGMENT_SUFFIX) != 0 &&
+        strcmp(name + NAME_DIGITS, SP_SEGMENT_ZIP_SUFFIX) != 0)
+        return false;
     while (text.at < text.end - 1 && *text.at == '0')
         text.at++;
     *out = take_uint(&text, SP_SEGMENT_SEQ_MAX);
@@ -282,6 +285,10 @@ sp_status sp_segment_list_read(const char *dir, struct sp_segment_list *out, str
         return SP_FAIL(err, SP_IO, "cannot read %s: %s", dir, strerror(saved_errno));
     }
     qsort(list.first, list.count, sizeof list.first[0], compare_seq);
+    size_t kept = 1; /* one may be there twice: a crash came before its first form was removed */
+    for (size_t i = 1; i < list.count; i++)
+        if (list.first[i] != list.first[kept - 1]) list.first[kept++] = list.first[i];
+    list.count = kept;
     *out = list;
     return SP_OK;
 }
@@ -290,4 +297,16 @@ void sp_segment_list_free(struct sp_segment_list *list)
 {
     free(list->first);
     *list = (struct sp_segment_list){0};
+}
+
+bool sp_segment_exists(const char *dir, uint64_t first_seq)
+{
+    static const char *const suffixes[] = {SEGMENT_SUFFIX, SP_SEGMENT_ZIP_SUFFIX};
+    char path[SP_SEGMENT_PATH_SIZE];
+
+    for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++)
+        if (sp_segment_path_as(dir, first_seq, suffixes[i], path, NULL) == SP_OK &&
+            access(path, F_OK) == 0)
+            return true;
+    return false;
 }

@@ -6,12 +6,11 @@
 #ifndef SP_COMMON_JOURNAL_SEGMENT_H
 #define SP_COMMON_JOURNAL_SEGMENT_H
 
-#include "common/journal/file.h"
+#include "common/journal/segment_file.h"
 #include "proto/json.h"
 
 #define SP_SEGMENT_FORMAT    1
 #define SP_SEGMENT_LINE_MAX  512
-#define SP_SEGMENT_PATH_SIZE 512
 #define SP_BATCH_RECORDS_MAX 32
 /* A line's sequence is a plain JSON number. */
 #define SP_SEGMENT_SEQ_MAX ((UINT64_C(1) << 53) - 1)
@@ -62,7 +61,7 @@ SP_NODISCARD sp_status sp_segment_path(const char *dir, uint64_t first_seq,
 SP_NODISCARD sp_status sp_segment_path_as(const char *dir, uint64_t first_seq, const char *suffix,
                                           char out[SP_SEGMENT_PATH_SIZE], struct sp_err *err);
 
-/* First sequences of a directory's segments, ascending. */
+/* First sequences of a directory's segments, as they were written or compressed, ascending. */
 struct sp_segment_list {
     uint64_t *first;
     size_t count;
@@ -71,10 +70,12 @@ struct sp_segment_list {
 SP_NODISCARD sp_status sp_segment_list_read(const char *dir, struct sp_segment_list *out,
                                             struct sp_err *err);
 void sp_segment_list_free(struct sp_segment_list *list);
+/* Whether there is a segment that starts there. */
+bool sp_segment_exists(const char *dir, uint64_t first_seq);
 
 /* Walks one segment, batch by batch, while it may still be growing. */
 struct sp_segment_cursor {
-    int fd; /* -1 when closed */
+    struct sp_segment_file file;
     char path[SP_SEGMENT_PATH_SIZE];
     struct sp_segment_head head;
     uint64_t at;          /* offset of the next batch */

@@ -1,20 +1,17 @@
 #include "common/persist/parquet_page.h"
 
 #include "common/persist/thrift.h"
+#include "common/zip.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include <zstd.h>
-
-#define LEVEL          3 /* of zstd: 14 % smaller than 1 on a mix of all kinds, 5 % more time */
 #define PAGE_TYPE_DATA 0
 #define ENCODING_PLAIN 0
 #define ENCODING_RLE   3
 
 struct sp_parquet_codec {
-    ZSTD_CCtx *compress;
-    ZSTD_DCtx *decompress;
+    struct sp_zip *zip;
     uint32_t crc[8][256];
 };
 
@@ -60,15 +57,13 @@ sp_status sp_parquet_codec_open(struct sp_parquet_codec **out, struct sp_err *er
 {
     struct sp_parquet_codec *codec = calloc(1, sizeof *codec);
 
-    if (codec != NULL) {
-        codec->compress = ZSTD_createCCtx();
-        codec->decompress = ZSTD_createDCtx();
-        make_crc_tables(codec);
+    if (codec == NULL) return SP_FAIL(err, SP_NO_MEMORY, "no memory for compression");
+    sp_status status = sp_zip_open(&codec->zip, err);
+    if (status != SP_OK) {
+        free(codec);
+        return status;
     }
-    if (codec == NULL || codec->compress == NULL || codec->decompress == NULL) {
-        sp_parquet_codec_close(codec);
-        return SP_FAIL(err, SP_NO_MEMORY, "no memory for compression");
-    }
+    make_crc_tables(codec);
     *out = codec;
     return SP_OK;
 }
@@ -76,14 +71,13 @@ sp_status sp_parquet_codec_open(struct sp_parquet_codec **out, struct sp_err *er
 void sp_parquet_codec_close(struct sp_parquet_codec *codec)
 {
     if (codec == NULL) return;
-    ZSTD_freeCCtx(codec->compress);
-    ZSTD_freeDCtx(codec->decompress);
+    sp_zip_close(codec->zip);
     free(codec);
 }
 
 size_t sp_parquet_page_bound(size_t plain_bytes)
 {
-    return SP_PARQUET_PAGE_HEADER_MAX + ZSTD_compressBound(plain_bytes);
+    return SP_PARQUET_PAGE_HEADER_MAX + sp_zip_bound(plain_bytes);
 }
 
 static size_t encode_header(const struct sp_parquet_page *page, size_t compressed_bytes,
@@ -111,12 +105,11 @@ sp_status sp_parquet_page_encode(struct sp_parquet_codec *codec, const struct sp
                                  uint8_t *buf, size_t *len_bytes, size_t *header_bytes)
 {
     uint8_t *body = buf + SP_PARQUET_PAGE_HEADER_MAX;
-    size_t body_bytes;
+    size_t body_bytes = 0;
 
     SP_ASSERT(page->plain_bytes > 0 && page->plain_bytes <= SP_PARQUET_PAGE_BYTES_MAX);
-    body_bytes = ZSTD_compressCCtx(codec->compress, body, ZSTD_compressBound(page->plain_bytes),
-                                   page->plain, page->plain_bytes, LEVEL);
-    if (ZSTD_isError(body_bytes)) return SP_NO_MEMORY; /* the room is always enough */
+    sp_status status = sp_zip_pack(codec->zip, page->plain, page->plain_bytes, body, &body_bytes);
+    if (status != SP_OK) return status;
     *header_bytes = encode_header(page, body_bytes, sp_parquet_crc32(codec, body, body_bytes), buf);
     memmove(buf + *header_bytes, body, body_bytes);
     *len_bytes = *header_bytes + body_bytes;
@@ -181,7 +174,7 @@ sp_status sp_parquet_page_decode(struct sp_parquet_codec *codec, const uint8_t *
     struct header header = decode_header(&r);
     const uint8_t *body = buf + r.at;
     size_t body_bytes = len_bytes - r.at;
-    size_t got;
+    size_t got = 0;
 
     if (r.failed || header.type != PAGE_TYPE_DATA || header.encoding != ENCODING_PLAIN) {
         return SP_FAIL(err, SP_CORRUPT, "page header is damaged");
@@ -193,8 +186,8 @@ sp_status sp_parquet_page_decode(struct sp_parquet_codec *codec, const uint8_t *
     if (header.crc != (int32_t)sp_parquet_crc32(codec, body, body_bytes)) {
         return SP_FAIL(err, SP_CORRUPT, "page of %zu bytes fails its checksum", body_bytes);
     }
-    got = ZSTD_decompressDCtx(codec->decompress, plain.data, plain.cap_bytes, body, body_bytes);
-    if (ZSTD_isError(got) || got != (size_t)header.plain_bytes) {
+    if (sp_zip_unpack(codec->zip, body, body_bytes, plain.data, plain.cap_bytes, &got) != SP_OK ||
+        got != (size_t)header.plain_bytes) {
         return SP_FAIL(err, SP_CORRUPT, "page does not decompress to %lld bytes",
                        (long long)header.plain_bytes);
     }

@@ -133,7 +133,8 @@ static sp_status take_role(struct sp_supervisor_io *io, struct sp_err *err)
                                          .stream = io->self,
                                          .installation = io->installation.s,
                                          .world = "",
-                                         .epoch = io->role.epoch};
+                                         .epoch = io->role.epoch,
+                                         .compress_after = io->platform.journal_compress_after};
     return sp_journal_open(&options, &io->journal, err);
 }
 

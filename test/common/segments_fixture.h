@@ -16,13 +16,14 @@ static const enum sp_kind filled_kinds[] = {
 #define FILLED_KINDS (sizeof filled_kinds / sizeof filled_kinds[0])
 
 /* Batches of one to three records, until there are so many segments. */
-static inline void segments_write(const struct folder *f, uint32_t epoch, uint64_t segments)
+static inline void segments_write_of(const struct folder *f, uint32_t epoch, uint64_t segments,
+                                     uint64_t segment_bytes)
 {
     static struct sp_record records[3];
     struct sp_journal_options options = options_for(f, epoch);
     struct sp_journal *journal = NULL;
 
-    options.segment_bytes = SEGMENT_BYTES;
+    options.segment_bytes = segment_bytes;
     assert_int_equal(sp_journal_open(&options, &journal, NULL), SP_OK);
     while (sp_journal_stats(journal).segments < segments) {
         uint64_t seq = sp_journal_next_seq(journal);
@@ -41,6 +42,11 @@ static inline void segments_write(const struct folder *f, uint32_t epoch, uint64
         assert_int_equal(sp_journal_append(journal, records, count, NULL), SP_OK);
     }
     sp_journal_close(journal);
+}
+
+static inline void segments_write(const struct folder *f, uint32_t epoch, uint64_t segments)
+{
+    segments_write_of(f, epoch, segments, SEGMENT_BYTES);
 }
 
 static inline struct sp_segment_list segments_of(const struct folder *f)

@@ -258,7 +258,7 @@ static void test_journal_recovery_is_followed_by_a_waiting_reader(void **state)
     assert_int_equal(sp_journal_reader_next(reader, &record, NULL, NULL), SP_OK);
     assert_int_equal(record.seq, 5);
     assert_int_equal(sp_journal_reader_next(reader, &record, NULL, NULL), SP_AGAIN);
-    struct sp_segment_cursor cursor = {.fd = -1};
+    struct sp_segment_cursor cursor = {0};
     struct sp_batch batch;
     assert_int_equal(sp_segment_open(&cursor, s.folder.path, 1, NULL), SP_OK);
     while (sp_segment_next(&cursor, &batch, NULL) == SP_OK) {
