@@ -5,8 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define BATCH_MAX 500
-
 /* ---- The file by itself ---- */
 
 /* A query that finds nothing if all is well. */
@@ -16,149 +14,114 @@ SP_NODISCARD static sp_status expect_none(struct sp_db *db, const char *sql, con
     struct sp_stmt *stmt = NULL;
 
     sp_status status = sp_db_prepare(db, sql, &stmt, err);
-    if (status == SP_OK) status = sp_stmt_next(stmt, err);
-    if (status == SP_NOT_FOUND) return SP_OK;
-    if (status != SP_OK) return status;
-    status = SP_FAIL(err, SP_CORRUPT, "%s: %.80s", what, sp_stmt_column_text(stmt, 0));
-    sp_stmt_reset(stmt);
+    if (status == SP_OK) {
+        status = sp_stmt_next(stmt, err);
+        if (status == SP_OK)
+            status = SP_FAIL(err, SP_CORRUPT, "%s: %.80s", what, sp_stmt_column_text(stmt, 0));
+        else if (status == SP_NOT_FOUND)
+            status = SP_OK;
+    }
+    sp_stmt_drop(stmt);
     return status;
 }
 
+/* Leg 2 of a fill is its value in the quote currency, leg 4 the fee (ledger_rows.c). */
+static const struct {
+    const char *sql, *what;
+} checks[] = {
+    {"SELECT integrity_check FROM pragma_integrity_check WHERE integrity_check <> 'ok'",
+     "the file is damaged"},
+    {"SELECT \"table\" FROM pragma_foreign_key_check", "a row refers to none"},
+    {"SELECT seq FROM postings GROUP BY seq, asset HAVING sum(amount) <> 0",
+     "a transaction does not sum to zero, sequence"},
+    {"SELECT seq FROM transactions WHERE seq NOT IN (SELECT seq FROM postings)",
+     "a transaction has no postings, sequence"},
+    {"SELECT seq FROM transactions WHERE kind = 'FILL' AND seq NOT IN (SELECT seq FROM fills)",
+     "a transaction has no fill, sequence"},
+    {"SELECT seq FROM transactions WHERE seq > (SELECT cursor FROM meta)",
+     "a transaction is beyond the cursor, sequence"},
+    {"SELECT link FROM links LEFT JOIN (SELECT link, sum(pnl) AS pnl FROM trades GROUP BY link)"
+     " AS t USING (link) WHERE realised_pnl <> coalesce(t.pnl, 0)",
+     "a link's result is not that of its trades"},
+    {"SELECT trade_id FROM trades LEFT JOIN (SELECT trade_id, sum(p.amount) AS gain,"
+     " sum(iif(side = 'BUY', f.qty, 0)) AS bought FROM fills AS f JOIN trades AS c USING (trade_id)"
+     " JOIN postings AS p ON p.seq = f.seq AND p.leg = 2 WHERE f.seq < c.closed_seq"
+     " GROUP BY trade_id) AS t USING (trade_id) WHERE closed_seq > 0"
+     " AND (sold - trades.bought <> coalesce(gain, 0) OR qty <> coalesce(t.bought, 0))",
+     "a trade is not the sum of its fills"},
+    {"SELECT link FROM links LEFT JOIN (SELECT f.link, -sum(fee.amount) AS paid FROM fills AS f"
+     " JOIN postings AS value ON value.seq = f.seq AND value.leg = 2 JOIN postings AS fee ON"
+     " fee.seq = f.seq AND fee.leg = 4 AND fee.asset = value.asset GROUP BY f.link) AS t"
+     " USING (link) WHERE fees <> coalesce(paid, 0)",
+     "a link's fees are not those of its fills"},
+    {"SELECT t.link FROM (SELECT link, max(seq) AS last FROM fills GROUP BY link) AS t"
+     " LEFT JOIN links USING (link) WHERE coalesce(links.seq, 0) < last",
+     "a link was not written with its last fill"},
+};
+
 sp_status sp_ledger_check(struct sp_ledger_rows *rows, struct sp_err *err)
 {
-    static const struct {
-        const char *sql, *what;
-    } checks[] = {
-        {"SELECT integrity_check FROM pragma_integrity_check WHERE integrity_check <> 'ok'",
-         "the file is damaged"},
-        {"SELECT \"table\" FROM pragma_foreign_key_check", "a row refers to none"},
-        {"SELECT seq FROM postings GROUP BY seq, asset HAVING sum(amount) <> 0",
-         "a transaction does not sum to zero, sequence"},
-        {"SELECT seq FROM transactions WHERE seq NOT IN (SELECT seq FROM postings)",
-         "a transaction has no postings, sequence"},
-        {"SELECT seq FROM transactions WHERE kind = 'FILL' AND seq NOT IN (SELECT seq FROM fills)",
-         "a transaction has no fill, sequence"},
-    };
+    struct sp_db *db = sp_ledger_rows_db(rows);
     sp_status status = SP_OK;
 
     for (size_t i = 0; i < sizeof checks / sizeof *checks && status == SP_OK; i++)
-        status = expect_none(sp_ledger_rows_db(rows), checks[i].sql, checks[i].what, err);
-    return status;
+        status = expect_none(db, checks[i].sql, checks[i].what, err);
+    return status == SP_OK ? sp_ledger_chain_verify(db, err) : status;
 }
 
 /* ---- Its content as a number ---- */
 
-typedef unsigned __int128 hash;
-
-static void hash_text(hash *h, const char *text)
-{
-    const hash prime = ((hash)1 << 88) + 0x13b;
-
-    do {
-        *h ^= (unsigned char)*text;
-        *h *= prime;
-    } while (*text++ != '\0');
-}
-
-/* Runs a query of one text column through the hash. */
-SP_NODISCARD static sp_status hash_rows(struct sp_db *db, const char *sql, hash *h,
-                                        struct sp_err *err)
+/* Runs a query's rows through the hash. */
+SP_NODISCARD static sp_status hash_rows(struct sp_db *db, const char *table, const char *sql,
+                                        struct sp_ledger_chain *chain, struct sp_err *err)
 {
     struct sp_stmt *stmt = NULL;
 
     sp_status status = sp_db_prepare(db, sql, &stmt, err);
     while (status == SP_OK) {
         status = sp_stmt_next(stmt, err);
-        if (status == SP_OK) hash_text(h, sp_stmt_column_text(stmt, 0));
+        if (status != SP_OK) break;
+        sp_ledger_chain_row(chain, table);
+        for (int i = 0; i < sp_stmt_columns(stmt); i++) {
+            char text[SP_LEDGER_HASH_SIZE];
+            const char *held = sp_stmt_column_text(stmt, i);
+            status = sp_ledger_chain_hash(held, strlen(held), text, err); /* of whatever length */
+            if (status != SP_OK) break;
+            sp_ledger_chain_text(chain, text);
+        }
+        if (status == SP_OK && sp_stmt_failed(stmt))
+            status = SP_FAIL(err, SP_NO_MEMORY, "a row of %s", table);
+        if (status == SP_OK) status = sp_ledger_chain_end(chain, err);
     }
+    sp_stmt_drop(stmt);
     return status == SP_NOT_FOUND ? SP_OK : status;
 }
 
 sp_status sp_ledger_hash(struct sp_ledger_rows *rows, char out[SP_LEDGER_HASH_SIZE],
                          struct sp_err *err)
 {
-    /* clang-format off */
-    static const struct { const char *table, *columns; } tables[] = {
-        {"meta", "quote(stream)||','||cursor"},
-        {"accounts", "quote(account)||','||quote(kind)"},
-        {"transactions", "seq||','||quote(kind)||','||quote(trade_id)||','||time"},
-        {"postings", "seq||','||leg||','||quote(account)||','||quote(asset)||','||amount"},
-        {"orders", "quote(client_order_id)||','||seq||','||quote(trade_id)||','||quote(link)||','||"
-                   "quote(symbol)||','||quote(role)||','||quote(side)||','||quote(type)||','||qty"
-                   "||','||px||','||stop_px||','||quote(outcome)||','||venue_order_id"},
-        {"fills", "quote(venue)||','||quote(symbol)||','||venue_trade_id||','||seq||','||"
-                  "quote(client_order_id)||','||quote(trade_id)||','||quote(link)||','||"
-                  "quote(side)||','||px||','||qty||','||fee||','||quote(fee_asset)||','||"
-                  "quote(liquidity)||','||venue_time"},
-        {"trades", "quote(trade_id)||','||seq||','||quote(link)||','||quote(symbol)||','||opened"
-                   "||','||closed||','||quote(cause)||','||qty||','||bought||','||sold||','||fees"
-                   "||','||pnl||','||dust"},
-        {"links", "quote(link)||','||seq||','||cash||','||realised_pnl||','||fees||','||position"},
+    static const struct {
+        const char *table, *key;
+    } tables[] = {
+        {"meta", "id"},
+        {"accounts", "account"},
+        {"transactions", "seq"},
+        {"postings", "seq, leg"},
+        {"orders", "client_order_id"},
+        {"fills", "seq"},
+        {"trades", "trade_id"},
+        {"links", "link"},
     };
-    /* clang-format on */
-    hash h = ((hash)0x6c62272e07bb0142 << 64) | 0x62b821756295c58d;
-    sp_status status = SP_OK;
+    struct sp_ledger_chain chain;
 
+    sp_status status = sp_ledger_chain_start(&chain, "content", err);
     for (size_t i = 0; i < sizeof tables / sizeof *tables && status == SP_OK; i++) {
-        char sql[640];
-        snprintf(sql, sizeof sql, "SELECT %s FROM %s ORDER BY 1", tables[i].columns,
-                 tables[i].table);
-        hash_text(&h, tables[i].table);
-        status = hash_rows(sp_ledger_rows_db(rows), sql, &h, err);
+        char sql[96];
+        snprintf(sql, sizeof sql, "SELECT * FROM %s ORDER BY %s", tables[i].table, tables[i].key);
+        status = hash_rows(sp_ledger_rows_db(rows), tables[i].table, sql, &chain, err);
     }
-    if (status != SP_OK) return status;
-    snprintf(out, SP_LEDGER_HASH_SIZE, "%016llx%016llx", (unsigned long long)(h >> 64),
-             (unsigned long long)h);
-    return SP_OK;
-}
-
-/* ---- From the journal ---- */
-
-/* Up to BATCH_MAX records in one transaction. SP_AGAIN: the journal ends, or `upto` is reached. */
-SP_NODISCARD static sp_status fold_batch(struct sp_ledger_rows *rows,
-                                         struct sp_journal_reader *reader, uint64_t upto,
-                                         struct sp_err *err)
-{
-    static struct sp_record record;
-    uint64_t cursor = sp_ledger_rows_cursor(rows);
-    sp_status end = SP_OK;
-
-    sp_status status = sp_db_begin(sp_ledger_rows_db(rows), err);
-    for (int i = 0; i < BATCH_MAX && status == SP_OK && end == SP_OK; i++) {
-        if (upto != 0 && cursor >= upto) {
-            end = SP_AGAIN;
-            break;
-        }
-        status = sp_journal_reader_next(reader, &record, NULL, err);
-        if (status == SP_AGAIN) {
-            end = SP_AGAIN;
-            status = SP_OK;
-            break;
-        }
-        if (status == SP_OK) status = sp_ledger_rows_put(rows, &record, err);
-        if (status == SP_OK) cursor = record.seq;
-    }
-    if (status == SP_OK) status = sp_ledger_rows_commit(rows, cursor, err);
-    if (status == SP_OK) return end;
-    sp_db_rollback(sp_ledger_rows_db(rows));
+    if (status == SP_OK) memcpy(out, chain.head, SP_LEDGER_HASH_SIZE);
     return status;
-}
-
-sp_status sp_ledger_fold(struct sp_ledger_rows *rows, const char *dir, const sp_name *stream,
-                         uint64_t upto, struct sp_err *err)
-{
-    struct sp_journal_reader *reader = NULL;
-
-    if (upto != 0 && sp_ledger_rows_cursor(rows) >= upto) return SP_OK;
-    sp_status status =
-        sp_journal_reader_open(dir, stream, sp_ledger_rows_cursor(rows) + 1, &reader, err);
-    while (status == SP_OK)
-        status = fold_batch(rows, reader, upto, err);
-    sp_journal_reader_close(reader);
-    if (status != SP_AGAIN) return status;
-    if (upto == 0 || sp_ledger_rows_cursor(rows) >= upto) return SP_OK;
-    return SP_FAIL(err, SP_CORRUPT, "the journal ends at %llu, but the ledger has seen %llu",
-                   (unsigned long long)sp_ledger_rows_cursor(rows), (unsigned long long)upto);
 }
 
 /* ---- By asset ---- */

@@ -1,64 +1,13 @@
 #include "common/ledger/ledger_rows.h"
 
+#include "common/ledger/ledger_chain.h"
+#include "common/ledger/ledger_schema.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #define LEGS_MAX 6
-
-/* clang-format off */
-#define KEPT(table)                                                                            \
-    "CREATE TRIGGER IF NOT EXISTS " table "_stay BEFORE UPDATE ON " table " BEGIN"             \
-    " SELECT RAISE(ABORT, '" table " are never changed'); END;"                                \
-    "CREATE TRIGGER IF NOT EXISTS " table "_are_kept BEFORE DELETE ON " table " BEGIN"         \
-    " SELECT RAISE(ABORT, '" table " are never deleted'); END;"
-/* clang-format on */
-
-/* Money, prices and quantities are integers in units of 1e-8, times are ns since 1970 UTC. */
-static const char schema[] =
-    "CREATE TABLE IF NOT EXISTS accounts (account TEXT PRIMARY KEY,"
-    " kind TEXT NOT NULL CHECK (kind IN ('link', 'dust', 'fees', 'venue'))) STRICT;"
-    "CREATE TABLE IF NOT EXISTS transactions (seq INTEGER PRIMARY KEY,"
-    " kind TEXT NOT NULL CHECK (kind IN ('FILL', 'DUST')), trade_id TEXT NOT NULL,"
-    " time INTEGER NOT NULL) STRICT;"
-    "CREATE TABLE IF NOT EXISTS postings (seq INTEGER NOT NULL"
-    " REFERENCES transactions (seq) DEFERRABLE INITIALLY DEFERRED, leg INTEGER NOT NULL,"
-    " account TEXT NOT NULL REFERENCES accounts (account), asset TEXT NOT NULL,"
-    " amount INTEGER NOT NULL CHECK (amount <> 0), PRIMARY KEY (seq, leg)) STRICT;"
-    "CREATE TRIGGER IF NOT EXISTS transactions_balance BEFORE INSERT ON transactions BEGIN"
-    " SELECT RAISE(ABORT, 'a transaction has postings')"
-    " WHERE NOT EXISTS (SELECT 1 FROM postings WHERE seq = NEW.seq);"
-    " SELECT RAISE(ABORT, 'a transaction sums to zero in each asset') WHERE EXISTS"
-    " (SELECT 1 FROM postings WHERE seq = NEW.seq GROUP BY asset HAVING sum(amount) <> 0); END;"
-    "CREATE TRIGGER IF NOT EXISTS postings_come_first BEFORE INSERT ON postings"
-    " WHEN EXISTS (SELECT 1 FROM transactions WHERE seq = NEW.seq) BEGIN"
-    " SELECT RAISE(ABORT, 'a closed transaction takes no more'); END;"
-    "CREATE TABLE IF NOT EXISTS meta (id INTEGER PRIMARY KEY CHECK (id = 1),"
-    " stream TEXT NOT NULL, cursor INTEGER NOT NULL) STRICT;"
-    "CREATE TABLE IF NOT EXISTS orders (client_order_id TEXT PRIMARY KEY, seq INTEGER NOT NULL,"
-    " trade_id TEXT NOT NULL, link TEXT NOT NULL, symbol TEXT NOT NULL, role TEXT NOT NULL,"
-    " side TEXT NOT NULL, type TEXT NOT NULL, qty INTEGER NOT NULL CHECK (qty > 0),"
-    " px INTEGER NOT NULL, stop_px INTEGER NOT NULL, outcome TEXT NOT NULL DEFAULT '',"
-    " venue_order_id INTEGER NOT NULL DEFAULT 0) STRICT;"
-    "CREATE TABLE IF NOT EXISTS fills (venue TEXT NOT NULL, symbol TEXT NOT NULL,"
-    " venue_trade_id INTEGER NOT NULL, seq INTEGER NOT NULL UNIQUE"
-    " REFERENCES transactions (seq) DEFERRABLE INITIALLY DEFERRED, client_order_id TEXT NOT NULL,"
-    " trade_id TEXT NOT NULL, link TEXT NOT NULL, side TEXT NOT NULL,"
-    " px INTEGER NOT NULL CHECK (px > 0), qty INTEGER NOT NULL CHECK (qty > 0),"
-    " fee INTEGER NOT NULL, fee_asset TEXT NOT NULL, liquidity TEXT NOT NULL,"
-    " venue_time INTEGER NOT NULL, PRIMARY KEY (venue, symbol, venue_trade_id)) STRICT;"
-    "CREATE TABLE IF NOT EXISTS trades (trade_id TEXT PRIMARY KEY, seq INTEGER NOT NULL,"
-    " link TEXT NOT NULL, symbol TEXT NOT NULL, opened INTEGER NOT NULL,"
-    " closed INTEGER NOT NULL DEFAULT 0, cause TEXT NOT NULL DEFAULT '',"
-    " qty INTEGER NOT NULL DEFAULT 0, bought INTEGER NOT NULL DEFAULT 0,"
-    " sold INTEGER NOT NULL DEFAULT 0, fees INTEGER NOT NULL DEFAULT 0,"
-    " pnl INTEGER NOT NULL DEFAULT 0 CHECK (pnl = sold - bought - fees),"
-    " dust INTEGER NOT NULL DEFAULT 0) STRICT;"
-    "CREATE TABLE IF NOT EXISTS links (link TEXT PRIMARY KEY, seq INTEGER NOT NULL,"
-    " cash INTEGER NOT NULL, realised_pnl INTEGER NOT NULL, fees INTEGER NOT NULL,"
-    " position INTEGER NOT NULL) STRICT;" KEPT("accounts") KEPT("transactions") KEPT("postings")
-        KEPT("fills");
 
 enum statement {
     PUT_ORDER,
@@ -81,23 +30,23 @@ static const char *const sql[STATEMENTS] = {
     [PUT_OUTCOME] = "UPDATE orders SET outcome = ?2, venue_order_id = max(venue_order_id, ?3)"
                     " WHERE client_order_id = ?1",
     [PUT_FILL] = "INSERT INTO fills (venue, symbol, venue_trade_id, seq, client_order_id,"
-                 " trade_id, link, side, px, qty, fee, fee_asset, liquidity, venue_time)"
-                 " VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14)",
+                 " trade_id, link, side, px, qty, fee, fee_asset, liquidity, venue_time, hash)"
+                 " VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15)",
     [PUT_OPENED] = "INSERT INTO trades (trade_id, seq, link, symbol, opened)"
                    " VALUES (?1,?2,?3,?4,?5)",
     [PUT_CLOSED] = "UPDATE trades SET closed = ?2, cause = ?3, qty = ?4, bought = ?5, sold = ?6,"
-                   " fees = ?7, pnl = ?8, dust = ?9 WHERE trade_id = ?1",
+                   " fees = ?7, pnl = ?8, dust = ?9, closed_seq = ?10 WHERE trade_id = ?1",
     [PUT_LINK] = "INSERT INTO links (link, seq, cash, realised_pnl, fees, position)"
                  " VALUES (?1,?2,?3,?4,?5,?6) ON CONFLICT (link) DO UPDATE SET seq = ?2,"
                  " cash = ?3, realised_pnl = ?4, fees = ?5, position = ?6",
     [PUT_ACCOUNT] = "INSERT INTO accounts (account, kind) VALUES (?1,?2)"
                     " ON CONFLICT (account) DO NOTHING",
-    [PUT_POSTING] = "INSERT INTO postings (seq, leg, account, asset, amount)"
-                    " VALUES (?1,?2,?3,?4,?5)",
-    [PUT_TRANSACTION] = "INSERT INTO transactions (seq, kind, trade_id, time)"
-                        " VALUES (?1,?2,?3,?4)",
+    [PUT_POSTING] = "INSERT INTO postings (seq, leg, account, asset, amount, hash)"
+                    " VALUES (?1,?2,?3,?4,?5,?6)",
+    [PUT_TRANSACTION] = "INSERT INTO transactions (seq, kind, trade_id, time, hash)"
+                        " VALUES (?1,?2,?3,?4,?5)",
     [GET_DUST] = "SELECT dust FROM trades WHERE trade_id = ?1",
-    [PUT_CURSOR] = "UPDATE meta SET cursor = ?1 WHERE id = 1",
+    [PUT_CURSOR] = "UPDATE meta SET cursor = ?1, chain = ?2 WHERE id = 1",
 };
 
 struct sp_ledger_rows {
@@ -105,6 +54,8 @@ struct sp_ledger_rows {
     struct sp_stmt *statements[STATEMENTS];
     const struct sp_world_config *world;
     uint64_t cursor;
+    struct sp_ledger_chain chain;   /* with the rows of the transaction that is open */
+    char kept[SP_LEDGER_HASH_SIZE]; /* its head at the last commit */
 };
 
 /* One leg; a transaction is a few of them. */
@@ -137,6 +88,40 @@ static void bind_int(struct sp_stmt *stmt, int at, int64_t value)
     sp_stmt_int(stmt, at, value);
 }
 
+/* Likewise, and into the chain. */
+static void chain_text(struct sp_ledger_rows *rows, struct sp_stmt *stmt, int at, const char *text)
+{
+    sp_stmt_text(stmt, at, text);
+    sp_ledger_chain_text(&rows->chain, text);
+}
+
+static void chain_int(struct sp_ledger_rows *rows, struct sp_stmt *stmt, int at, int64_t value)
+{
+    sp_stmt_int(stmt, at, value);
+    sp_ledger_chain_int(&rows->chain, value);
+}
+
+static void chain_trade(struct sp_ledger_rows *rows, struct sp_stmt *stmt, int at, sp_trd_id id)
+{
+    char text[SP_ID_TEXT_SIZE];
+
+    chain_text(rows, stmt, at, sp_id_format(SP_ID_TRD, id.raw, text));
+}
+
+/* The hash, and the row into the file. */
+SP_NODISCARD static sp_status run_chained(struct sp_ledger_rows *rows, struct sp_stmt *stmt, int at,
+                                          struct sp_err *err)
+{
+    sp_status status = sp_ledger_chain_end(&rows->chain, err);
+
+    if (status != SP_OK) {
+        sp_stmt_reset(stmt);
+        return status;
+    }
+    sp_stmt_text(stmt, at, rows->chain.head);
+    return sp_stmt_run(stmt, err);
+}
+
 static struct sp_stmt *bind_intent(struct sp_ledger_rows *rows, const struct sp_record *record)
 {
     const struct sp_order_intent *b = &record->body.order_intent;
@@ -156,26 +141,28 @@ static struct sp_stmt *bind_intent(struct sp_ledger_rows *rows, const struct sp_
     return stmt;
 }
 
-static struct sp_stmt *bind_fill(struct sp_ledger_rows *rows, const struct sp_record *record)
+SP_NODISCARD static sp_status put_fill(struct sp_ledger_rows *rows, const struct sp_record *record,
+                                       struct sp_err *err)
 {
     const struct sp_fill *b = &record->body.fill;
     struct sp_stmt *stmt = rows->statements[PUT_FILL];
 
-    bind_name(stmt, 1, &b->venue);
-    bind_name(stmt, 2, &b->symbol);
-    bind_int(stmt, 3, (int64_t)b->venue_trade_id);
-    bind_int(stmt, 4, (int64_t)record->seq);
-    bind_name(stmt, 5, &b->client_order_id);
-    bind_trade(stmt, 6, b->trade_id);
-    bind_name(stmt, 7, &b->strategy_link_id);
-    bind_enum(stmt, 8, SP_ENUM_SIDE, b->side);
-    bind_int(stmt, 9, b->px.e8);
-    bind_int(stmt, 10, b->qty.e8);
-    bind_int(stmt, 11, b->fee.e8);
-    bind_name(stmt, 12, &b->fee_asset);
-    bind_enum(stmt, 13, SP_ENUM_LIQUIDITY, b->liquidity);
-    bind_int(stmt, 14, b->venue_time.ns);
-    return stmt;
+    sp_ledger_chain_row(&rows->chain, "fills");
+    chain_int(rows, stmt, 4, (int64_t)record->seq);
+    chain_text(rows, stmt, 1, b->venue.s);
+    chain_text(rows, stmt, 2, b->symbol.s);
+    chain_int(rows, stmt, 3, (int64_t)b->venue_trade_id);
+    chain_text(rows, stmt, 5, b->client_order_id.s);
+    chain_trade(rows, stmt, 6, b->trade_id);
+    chain_text(rows, stmt, 7, b->strategy_link_id.s);
+    chain_text(rows, stmt, 8, sp_enum_name(SP_ENUM_SIDE, b->side));
+    chain_int(rows, stmt, 9, b->px.e8);
+    chain_int(rows, stmt, 10, b->qty.e8);
+    chain_int(rows, stmt, 11, b->fee.e8);
+    chain_text(rows, stmt, 12, b->fee_asset.s);
+    chain_text(rows, stmt, 13, sp_enum_name(SP_ENUM_LIQUIDITY, b->liquidity));
+    chain_int(rows, stmt, 14, b->venue_time.ns);
+    return run_chained(rows, stmt, 15, err);
 }
 
 static struct sp_stmt *bind_opened(struct sp_ledger_rows *rows, const struct sp_record *record)
@@ -205,6 +192,7 @@ static struct sp_stmt *bind_closed(struct sp_ledger_rows *rows, const struct sp_
     bind_int(stmt, 7, b->fees.e8);
     bind_int(stmt, 8, b->realised_pnl.e8);
     bind_int(stmt, 9, b->dust.e8);
+    bind_int(stmt, 10, (int64_t)record->seq);
     return stmt;
 }
 
@@ -233,13 +221,12 @@ static struct sp_stmt *bind_outcome(struct sp_ledger_rows *rows, const struct sp
     return stmt;
 }
 
-/* NULL for records that are not in the ledger. */
+/* NULL for records that are not in the ledger, and for fills, which are in the chain. */
 static struct sp_stmt *bind(struct sp_ledger_rows *rows, const struct sp_record *record)
 {
     enum sp_dto dto = sp_kind_info(record->kind)->dto;
 
     if (record->kind == SP_REC_ORDER_INTENT) return bind_intent(rows, record);
-    if (record->kind == SP_REC_FILL) return bind_fill(rows, record);
     if (record->kind == SP_REC_TRADE_OPENED) return bind_opened(rows, record);
     if (record->kind == SP_REC_TRADE_CLOSED) return bind_closed(rows, record);
     if (record->kind == SP_REC_LEDGER_STATE_CHANGED) return bind_link(rows, record);
@@ -261,12 +248,13 @@ SP_NODISCARD static sp_status put_leg(struct sp_ledger_rows *rows, const struct 
     sp_stmt_text(account, 2, leg->kind);
     sp_status status = sp_stmt_run(account, err);
     if (status != SP_OK) return status;
-    bind_int(posting, 1, (int64_t)record->seq);
-    bind_int(posting, 2, at);
-    sp_stmt_text(posting, 3, name);
-    bind_name(posting, 4, leg->asset);
-    bind_int(posting, 5, leg->amount_e8);
-    return sp_stmt_run(posting, err);
+    sp_ledger_chain_row(&rows->chain, "postings");
+    chain_int(rows, posting, 1, (int64_t)record->seq);
+    chain_int(rows, posting, 2, at);
+    chain_text(rows, posting, 3, name);
+    chain_text(rows, posting, 4, leg->asset->s);
+    chain_int(rows, posting, 5, leg->amount_e8);
+    return run_chained(rows, posting, 6, err);
 }
 
 /* The postings, then the transaction that closes them. Empty legs are left out. */
@@ -281,11 +269,12 @@ SP_NODISCARD static sp_status put_transaction(struct sp_ledger_rows *rows,
         if (legs[i].amount_e8 != 0) status = put_leg(rows, record, i, &legs[i], err);
     }
     if (status != SP_OK) return status;
-    bind_int(stmt, 1, (int64_t)record->seq);
-    sp_stmt_text(stmt, 2, record->kind == SP_REC_FILL ? "FILL" : "DUST");
-    bind_trade(stmt, 3, trade_id);
-    bind_int(stmt, 4, record->time.ns);
-    return sp_stmt_run(stmt, err);
+    sp_ledger_chain_row(&rows->chain, "transactions");
+    chain_int(rows, stmt, 1, (int64_t)record->seq);
+    chain_text(rows, stmt, 2, record->kind == SP_REC_FILL ? "FILL" : "DUST");
+    chain_trade(rows, stmt, 3, trade_id);
+    chain_int(rows, stmt, 4, record->time.ns);
+    return run_chained(rows, stmt, 5, err);
 }
 
 SP_NODISCARD static sp_status find_instrument(const struct sp_ledger_rows *rows,
@@ -354,25 +343,47 @@ sp_status sp_ledger_rows_put(struct sp_ledger_rows *rows, const struct sp_record
 {
     sp_status status = SP_OK;
 
-    if (record->kind == SP_REC_FILL) status = post_fill(rows, record, err);
+    if (record->kind == SP_REC_FILL) {
+        status = post_fill(rows, record, err);
+        return status == SP_OK ? put_fill(rows, record, err) : status;
+    }
     if (record->kind == SP_REC_TRADE_CLOSED) status = post_dust(rows, record, err);
     if (status != SP_OK) return status;
     struct sp_stmt *stmt = bind(rows, record);
     return stmt != NULL ? sp_stmt_run(stmt, err) : SP_OK;
 }
 
+sp_status sp_ledger_rows_begin(struct sp_ledger_rows *rows, struct sp_err *err)
+{
+    return sp_db_begin(rows->db, err);
+}
+
 sp_status sp_ledger_rows_commit(struct sp_ledger_rows *rows, uint64_t cursor, struct sp_err *err)
 {
     bind_int(rows->statements[PUT_CURSOR], 1, (int64_t)cursor);
+    sp_stmt_text(rows->statements[PUT_CURSOR], 2, rows->chain.head);
     sp_status status = sp_stmt_run(rows->statements[PUT_CURSOR], err);
     if (status == SP_OK) status = sp_db_commit(rows->db, err);
-    if (status == SP_OK) rows->cursor = cursor;
-    return status;
+    if (status != SP_OK) return status;
+    rows->cursor = cursor;
+    memcpy(rows->kept, rows->chain.head, sizeof rows->kept);
+    return SP_OK;
+}
+
+void sp_ledger_rows_rollback(struct sp_ledger_rows *rows)
+{
+    sp_db_rollback(rows->db);
+    memcpy(rows->chain.head, rows->kept, sizeof rows->kept);
 }
 
 uint64_t sp_ledger_rows_cursor(const struct sp_ledger_rows *rows)
 {
     return rows->cursor;
+}
+
+const char *sp_ledger_rows_chain(const struct sp_ledger_rows *rows)
+{
+    return rows->kept;
 }
 
 struct sp_db *sp_ledger_rows_db(struct sp_ledger_rows *rows)
@@ -382,71 +393,33 @@ struct sp_db *sp_ledger_rows_db(struct sp_ledger_rows *rows)
 
 /* ---- Opening ---- */
 
-/* One number; `otherwise` if there is no row. */
-SP_NODISCARD static sp_status get_number(struct sp_db *db, const char *text, int64_t otherwise,
-                                         int64_t *out, struct sp_err *err)
-{
-    struct sp_stmt *stmt = NULL;
-
-    sp_status status = sp_db_prepare(db, text, &stmt, err);
-    if (status == SP_OK) status = sp_stmt_next(stmt, err);
-    if (status == SP_NOT_FOUND) {
-        *out = otherwise;
-        return SP_OK;
-    }
-    if (status != SP_OK) return status;
-    *out = sp_stmt_column_int(stmt, 0);
-    sp_stmt_reset(stmt);
-    return SP_OK;
-}
-
-sp_status sp_ledger_rows_peek(const char *path, int64_t *version, uint64_t *cursor,
-                              struct sp_err *err)
-{
-    struct sp_db *db = NULL;
-    struct stat st;
-    int64_t held = 0, tables = 0, noted = 0;
-
-    if (stat(path, &st) != 0 || st.st_size == 0) {
-        *version = -1;
-        *cursor = 0;
-        return SP_OK;
-    }
-    sp_status status = sp_db_open(path, SP_DB_SYNC_LAZY, "", &db, err);
-    if (status == SP_OK) status = get_number(db, "PRAGMA user_version", 0, &held, err);
-    if (status == SP_OK)
-        status = get_number(db, "SELECT count(*) FROM sqlite_schema WHERE name = 'meta'", 0,
-                            &tables, err);
-    if (status == SP_OK && tables > 0)
-        status = get_number(db, "SELECT cursor FROM meta WHERE id = 1", 0, &noted, err);
-    sp_db_close(db);
-    if (status != SP_OK) return status;
-    *version = tables > 0 ? held : -1;
-    *cursor = (uint64_t)noted;
-    return SP_OK;
-}
-
-SP_NODISCARD static sp_status read_meta(struct sp_ledger_rows *rows, const char *path,
-                                        const sp_name *stream, struct sp_err *err)
+/* The row of meta, which a new file does not have yet. */
+SP_NODISCARD static sp_status read_meta(struct sp_ledger_rows *rows, const sp_name *stream,
+                                        struct sp_err *err)
 {
     struct sp_stmt *stmt = NULL;
 
     sp_status status =
-        sp_db_prepare(rows->db, "INSERT OR IGNORE INTO meta VALUES (1, ?1, 0)", &stmt, err);
-    if (status != SP_OK) return status;
-    bind_name(stmt, 1, stream);
-    status = sp_stmt_run(stmt, err);
-    if (status == SP_OK)
-        status =
-            sp_db_prepare(rows->db, "SELECT stream, cursor FROM meta WHERE id = 1", &stmt, err);
+        sp_db_prepare(rows->db, "SELECT stream, cursor, chain FROM meta WHERE id = 1", &stmt, err);
     if (status == SP_OK) status = sp_stmt_next(stmt, err);
-    if (status != SP_OK) return status;
-    if (strcmp(sp_stmt_column_text(stmt, 0), stream->s) != 0) {
-        status =
-            SP_FAIL(err, SP_INVALID, "%s belongs to stream %s", path, sp_stmt_column_text(stmt, 0));
+    if (status == SP_OK && strcmp(sp_stmt_column_text(stmt, 0), stream->s) != 0)
+        status = SP_FAIL(err, SP_INVALID, "the file belongs to stream %.40s",
+                         sp_stmt_column_text(stmt, 0));
+    if (status == SP_OK) {
+        rows->cursor = (uint64_t)sp_stmt_column_int(stmt, 1);
+        snprintf(rows->kept, sizeof rows->kept, "%s", sp_stmt_column_text(stmt, 2));
+        memcpy(rows->chain.head, rows->kept, sizeof rows->kept);
     }
-    rows->cursor = (uint64_t)sp_stmt_column_int(stmt, 1);
-    sp_stmt_reset(stmt);
+    sp_stmt_drop(stmt);
+    return status;
+}
+
+SP_NODISCARD static sp_status prepare_all(struct sp_ledger_rows *rows, struct sp_err *err)
+{
+    sp_status status = SP_OK;
+
+    for (int i = 0; i < STATEMENTS && status == SP_OK; i++)
+        status = sp_db_prepare(rows->db, sql[i], &rows->statements[i], err);
     return status;
 }
 
@@ -454,31 +427,41 @@ sp_status sp_ledger_rows_open(const char *path, const sp_name *stream,
                               const struct sp_world_config *world, struct sp_ledger_rows **out,
                               struct sp_err *err)
 {
-    int64_t version = -1;
-    uint64_t cursor = 0;
-    char whole[sizeof schema + 128];
-
-    sp_status status = sp_ledger_rows_peek(path, &version, &cursor, err);
-    if (status != SP_OK) return status;
-    if (version >= 0 && version != SP_LEDGER_VERSION)
-        return SP_FAIL(err, SP_VERSION, "%.60s has version %d, not %d: spoor ledger rebuild", path,
-                       (int)version, SP_LEDGER_VERSION);
     struct sp_ledger_rows *rows = calloc(1, sizeof *rows);
+    struct sp_ledger_seen seen = {0};
+
     if (rows == NULL) return SP_FAIL(err, SP_NO_MEMORY, "ledger");
     rows->world = world;
-    /* REPLACE deletes, and the triggers are to see it. The schema comes in one transaction, so that
-     * a file that was begun has its version. */
-    snprintf(whole, sizeof whole,
-             "PRAGMA recursive_triggers=ON; BEGIN IMMEDIATE; %s PRAGMA user_version=%d; COMMIT;",
-             schema, SP_LEDGER_VERSION);
-    status = sp_db_open(path, SP_DB_SYNC_LAZY, whole, &rows->db, err);
-    if (status == SP_OK) status = read_meta(rows, path, stream, err);
-    for (int i = 0; i < STATEMENTS && status == SP_OK; i++) {
-        status = sp_db_prepare(rows->db, sql[i], &rows->statements[i], err);
-    }
+    sp_status status = sp_db_open(path, SP_DB_SYNC_LAZY, "", &rows->db, err);
+    if (status == SP_OK) status = sp_ledger_schema_look(rows->db, &seen, err);
+    if (status == SP_OK && seen.version < 0)
+        status = sp_ledger_schema_create(rows->db, stream, err);
+    else if (status == SP_OK)
+        status = sp_ledger_schema_check(rows->db, path, err);
+    if (status == SP_OK) status = read_meta(rows, stream, err);
+    if (status == SP_OK) status = prepare_all(rows, err);
     if (status != SP_OK) {
         sp_ledger_rows_close(rows);
-        return status;
+        return status == SP_NOT_FOUND ? SP_FAIL(err, SP_CORRUPT, "%.80s: meta is empty", path)
+                                      : status;
+    }
+    *out = rows;
+    return SP_OK;
+}
+
+sp_status sp_ledger_rows_open_copy(const char *path, const sp_name *stream,
+                                   struct sp_ledger_rows **out, struct sp_err *err)
+{
+    struct sp_ledger_rows *rows = calloc(1, sizeof *rows);
+
+    if (rows == NULL) return SP_FAIL(err, SP_NO_MEMORY, "ledger");
+    sp_status status = sp_db_open_copy(path, &rows->db, err);
+    if (status == SP_OK) status = sp_ledger_schema_check(rows->db, path, err);
+    if (status == SP_OK) status = read_meta(rows, stream, err);
+    if (status != SP_OK) {
+        sp_ledger_rows_close(rows);
+        return status == SP_NOT_FOUND ? SP_FAIL(err, SP_CORRUPT, "%.80s: meta is empty", path)
+                                      : status;
     }
     *out = rows;
     return SP_OK;

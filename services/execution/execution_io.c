@@ -5,7 +5,7 @@
 #include "proto/decimal.h"
 #include "services/execution/books_answer.h"
 #include "services/execution/last_words.h"
-#include "services/execution/ledger.h"
+#include "services/execution/ledger_watch.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,19 +26,17 @@ struct io {
     struct sp_service *service;
     struct sp_shell *shell;
     struct sp_venue *venue;
-    struct sp_ledger *ledger;
+    struct sp_ledger_watch ledger;
     struct sp_last_words last_words; /* once the journal has failed */
     bool dirty;                      /* records were applied since trades were last tended */
-    sp_text ledger_why;              /* why the ledger is not written; empty while it is */
-    uint64_t ledger_due; /* the ledger has not heard of records up to this one; 0: of all */
-    bool halted;         /* the halt file was taken over */
+    bool halted;                     /* the halt file was taken over */
     uint32_t outcome_count;
     struct outcome outcomes[QUEUE_MAX];
     struct sp_record answer;
     struct {
         struct sp_metric *accepted, *refused, *expired, *sent, *fills, *duplicates, *incidents,
-            *live_orders, *in_flight, *allowed, *breaker, *ledger_lag, *ledger_failed,
-            *tick_to_send, *appends, *syncs, *disk_allows;
+            *live_orders, *in_flight, *allowed, *breaker, *tick_to_send, *appends, *syncs,
+            *disk_allows;
     } metrics;
     uint64_t sends_observed;
     uint64_t disk_checks; /* of the storage, as the core knows it */
@@ -69,8 +67,7 @@ static void feed(struct io *io, enum sp_event_type type, uint32_t id,
             sp_shell_event(io->shell, SP_EVENT_TIMER, SP_XT_TICK, NULL);
         }
     }
-    if (io->ledger_due > 0) sp_ledger_notify(io->ledger, io->ledger_due);
-    io->ledger_due = 0;
+    sp_ledger_watch_flush(&io->ledger);
 }
 
 static void on_fact(void *ctx, const struct sp_record *record)
@@ -165,8 +162,7 @@ static void applied(void *ctx, const struct sp_record *record)
 
     if (record->kind == SP_REC_CURSOR) return;
     io->dirty = true;
-    /* Told at the end of the feed: its thread must not compete with an order on its way out. */
-    if (io->ledger != NULL) io->ledger_due = record->seq;
+    sp_ledger_watch_applied(&io->ledger, record->seq);
 }
 
 /* ---- The control socket ---- */
@@ -246,10 +242,7 @@ static void fill_status(struct sp_service *service, struct sp_service_status *st
     char buf[SP_E8_TEXT_SIZE];
 
     status->trading = (uint8_t)trading_now(io, &status->reason, &status->next_step);
-    if (io->ledger_why.s[0] != '\0' && status->trading == SP_TRADING_ALLOWED) {
-        status->reason = io->ledger_why;
-        sp_text_printf(&status->next_step, "see the log; after spoor down: spoor ledger verify");
-    }
+    sp_ledger_watch_status(&io->ledger, status);
     status->breaker = (uint8_t)io->core.books.breaker;
     status->market_time = sp_shell_market(io->shell);
     for (uint32_t i = 0; i < io->core.books.link_count && i < SP_FACTS_MAX; i++) {
@@ -287,23 +280,8 @@ static void update_metrics(struct io *io)
     sp_metric_set(io->metrics.in_flight, sp_books_in_flight(&x->books));
     sp_metric_set(io->metrics.breaker, (int64_t)x->books.breaker);
     sp_metric_set(io->metrics.allowed, trading_now(io, &reason, &next) == SP_TRADING_ALLOWED);
-    sp_metric_set(io->metrics.ledger_lag, (int64_t)(sp_journal_next_seq(io->service->journal) - 1 -
-                                                    sp_ledger_cursor(io->ledger)));
     sp_metric_set(io->metrics.appends, (int64_t)stats.records);
     sp_metric_set(io->metrics.syncs, (int64_t)stats.syncs);
-}
-
-/* The ledger is a projection: without it trading goes on, and the next start writes the rest. */
-static void watch_ledger(struct io *io)
-{
-    struct sp_err err = {0};
-
-    if (io->ledger_why.s[0] != '\0' || sp_ledger_health(io->ledger, &err) == SP_OK) return;
-    sp_text_printf(&io->ledger_why, "the ledger is not written, trading goes on: %.60s", err.text);
-    sp_metric_set(io->metrics.ledger_failed, 1);
-    sp_log(SP_LOG_ERROR, "ledger_failed",
-           "status=%s reason=\"%s\" next=\"trading goes on; the next start continues it\"",
-           sp_status_name(err.status), err.text);
 }
 
 static void watch_disk(struct io *io)
@@ -331,7 +309,7 @@ static void on_tick(void *ctx)
     if (io->core.reconciled) sp_service_set_phase(io->service, SP_PHASE_READY);
     sp_bus_set_market_time(io->service->bus, sp_shell_market(io->shell));
     update_metrics(io);
-    watch_ledger(io);
+    sp_ledger_watch_tick(&io->ledger);
 }
 
 static void register_metrics(struct io *io)
@@ -356,10 +334,6 @@ static void register_metrics(struct io *io)
         sp_metrics_gauge(m, "spoor_trading_allowed", "strategy=\"all\",reason=\"disk_reserve\"",
                          "1 if risk may be increased");
     io->metrics.breaker = sp_metrics_gauge(m, "spoor_breaker", "", "1 closed, 2 open, 3 half open");
-    io->metrics.ledger_lag =
-        sp_metrics_gauge(m, "spoor_ledger_lag_records", "", "journal records not in the ledger");
-    io->metrics.ledger_failed =
-        sp_metrics_gauge(m, "spoor_ledger_failed", "", "1 if the ledger is not written any more");
     io->metrics.appends = sp_metrics_gauge(m, "spoor_journal_records", "", "records appended");
     io->metrics.syncs = sp_metrics_gauge(m, "spoor_journal_syncs", "", "journal syncs");
     io->metrics.tick_to_send =
@@ -453,23 +427,6 @@ static void honour_halt_file(struct io *io)
     sp_log(SP_LOG_WARN, "halt_file_honoured", "scope=%s", record.body.operator_command.scope.s);
 }
 
-static sp_status open_ledger(struct io *io, struct sp_err *err)
-{
-    char path[SP_PATH_SIZE + 16];
-
-    snprintf(path, sizeof path, "%s/ledger.db", io->service->dir);
-    struct sp_ledger_options options = {.path = path,
-                                        .journal_dir = io->service->dir,
-                                        .stream = io->service->stream,
-                                        .world = sp_config_world(io->service->config),
-                                        .journal = io->service->journal};
-    sp_status status = sp_ledger_open(&options, &io->ledger, err);
-    if (status == SP_OK) {
-        sp_ledger_notify(io->ledger, sp_journal_next_seq(io->service->journal) - 1);
-    }
-    return status;
-}
-
 static sp_status init(struct sp_service *service, struct sp_err *err)
 {
     struct io *io = calloc(1, sizeof *io);
@@ -480,6 +437,7 @@ static sp_status init(struct sp_service *service, struct sp_err *err)
     io->service = service;
     sp_execution_init(&io->core, service->config);
     register_metrics(io);
+    sp_ledger_watch_init(&io->ledger, service);
     struct sp_shell_options shell = {.service = service,
                                      .core = &sp_execution_core,
                                      .core_state = &io->core,
@@ -489,7 +447,7 @@ static sp_status init(struct sp_service *service, struct sp_err *err)
                                      .snapshot_every = service->config->platform.snapshot_every};
     sp_status status = sp_shell_open(&shell, &io->shell, err);
     if (status == SP_OK) status = sp_shell_restore(io->shell, err);
-    if (status == SP_OK) status = open_ledger(io, err);
+    if (status == SP_OK) status = sp_ledger_watch_open(&io->ledger, err);
     if (status != SP_OK) return status;
     honour_halt_file(io);
     watch_disk(io);
@@ -529,10 +487,7 @@ static void fini(struct sp_service *service)
 
     sp_shell_close(io->shell);
     sp_venue_close(io->venue);
-    /* The ledger takes only what is durable; at an end in order that is to be everything. */
-    if (io->ledger != NULL && sp_journal_sync(service->journal, NULL) == SP_OK)
-        sp_ledger_notify(io->ledger, sp_journal_next_seq(service->journal) - 1);
-    sp_ledger_close(io->ledger);
+    sp_ledger_watch_close(&io->ledger);
     free(io);
     service->state = NULL;
 }

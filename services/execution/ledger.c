@@ -1,65 +1,136 @@
 #include "services/execution/ledger.h"
 
-#include "common/ledger/ledger_rows.h"
+#include "common/ledger/ledger_feed.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
-#define BATCH_MAX 500
+#define REPLACED_MAX 3
+#define RETRY_S_MAX  60
+#define HEAP_BYTES   (INT64_C(64) << 20)
 
 struct sp_ledger {
     struct sp_ledger_options options;
-    char path[512], journal_dir[512];
-    struct sp_ledger_rows *rows;
-    struct sp_journal_reader *reader;
-    struct sp_record record; /* read, not yet written if `held` */
-    bool held;
+    char path[SP_LEDGER_PATH_SIZE], journal_dir[SP_LEDGER_PATH_SIZE],
+        backup_dir[SP_LEDGER_PATH_SIZE];
+    struct sp_ledger_rows
+        *rows; /* NULL while it could not be opened; of the thread, once it runs */
+    struct sp_ledger_feed *feed;
+    int retry_s; /* until the next attempt; 0: nothing failed */
     atomic_uint_fast64_t cursor;
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t wake;
-    uint64_t target;  /* under lock: write up to here */
-    bool stop;        /* under lock */
-    sp_status health; /* under lock */
-    struct sp_err why;
+    uint64_t target;                /* under lock: write up to here */
+    uint64_t first_seq;             /* under lock: the oldest that the journal holds */
+    bool stop;                      /* under lock */
+    struct sp_ledger_report report; /* under lock */
 };
+
+/* ---- The file ---- */
+
+static void close_file(struct sp_ledger *ledger)
+{
+    sp_ledger_feed_close(ledger->feed);
+    ledger->feed = NULL;
+    sp_ledger_rows_close(ledger->rows);
+    ledger->rows = NULL;
+}
+
+/* What the journal holds of what may be noted. */
+static struct sp_ledger_place place_of(struct sp_ledger *ledger)
+{
+    pthread_mutex_lock(&ledger->lock);
+    uint64_t first_seq = ledger->first_seq;
+    pthread_mutex_unlock(&ledger->lock);
+
+    return (struct sp_ledger_place){.path = ledger->path,
+                                    .backup_dir = ledger->backup_dir,
+                                    .stream = ledger->options.stream,
+                                    .world = ledger->options.world,
+                                    .first_seq = first_seq,
+                                    .last_seq = sp_journal_durable_seq(ledger->options.journal)};
+}
+
+SP_NODISCARD static sp_status open_file(struct sp_ledger *ledger, bool damaged, struct sp_err *err)
+{
+    struct sp_ledger_place place = place_of(ledger);
+    struct sp_ledger_finding finding = {0};
+
+    sp_status status = sp_ledger_file_open(&place, damaged, &ledger->rows, &finding, err);
+    if (status == SP_OK)
+        status = sp_ledger_feed_open(ledger->rows, ledger->journal_dir, &ledger->options.stream,
+                                     &ledger->feed, err);
+    if (status != SP_OK) {
+        close_file(ledger);
+        return status;
+    }
+    atomic_store(&ledger->cursor, sp_ledger_rows_cursor(ledger->rows));
+    pthread_mutex_lock(&ledger->lock);
+    ledger->report.finding = finding;
+    if (finding.aside[0] != '\0') ledger->report.replaced++;
+    pthread_mutex_unlock(&ledger->lock);
+    return SP_OK;
+}
 
 /* ---- The thread ---- */
 
-/* Writes up to BATCH_MAX records not above `target`, with the cursor, in one transaction. *more
- * says whether there was more to read. */
-SP_NODISCARD static sp_status write_batch(struct sp_ledger *ledger, uint64_t target, bool *more,
-                                          struct sp_err *err)
+static void tell(struct sp_ledger *ledger, sp_status status, const struct sp_err *err, bool ended)
 {
-    uint64_t cursor = atomic_load(&ledger->cursor);
-    uint32_t written = 0;
+    pthread_mutex_lock(&ledger->lock);
+    ledger->report.status = status;
+    if (status != SP_OK) ledger->report.why = *err;
+    ledger->report.ended = ended;
+    pthread_mutex_unlock(&ledger->lock);
+}
 
-    *more = false;
-    sp_status status = sp_db_begin(sp_ledger_rows_db(ledger->rows), err);
-    while (status == SP_OK && written < BATCH_MAX) {
-        if (!ledger->held) {
-            status = sp_journal_reader_next(ledger->reader, &ledger->record, NULL, err);
-            if (status != SP_OK) break;
-            ledger->held = true;
-        }
-        if (ledger->record.seq > target) break;
-        status = sp_ledger_rows_put(ledger->rows, &ledger->record, err);
-        cursor = ledger->record.seq;
-        ledger->held = false;
-        written++;
+static bool may_pass(sp_status status)
+{
+    return status == SP_STORAGE || status == SP_LOCKED || status == SP_NO_MEMORY;
+}
+
+/* A file that failed is closed and opened again: what it says then is what is on the disk. After a
+ * sync that was refused it would be what the disk was asked to write, so the next start looks, whom
+ * the log that stays tells to look at everything. */
+static void fail(struct sp_ledger *ledger, sp_status status, struct sp_err *err)
+{
+    bool of_file = ledger->feed == NULL || !sp_ledger_feed_journal_failed(ledger->feed);
+    bool lost_sync = ledger->rows != NULL && sp_db_sync_failed(sp_ledger_rows_db(ledger->rows));
+    bool ended = !of_file || lost_sync || (!may_pass(status) && status != SP_CORRUPT);
+
+    if (status == SP_CORRUPT && !ended) {
+        close_file(ledger);
+        if (ledger->report.replaced < REPLACED_MAX) status = open_file(ledger, true, err);
+        ended = status != SP_OK && !may_pass(status);
     }
-    if (status == SP_AGAIN) status = SP_OK;
-    if (status == SP_OK) status = sp_ledger_rows_commit(ledger->rows, cursor, err);
     if (status != SP_OK) {
-        sp_db_rollback(sp_ledger_rows_db(ledger->rows));
-        return status;
+        close_file(ledger);
+        ledger->retry_s = ledger->retry_s == 0 ? 1 : ledger->retry_s * 2;
+        if (ledger->retry_s > RETRY_S_MAX) ledger->retry_s = RETRY_S_MAX;
     }
-    atomic_store(&ledger->cursor, cursor);
-    *more = written == BATCH_MAX;
-    return SP_OK;
+    tell(ledger, status, err, ended);
+}
+
+/* Writes up to `target`, opens the file before that if it must. */
+static void write_upto(struct sp_ledger *ledger, uint64_t target)
+{
+    struct sp_err err = {0};
+    sp_status status = ledger->rows == NULL ? open_file(ledger, false, &err) : SP_OK;
+
+    while (status == SP_OK) {
+        status = sp_ledger_feed_write(ledger->feed, target, &err);
+        atomic_store(&ledger->cursor, sp_ledger_rows_cursor(ledger->rows));
+    }
+    if (status != SP_AGAIN) {
+        fail(ledger, status, &err);
+        return;
+    }
+    if (ledger->retry_s > 0) tell(ledger, SP_OK, NULL, false);
+    ledger->retry_s = 0;
 }
 
 /* The durable part of what was asked for. */
@@ -70,95 +141,46 @@ static uint64_t writable(const struct sp_ledger *ledger)
     return ledger->target < durable ? ledger->target : durable;
 }
 
+/* Until a notice, or a second: what was not durable yet is by then. After a failure notices do not
+ * count. */
+static void wait_a_while(struct sp_ledger *ledger)
+{
+    struct timespec until;
+    int rc = 0;
+
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += ledger->retry_s > 0 ? ledger->retry_s : 1;
+    do
+        rc = pthread_cond_timedwait(&ledger->wake, &ledger->lock, &until);
+    while (rc == 0 && ledger->retry_s > 0 && !ledger->stop);
+}
+
 static void *work(void *ctx)
 {
     struct sp_ledger *ledger = ctx;
-    struct sp_err err = {0};
-    sp_status status = SP_OK;
 
     pthread_mutex_lock(&ledger->lock);
-    while (status == SP_OK) {
+    while (!ledger->report.ended) {
         uint64_t target = writable(ledger), before = atomic_load(&ledger->cursor);
-        if (target > before) {
-            bool more = true;
+        bool stop = ledger->stop;
+        if (target > before || ledger->rows == NULL) {
             pthread_mutex_unlock(&ledger->lock);
-            while (status == SP_OK && more)
-                status = write_batch(ledger, target, &more, &err);
+            write_upto(ledger, target);
             pthread_mutex_lock(&ledger->lock);
-            /* The reader may lag behind the writer's last line: wait for the next notice. */
         }
-        /* A stop may have come while an older target was written: look once more. */
-        if (status == SP_OK && ledger->stop && atomic_load(&ledger->cursor) != before) continue;
-        if (status != SP_OK || ledger->stop) break;
-        struct timespec until;
-        clock_gettime(CLOCK_REALTIME, &until);
-        until.tv_sec += 1; /* what was not durable yet is by then */
-        pthread_cond_timedwait(&ledger->wake, &ledger->lock, &until);
+        if (ledger->stop && !stop) continue; /* look once more: an older target was written */
+        if (stop || ledger->report.ended) break;
+        wait_a_while(ledger);
     }
-    ledger->health = status;
-    ledger->why = err;
     pthread_mutex_unlock(&ledger->lock);
     return NULL;
 }
 
 /* ---- Opening ---- */
 
-/* The ledger only notes what the journal has synced, so a journal that ends earlier has lost data:
- * it was removed, or an old copy was put back. An empty journal never means "nothing was traded".
- */
-SP_NODISCARD static sp_status check_journal(const struct sp_ledger *ledger, uint64_t noted,
-                                            struct sp_err *err)
-{
-    uint64_t held = sp_journal_next_seq(ledger->options.journal) - 1;
-
-    if (noted <= held) return SP_OK;
-    return SP_FAIL(
-        err, SP_CORRUPT,
-        "%s ends at sequence %llu, but the ledger has seen %llu: restore the journal, or "
-        "move the whole folder away to begin anew",
-        ledger->journal_dir, (unsigned long long)held, (unsigned long long)noted);
-}
-
-/* *lost: the journal is at fault, not the file. A file of an older version goes aside (to PATH.old,
- * over an earlier one), for the thread to write it anew, if the journal still has everything. */
-SP_NODISCARD static sp_status put_older_aside(const struct sp_ledger *ledger, bool *lost,
-                                              struct sp_err *err)
-{
-    char aside[sizeof ledger->path + 8];
-    int64_t version = -1;
-    uint64_t noted = 0;
-
-    sp_status status = sp_ledger_rows_peek(ledger->path, &version, &noted, err);
-    if (status == SP_OK) {
-        status = check_journal(ledger, noted, err);
-        *lost = status != SP_OK;
-    }
-    if (status != SP_OK || version < 0 || version >= SP_LEDGER_VERSION) return status;
-    if (sp_journal_first_seq(ledger->options.journal) > 1)
-        return SP_FAIL(err, SP_VERSION, "%.60s has an old version, and the journal's begin is gone",
-                       ledger->path);
-    snprintf(aside, sizeof aside, "%s.old", ledger->path);
-    if (rename(ledger->path, aside) != 0)
-        return SP_FAIL(err, SP_STORAGE, "cannot rename %.80s", ledger->path);
-    return SP_OK;
-}
-
-SP_NODISCARD static sp_status open_file(struct sp_ledger *ledger, bool *lost, struct sp_err *err)
-{
-    sp_status status = put_older_aside(ledger, lost, err);
-
-    if (status == SP_OK)
-        status = sp_ledger_rows_open(ledger->path, &ledger->options.stream, ledger->options.world,
-                                     &ledger->rows, err);
-    if (status != SP_OK) return status;
-    atomic_store(&ledger->cursor, sp_ledger_rows_cursor(ledger->rows));
-    return SP_OK;
-}
-
 static void release(struct sp_ledger *ledger)
 {
-    sp_ledger_rows_close(ledger->rows);
-    sp_journal_reader_close(ledger->reader);
+    close_file(ledger);
     pthread_mutex_destroy(&ledger->lock);
     pthread_cond_destroy(&ledger->wake);
     free(ledger);
@@ -173,18 +195,18 @@ sp_status sp_ledger_open(const struct sp_ledger_options *options, struct sp_ledg
     ledger->options = *options;
     snprintf(ledger->path, sizeof ledger->path, "%s", options->path);
     snprintf(ledger->journal_dir, sizeof ledger->journal_dir, "%s", options->journal_dir);
+    snprintf(ledger->backup_dir, sizeof ledger->backup_dir, "%s",
+             options->backup_dir != NULL ? options->backup_dir : "");
     pthread_mutex_init(&ledger->lock, NULL);
     pthread_cond_init(&ledger->wake, NULL);
-    bool lost = false;
-    sp_status status = open_file(ledger, &lost, err);
-    if (status == SP_CORRUPT && !lost) {
-        status =
-            SP_FAIL(err, SP_CORRUPT, "%.80s is damaged: remove it, it is rebuilt from the journal",
-                    options->path);
-    }
-    if (status == SP_OK) {
-        status = sp_journal_reader_open(ledger->journal_dir, &ledger->options.stream,
-                                        atomic_load(&ledger->cursor) + 1, &ledger->reader, err);
+    ledger->first_seq = sp_journal_first_seq(options->journal);
+    sp_db_limit_heap(HEAP_BYTES);
+    sp_status status = open_file(ledger, false, err);
+    if (may_pass(status)) {
+        ledger->report.status = status;
+        if (err != NULL) ledger->report.why = *err;
+        ledger->retry_s = 1;
+        status = SP_OK;
     }
     if (status == SP_OK && pthread_create(&ledger->thread, NULL, work, ledger) != 0) {
         status = SP_FAIL(err, SP_NO_MEMORY, "ledger thread");
@@ -199,8 +221,11 @@ sp_status sp_ledger_open(const struct sp_ledger_options *options, struct sp_ledg
 
 void sp_ledger_notify(struct sp_ledger *ledger, uint64_t seq)
 {
+    uint64_t first_seq = sp_journal_first_seq(ledger->options.journal);
+
     pthread_mutex_lock(&ledger->lock);
     if (seq > ledger->target) ledger->target = seq;
+    ledger->first_seq = first_seq;
     pthread_cond_signal(&ledger->wake);
     pthread_mutex_unlock(&ledger->lock);
 }
@@ -221,11 +246,9 @@ uint64_t sp_ledger_cursor(const struct sp_ledger *ledger)
     return atomic_load(&ledger->cursor);
 }
 
-sp_status sp_ledger_health(struct sp_ledger *ledger, struct sp_err *err)
+void sp_ledger_report(struct sp_ledger *ledger, struct sp_ledger_report *out)
 {
     pthread_mutex_lock(&ledger->lock);
-    sp_status status = ledger->health;
-    if (status != SP_OK) *err = ledger->why;
+    *out = ledger->report;
     pthread_mutex_unlock(&ledger->lock);
-    return status;
 }

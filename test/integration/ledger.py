@@ -101,6 +101,34 @@ def metric(system, name):
     return None
 
 
+def names_the_broken_row(system):
+    seq = system.sql("execution", "ledger.db", "SELECT max(seq) FROM fills")[0][0]
+    change(path(system), "DROP TRIGGER fills_stay",
+           f"UPDATE fills SET venue_time = venue_time + 1 WHERE seq = {seq}")
+    told = system.spoor("ledger", "verify", expect=65).stderr
+    assert f"breaks at fills, sequence {seq}" in told, told
+    system.spoor("ledger", "rebuild")
+    verified(system)
+
+
+def is_replaced_at_start(system):
+    """A damaged ledger keeps nobody from trading: it is put aside and written anew."""
+    path(system).write_bytes(b"no database" * 1000)
+    system.spoor("up", timeout=90)
+    settle(system)
+    traded(system)
+    log = (system.logs / "execution.log").read_text()
+    assert log.count("ledger_replaced") == 1, log[-2000:]
+    assert metric(system, "spoor_ledger_replaced") == 1
+    health = json.dumps(json.loads(system.spoor("health", "--json", expect=None).stdout))
+    assert "the ledger was damaged" in health, health
+    system.spoor("down")
+    aside = path(system).with_name("ledger.db.damaged.1")
+    assert aside.read_bytes().startswith(b"no database")
+    aside.unlink()
+    verified(system)
+
+
 def fails_and_trades_on(system):
     change(path(system), PLANT)
     system.spoor("up", timeout=90)
@@ -137,7 +165,8 @@ def main():
             settle(system)
             traded(system, 2)
             for case in (running, lambda s: s.spoor("down"), verified, backups, rebuilds,
-                         fails_and_trades_on, continues):
+                         names_the_broken_row, is_replaced_at_start, fails_and_trades_on,
+                         continues):
                 case(system)
                 if case.__name__ != "<lambda>":
                     print(f"ok  {case.__name__.replace('_', ' ')}", flush=True)

@@ -1,9 +1,8 @@
 /* The ledger: its rows equal a fold of the journal, wherever it was stopped. */
-#include "services/execution/ledger.h"
+#include "ledger_bench.h"
 
-#include "../common/folder.h"
-#include "common/db.h"
-#include "core_shell.h"
+#include "common/ledger/ledger_check.h"
+#include "common/ledger/ledger_feed.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,232 +14,65 @@
 
 #include <cmocka.h>
 
-struct bench {
-    struct folder folder;
-    char path[512];
-    struct core_shell *s;
-    struct sp_journal *journal;
-    struct sp_ledger *ledger;
-    uint32_t written; /* records of the core that are in the journal */
-    struct sp_err err;
-};
-static struct bench *b;
-
-static void open_journal(uint32_t epoch)
-{
-    struct sp_journal_options options = {.dir = b->folder.path,
-                                         .stream = sp_name_of("execution"),
-                                         .installation = "testbench",
-                                         .world = "paper",
-                                         .epoch = epoch,
-                                         .sync_every = {-1},
-                                         .boot_id = sp_name_of("boot")};
-
-    if (sp_journal_open(&options, &b->journal, &b->err) != SP_OK) fail_msg("%s", b->err.text);
-}
-
-static sp_status try_ledger(void)
-{
-    struct sp_ledger_options options = {.path = b->path,
-                                        .journal_dir = b->folder.path,
-                                        .stream = sp_name_of("execution"),
-                                        .world = b->s->core.books.world,
-                                        .journal = b->journal};
-
-    return sp_ledger_open(&options, &b->ledger, &b->err);
-}
-
-static void open_ledger(void)
-{
-    if (try_ledger() != SP_OK) fail_msg("%s", b->err.text);
-    sp_ledger_notify(b->ledger, sp_journal_next_seq(b->journal) - 1);
-}
-
-static int setup(void **state)
-{
-    (void)state;
-    b = calloc(1, sizeof *b);
-    if (b == NULL) return -1;
-    b->folder = folder_make();
-    folder_path(&b->folder, "ledger.db", b->path);
-    b->s = core_ready();
-    b->written = 1; /* the journal begins its stream itself */
-    open_journal(1);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    sp_ledger_close(b->ledger);
-    sp_journal_close(b->journal);
-    core_free(b->s);
-    folder_remove(&b->folder);
-    free(b);
-    return 0;
-}
-
-/* What the core has recorded goes into the journal, one batch each. */
-static void write_journal(bool sync)
-{
-    for (; b->written < b->s->record_count; b->written++) {
-        struct sp_record record = b->s->records[b->written];
-        record.seq = sp_journal_next_seq(b->journal);
-        if (sp_journal_append(b->journal, &record, 1, &b->err) != SP_OK)
-            fail_msg("%s", b->err.text);
-    }
-    if (sync) assert_int_equal(sp_journal_sync(b->journal, &b->err), SP_OK);
-    if (b->ledger != NULL) sp_ledger_notify(b->ledger, sp_journal_next_seq(b->journal) - 1);
-}
-
-static void trade_a_while(int trades)
-{
-    for (int i = 0; i < trades; i++) {
-        core_price(b->s, 50000);
-        core_open(b->s, "ema");
-        core_move(b->s, i % 2 == 0 ? 52000 : 48900, 0);
-    }
-    core_price(b->s, 50000);
-    core_open(b->s, "mean"); /* stays open */
-}
-
-/* Closing writes all that is durable: an orderly stop. */
-static void stop_ledger(void)
-{
-    assert_int_equal(sp_ledger_health(b->ledger, &b->err), SP_OK);
-    sp_ledger_close(b->ledger);
-    b->ledger = NULL;
-}
-
-static int64_t number(struct sp_db *db, const char *sql)
-{
-    struct sp_stmt *stmt = NULL;
-
-    if (sp_db_prepare(db, sql, &stmt, &b->err) != SP_OK) fail_msg("%s", b->err.text);
-    assert_int_equal(sp_stmt_next(stmt, &b->err), SP_OK);
-    int64_t value = sp_stmt_column_int(stmt, 0);
-    sp_stmt_reset(stmt);
-    return value;
-}
-
-static int64_t posted(struct sp_db *db, const char *account, const char *asset)
-{
-    char sql[256];
-
-    snprintf(sql, sizeof sql,
-             "SELECT coalesce(sum(amount), 0) FROM postings WHERE account = '%s' AND asset = '%s'",
-             account, asset);
-    return number(db, sql);
-}
-
-/* Against the books, which fold the same records by other code. */
-static void check_postings(struct sp_db *db)
-{
-    const struct sp_books *books = &b->s->core.books;
-
-    assert_int_equal(number(db, "SELECT count(*) FROM (SELECT seq FROM postings GROUP BY seq, asset"
-                                " HAVING sum(amount) <> 0)"),
-                     0);
-    assert_int_equal(number(db, "SELECT count(*) FROM transactions WHERE kind = 'FILL'"),
-                     books->fill_total);
-    assert_int_equal(posted(db, "link:ema", "USDT"),
-                     books->links[0].cash.e8 - books->links[0].capital.e8);
-    assert_int_equal(posted(db, "link:mean", "USDT"),
-                     books->links[1].cash.e8 - books->links[1].capital.e8);
-    assert_int_equal(posted(db, "venue:paper", "BTC"), -b->s->venue.base.e8);
-    assert_int_equal(posted(db, "fees:paper", "USDT"),
-                     books->links[0].fees.e8 + books->links[1].fees.e8);
-    int64_t dust = 0;
-    for (uint32_t i = 0; i < books->trade_count; i++)
-        dust += books->trades[i].dust.e8;
-    assert_int_equal(posted(db, "dust:ema", "BTC") + posted(db, "dust:mean", "BTC"), dust);
-}
-
-static void check_rows(void)
-{
-    const struct sp_books *books = &b->s->core.books;
-    struct sp_db *db = NULL;
-
-    if (sp_db_open(b->path, SP_DB_SYNC_LAZY, "", &db, &b->err) != SP_OK)
-        fail_msg("%s", b->err.text);
-    assert_int_equal(number(db, "SELECT cursor FROM meta"), sp_journal_next_seq(b->journal) - 1);
-    assert_int_equal(number(db, "SELECT count(*) FROM fills"), books->fill_total);
-    assert_int_equal(number(db, "SELECT count(*) FROM orders"), books->order_count);
-    assert_int_equal(number(db, "SELECT count(*) FROM trades"), books->trade_count);
-    assert_int_equal(number(db, "SELECT sum(pnl) FROM trades"), books->links[0].realised_pnl.e8);
-    assert_int_equal(number(db, "SELECT cash FROM links WHERE link = 'ema'"),
-                     books->links[0].cash.e8);
-    assert_int_equal(number(db, "SELECT cash FROM links WHERE link = 'mean'"),
-                     books->links[1].cash.e8);
-    assert_int_equal(number(db, "SELECT sum(CASE side WHEN 'BUY' THEN qty ELSE -qty END)"
-                                " FROM fills"),
-                     b->s->venue.base.e8);
-    assert_int_equal(number(db, "SELECT sum(fee) FROM fills"),
-                     books->links[0].fees.e8 + books->links[1].fees.e8);
-    assert_int_equal(number(db, "SELECT count(*) FROM orders WHERE outcome = ''"), 0);
-    check_postings(db);
-    sp_db_close(db);
-}
-
 static void test_ledger_rows_equal_the_fold(void **state)
 {
     (void)state;
-    open_ledger();
-    trade_a_while(7);
-    write_journal(true);
-    stop_ledger();
-    check_rows();
+    bench_open();
+    bench_trade(7);
+    bench_write(true);
+    bench_stop();
+    bench_check();
 }
 
 static void test_ledger_continues_where_it_stopped(void **state)
 {
     (void)state;
     for (int i = 0; i < 3; i++) {
-        open_ledger();
+        bench_open();
         core_price(b->s, 50000);
         core_open(b->s, "ema");
         core_move(b->s, 52000, 0);
-        write_journal(true);
-        stop_ledger();
+        bench_write(true);
+        bench_stop();
     }
-    trade_a_while(1);
-    write_journal(true);
-    open_ledger(); /* all of the last is behind */
-    stop_ledger();
-    check_rows();
+    bench_trade(1);
+    bench_write(true);
+    bench_open(); /* all of the last is behind */
+    bench_stop();
+    bench_check();
 }
 
 /* What the disk may still take back must not be in a file that says it was there. */
 static void test_ledger_is_never_ahead_of_what_is_durable(void **state)
 {
     (void)state;
-    open_ledger();
-    write_journal(true);
+    bench_open();
+    bench_write(true);
     uint64_t durable = sp_journal_durable_seq(b->journal);
-    trade_a_while(2);
-    write_journal(false);
-    stop_ledger();
+    bench_trade(2);
+    bench_write(false);
+    bench_stop();
     assert_true(sp_journal_durable_seq(b->journal) < sp_journal_next_seq(b->journal) - 1);
-    open_ledger();
+    bench_open();
     assert_true(sp_ledger_cursor(b->ledger) <= durable);
-    stop_ledger();
-    write_journal(true);
-    open_ledger();
-    stop_ledger();
-    check_rows();
+    bench_stop();
+    bench_write(true);
+    bench_open();
+    bench_stop();
+    bench_check();
 }
 
 /* Killed in the middle of its work, by a process that dies with it. */
 static void test_ledger_survives_kills(void **state)
 {
     (void)state;
-    trade_a_while(40);
-    write_journal(true);
+    bench_trade(40);
+    bench_write(true);
     for (int i = 0; i < 6; i++) {
         pid_t child = fork();
         if (child == 0) {
             struct timespec little = {.tv_nsec = i * 700000};
-            if (try_ledger() != SP_OK) _exit(1);
+            if (bench_try() != SP_OK) _exit(1);
             sp_ledger_notify(b->ledger, sp_journal_next_seq(b->journal) - 1);
             nanosleep(&little, NULL);
             _exit(0);
@@ -249,47 +81,129 @@ static void test_ledger_survives_kills(void **state)
         assert_int_equal(waitpid(child, &how, 0), child);
         assert_int_equal(how, 0);
     }
-    open_ledger();
-    stop_ledger();
-    check_rows();
+    bench_open();
+    bench_stop();
+    bench_check();
 }
 
 static void test_ledger_removed_is_rebuilt_equal(void **state)
 {
     (void)state;
-    open_ledger();
-    trade_a_while(3);
-    write_journal(true);
-    stop_ledger();
-    check_rows();
+    bench_open();
+    bench_trade(3);
+    bench_write(true);
+    bench_stop();
+    bench_check();
     assert_int_equal(unlink(b->path), 0);
-    open_ledger();
-    stop_ledger();
-    check_rows();
+    bench_open();
+    bench_stop();
+    bench_check();
 }
 
-static void test_ledger_damaged_says_what_to_do(void **state)
+/* Each change of a row that is kept breaks the chain at its place. */
+static void test_ledger_chain_names_the_first_broken_row(void **state)
 {
+    static const struct {
+        const char *drop, *sql, *named;
+    } changes[] = {
+        {"postings_stay",
+         "UPDATE postings SET account = 'venue:paper' WHERE leg = 2 AND seq ="
+         " (SELECT max(seq) FROM postings)",
+         "postings, sequence"},
+        {"fills_stay",
+         "UPDATE fills SET liquidity = 'MAKER' WHERE seq = (SELECT min(seq) FROM"
+         " fills)",
+         "fills, sequence"},
+        {"transactions_stay",
+         "UPDATE transactions SET time = time + 1 WHERE seq ="
+         " (SELECT min(seq) FROM transactions)",
+         "transactions, sequence"},
+        {"fills_stay",
+         "UPDATE fills SET hash = replace(hash, '0', '1') WHERE seq ="
+         " (SELECT max(seq) FROM fills)",
+         "fills, sequence"},
+        {"postings_come_first", "UPDATE meta SET chain = replace(chain, 'a', 'b')", "shorter"},
+    };
+
     (void)state;
-    file_write(b->path, "this is not a database at all, whatever its name may say......", 60);
-    assert_int_equal(try_ledger(), SP_CORRUPT);
-    assert_null(b->ledger);
-    assert_non_null(strstr(b->err.text, "remove"));
-    assert_non_null(strstr(b->err.text, "rebuilt"));
+    bench_trade(2);
+    bench_write(true);
+    for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
+        struct sp_ledger_rows *rows = NULL;
+        char sql[512];
+        unlink(b->path);
+        bench_open();
+        bench_stop();
+        snprintf(sql, sizeof sql, "DROP TRIGGER %s; %s", changes[i].drop, changes[i].sql);
+        bench_tamper(sql, true);
+        sp_name stream = sp_name_of("execution");
+        assert_int_equal(
+            sp_ledger_rows_open(b->path, &stream, b->s->core.books.world, &rows, &b->err), SP_OK);
+        assert_int_equal(sp_ledger_check(rows, &b->err), SP_CORRUPT);
+        if (strstr(b->err.text, changes[i].named) == NULL) fail_msg("%s", b->err.text);
+        sp_ledger_rows_close(rows);
+    }
 }
 
-static void test_ledger_of_another_stream_is_refused(void **state)
+/* Written in one go, and in pieces with restarts: the same hashes. */
+static void test_ledger_chain_is_a_function_of_the_journal(void **state)
+{
+    struct sp_ledger_rows *rows = NULL, *fresh = NULL;
+    sp_name stream = sp_name_of("execution");
+
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        bench_open();
+        bench_trade(1);
+        bench_write(true);
+        bench_stop();
+    }
+    const struct sp_world_config *world = b->s->core.books.world;
+    assert_int_equal(sp_ledger_rows_open(b->path, &stream, world, &rows, &b->err), SP_OK);
+    assert_int_equal(sp_ledger_rows_open(":memory:", &stream, world, &fresh, &b->err), SP_OK);
+    assert_int_equal(sp_ledger_fold(fresh, b->folder.path, &stream, 0, &b->err), SP_OK);
+    assert_string_equal(sp_ledger_rows_chain(rows), sp_ledger_rows_chain(fresh));
+    char held[SP_LEDGER_HASH_SIZE], again[SP_LEDGER_HASH_SIZE];
+    assert_int_equal(sp_ledger_hash(rows, held, &b->err), SP_OK);
+    assert_int_equal(sp_ledger_hash(fresh, again, &b->err), SP_OK);
+    assert_string_equal(held, again);
+    assert_int_equal(sp_ledger_check(fresh, &b->err), SP_OK);
+    sp_ledger_rows_close(fresh);
+    sp_ledger_rows_close(rows);
+}
+
+static void trade_to_dust(void)
+{
+    struct sp_record plan = core_plan(b->s, "ema");
+
+    core_open(b->s, "mean");
+    b->s->venue.liquidity = (sp_qty){9000}; /* 4.50 of the minimum of 5 */
+    core_feed(b->s, &plan);
+    core_deliver(b->s);
+    core_pass(b->s, 1000);
+}
+
+/* What cannot be sold is moved, once, and no money is made or lost by it. */
+static void test_ledger_books_dust(void **state)
 {
     struct sp_db *db = NULL;
 
     (void)state;
-    open_ledger();
-    stop_ledger();
+    bench_open();
+    trade_to_dust();
+    bench_write(true);
+    bench_stop();
+    bench_check();
     assert_int_equal(sp_db_open(b->path, SP_DB_SYNC_LAZY, "", &db, &b->err), SP_OK);
-    assert_int_equal(sp_db_execute(db, "UPDATE meta SET stream = 'other'", &b->err), SP_OK);
+    assert_int_equal(bench_number(db, "SELECT count(*) FROM transactions WHERE kind = 'DUST'"), 1);
+    assert_int_equal(bench_posted(db, "dust:ema", "BTC"), 9000);
+    assert_int_equal(bench_posted(db, "link:ema", "BTC"), 0);
+    assert_int_equal(bench_number(db, "SELECT dust FROM trades WHERE link = 'ema'"), 9000);
+    assert_int_equal(bench_number(db, "SELECT pnl - (SELECT sum(amount) FROM postings WHERE asset ="
+                                      " 'USDT' AND account = 'link:ema') FROM trades"
+                                      " WHERE link = 'ema'"),
+                     0);
     sp_db_close(db);
-    assert_int_equal(try_ledger(), SP_INVALID);
-    assert_non_null(strstr(b->err.text, "other"));
 }
 
 static void test_ledger_keeps_fills_for_ever(void **state)
@@ -297,16 +211,18 @@ static void test_ledger_keeps_fills_for_ever(void **state)
     struct sp_db *db = NULL;
 
     (void)state;
-    open_ledger();
-    trade_a_while(1);
-    write_journal(true);
-    stop_ledger();
+    bench_open();
+    bench_trade(1);
+    bench_write(true);
+    bench_stop();
     assert_int_equal(sp_db_open(b->path, SP_DB_SYNC_LAZY, "", &db, &b->err), SP_OK);
     assert_int_not_equal(sp_db_execute(db, "DELETE FROM fills", &b->err), SP_OK);
     assert_int_not_equal(sp_db_execute(db, "UPDATE fills SET px = 1", &b->err), SP_OK);
     sp_db_close(db);
-    check_rows();
+    bench_check();
 }
+
+#define HASH "'0000000000000000000000000000000000000000000000000000000000000000'"
 
 static void refuse(struct sp_db *db, const char *sql, const char *why)
 {
@@ -322,27 +238,30 @@ static void test_ledger_refuses_what_does_not_balance(void **state)
     struct sp_db *db = NULL;
 
     (void)state;
-    open_ledger();
-    trade_a_while(1);
-    write_journal(true);
-    stop_ledger();
+    bench_open();
+    bench_trade(1);
+    bench_write(true);
+    bench_stop();
     assert_int_equal(sp_db_open(b->path, SP_DB_SYNC_LAZY, "", &db, &b->err), SP_OK);
     refuse(db,
-           "BEGIN; INSERT INTO postings VALUES (90000, 0, 'link:ema', 'BTC', 5);"
-           "INSERT INTO postings VALUES (90000, 1, 'venue:paper', 'USDT', -5);"
-           "INSERT INTO transactions VALUES (90000, 'FILL', '', 0); COMMIT",
+           "BEGIN; INSERT INTO postings VALUES (90000, 0, 'link:ema', 'BTC', 5, " HASH ");"
+           "INSERT INTO postings VALUES (90000, 1, 'venue:paper', 'USDT', -5, " HASH ");"
+           "INSERT INTO transactions VALUES (90000, 'FILL', '', 0, " HASH "); COMMIT",
            "zero");
-    refuse(db, "BEGIN; INSERT INTO postings VALUES (90000, 0, 'link:ema', 'BTC', 5); COMMIT",
+    refuse(db,
+           "BEGIN; INSERT INTO postings VALUES (90000, 0, 'link:ema', 'BTC', 5, " HASH "); COMMIT",
            "FOREIGN KEY");
-    refuse(db, "INSERT INTO transactions VALUES (90000, 'FILL', '', 0)", "has postings");
-    refuse(db, "INSERT INTO postings SELECT seq, 99, account, asset, amount FROM postings LIMIT 1",
-           "closed");
+    refuse(db, "INSERT INTO transactions VALUES (90000, 'FILL', '', 0, " HASH ")", "has postings");
+    refuse(
+        db,
+        "INSERT INTO postings SELECT seq, 99, account, asset, amount, hash FROM postings LIMIT 1",
+        "closed");
     refuse(db, "UPDATE postings SET amount = 1", "never changed");
     refuse(db, "DELETE FROM postings", "never deleted");
     refuse(db, "DELETE FROM transactions", "never deleted");
     refuse(db, "UPDATE accounts SET kind = 'dust'", "never changed");
     sp_db_close(db);
-    check_rows();
+    bench_check();
 }
 
 static void test_ledger_of_the_first_version_is_written_anew(void **state)
@@ -351,8 +270,8 @@ static void test_ledger_of_the_first_version_is_written_anew(void **state)
     char aside[520];
 
     (void)state;
-    trade_a_while(2);
-    write_journal(true);
+    bench_trade(2);
+    bench_write(true);
     assert_int_equal(
         sp_db_open(b->path, SP_DB_SYNC_LAZY,
                    "CREATE TABLE meta (id INTEGER PRIMARY KEY, stream TEXT, cursor INTEGER);"
@@ -361,10 +280,10 @@ static void test_ledger_of_the_first_version_is_written_anew(void **state)
                    &db, &b->err),
         SP_OK);
     sp_db_close(db);
-    open_ledger();
-    stop_ledger();
-    check_rows();
-    snprintf(aside, sizeof aside, "%s.old", b->path);
+    bench_open();
+    bench_stop();
+    bench_check();
+    snprintf(aside, sizeof aside, "%s.old.1", b->path);
     assert_int_equal(access(aside, F_OK), 0);
 }
 
@@ -374,32 +293,33 @@ static void test_ledger_that_fails_says_so_and_continues_later(void **state)
     struct sp_db *db = NULL;
 
     (void)state;
-    open_ledger();
-    stop_ledger();
+    bench_open();
+    bench_stop();
     assert_int_equal(sp_db_open(b->path, SP_DB_SYNC_LAZY,
                                 "CREATE TRIGGER planted BEFORE INSERT ON fills BEGIN"
                                 " SELECT RAISE(ABORT, 'planted'); END",
                                 &db, &b->err),
                      SP_OK);
     sp_db_close(db);
-    open_ledger();
-    trade_a_while(1);
-    write_journal(true);
+    bench_open();
+    bench_trade(1);
+    bench_write(true);
     struct timespec little = {.tv_nsec = 1000000};
-    for (int i = 0; i < 3000 && sp_ledger_health(b->ledger, &b->err) == SP_OK; i++)
+    for (int i = 0; i < 3000 && bench_report().status == SP_OK; i++)
         nanosleep(&little, NULL);
-    assert_int_equal(sp_ledger_health(b->ledger, &b->err), SP_EXISTS);
-    assert_non_null(strstr(b->err.text, "planted"));
+    assert_int_equal(bench_report().status, SP_EXISTS);
+    assert_true(bench_report().ended);
+    assert_non_null(strstr(bench_report().why.text, "planted"));
     core_move(b->s, 51000, 0);
-    write_journal(true);
+    bench_write(true);
     sp_ledger_close(b->ledger);
     b->ledger = NULL;
     assert_int_equal(sp_db_open(b->path, SP_DB_SYNC_LAZY, "DROP TRIGGER planted", &db, &b->err),
                      SP_OK);
     sp_db_close(db);
-    open_ledger();
-    stop_ledger();
-    check_rows();
+    bench_open();
+    bench_stop();
+    bench_check();
 }
 
 /* A trade that late truth opened again is one row, with its last result. */
@@ -408,7 +328,7 @@ static void test_ledger_takes_a_trade_that_opens_again(void **state)
     struct sp_record plan = core_plan(b->s, "ema");
 
     (void)state;
-    open_ledger();
+    bench_open();
     b->s->venue.liquidity = (sp_qty){6000000};
     core_feed(b->s, &plan);
     core_deliver(b->s);
@@ -421,13 +341,13 @@ static void test_ledger_takes_a_trade_that_opens_again(void **state)
     core_pass(b->s, 1000);
     struct sp_record resume = core_command(b->s, SP_COMMAND_RESUME, "all");
     core_order_command(b->s, &resume);
-    trade_a_while(1);
-    write_journal(true);
-    stop_ledger();
-    check_rows();
+    bench_trade(1);
+    bench_write(true);
+    bench_stop();
+    bench_check();
 }
 
-#define T(name) cmocka_unit_test_setup_teardown(test_ledger_##name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(test_ledger_##name, bench_setup, bench_teardown)
 
 int main(void)
 {
@@ -437,8 +357,9 @@ int main(void)
         T(is_never_ahead_of_what_is_durable),
         T(survives_kills),
         T(removed_is_rebuilt_equal),
-        T(damaged_says_what_to_do),
-        T(of_another_stream_is_refused),
+        T(chain_names_the_first_broken_row),
+        T(chain_is_a_function_of_the_journal),
+        T(books_dust),
         T(keeps_fills_for_ever),
         T(takes_a_trade_that_opens_again),
         T(refuses_what_does_not_balance),

@@ -1,0 +1,281 @@
+#include "common/ledger/ledger_file.h"
+
+#include "common/ledger/ledger_check.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define ASIDE_MAX   9  /* files of a kind that are kept; the last is then overwritten */
+#define BACKUPS_MAX 64 /* the newest of more are looked at */
+#define COPY_BYTES  65536
+#define LOG_SUFFIX  "-wal"
+
+sp_status sp_ledger_file_sync_dir(const char *path, struct sp_err *err)
+{
+    char dir[SP_LEDGER_PATH_SIZE + 64];
+
+    snprintf(dir, sizeof dir, "%s", path);
+    char *slash = strrchr(dir, '/');
+    snprintf(slash != NULL ? slash + 1 : dir, 2, slash != NULL ? "" : ".");
+    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool synced = fd >= 0 && fsync(fd) == 0;
+    if (fd >= 0) close(fd);
+    return synced ? SP_OK : SP_FAIL(err, SP_STORAGE, "cannot sync %.80s", dir);
+}
+
+static bool is_there(const char *path, const char *suffix)
+{
+    char whole[SP_LEDGER_PATH_SIZE + 32];
+
+    snprintf(whole, sizeof whole, "%s%s", path, suffix);
+    return access(whole, F_OK) == 0;
+}
+
+SP_NODISCARD static sp_status move(const char *from, const char *to, const char *suffix,
+                                   struct sp_err *err)
+{
+    char old[SP_LEDGER_PATH_SIZE + 32], new[SP_LEDGER_PATH_SIZE + 32];
+
+    if (!is_there(from, suffix)) return SP_OK;
+    snprintf(old, sizeof old, "%s%s", from, suffix);
+    snprintf(new, sizeof new, "%s%s", to, suffix);
+    if (rename(old, new) != 0) return SP_FAIL(err, SP_STORAGE, "cannot rename %.80s", old);
+    return sp_ledger_file_sync_dir(from, err);
+}
+
+static void name_aside(const char *path, const char *word, int number,
+                       char out[SP_LEDGER_PATH_SIZE])
+{
+    snprintf(out, SP_LEDGER_PATH_SIZE, "%.480s.%s.%d", path, word, number);
+}
+
+/* The log goes first, and its name is on disk before the file's: a log that is left behind would be
+ * taken for that of the file that comes next. */
+SP_NODISCARD static sp_status put_aside(const char *path, const char *word,
+                                        char aside[SP_LEDGER_PATH_SIZE], struct sp_err *err)
+{
+    char shm[SP_LEDGER_PATH_SIZE + 8];
+    int number = 1;
+
+    for (name_aside(path, word, number, aside); number < ASIDE_MAX && is_there(aside, ""); number++)
+        name_aside(path, word, number + 1, aside);
+    sp_status status = move(path, aside, LOG_SUFFIX, err);
+    if (status == SP_OK) status = move(path, aside, "", err);
+    snprintf(shm, sizeof shm, "%s-shm", path);
+    unlink(shm); /* of another program that had the file; ours have none */
+    return status;
+}
+
+/* A log that was put aside and whose file was not: the end came in between. What is there lacks its
+ * newest part, and would look sound without it. */
+static bool was_interrupted(const char *path)
+{
+    char aside[SP_LEDGER_PATH_SIZE];
+
+    for (int number = 1; number <= ASIDE_MAX; number++) {
+        name_aside(path, "damaged", number, aside);
+        if (!is_there(aside, "") && is_there(aside, LOG_SUFFIX)) return is_there(path, "");
+    }
+    return false;
+}
+
+/* ---- Backups ---- */
+
+sp_status sp_ledger_file_check_copy(const char *path, const sp_name *stream, uint64_t *cursor,
+                                    struct sp_err *err)
+{
+    struct sp_ledger_rows *rows = NULL;
+
+    sp_status status = sp_ledger_rows_open_copy(path, stream, &rows, err);
+    if (status == SP_OK) status = sp_ledger_check(rows, err);
+    if (status == SP_OK) *cursor = sp_ledger_rows_cursor(rows);
+    sp_ledger_rows_close(rows);
+    return status;
+}
+
+static int is_backup(const struct dirent *entry)
+{
+    size_t len = strlen(entry->d_name);
+
+    return strncmp(entry->d_name, "ledger-", 7) == 0 && len > 10 &&
+           strcmp(entry->d_name + len - 3, ".db") == 0;
+}
+
+SP_NODISCARD static bool copy_bytes(int from, int to)
+{
+    char *buf = malloc(COPY_BYTES);
+    ssize_t got = 0;
+    bool whole = buf != NULL;
+
+    while (whole && (got = read(from, buf, COPY_BYTES)) > 0)
+        whole = write(to, buf, (size_t)got) == got;
+    free(buf);
+    return whole && got == 0 && fsync(to) == 0;
+}
+
+SP_NODISCARD static sp_status copy_file(const char *from, const char *path, struct sp_err *err)
+{
+    char part[SP_LEDGER_PATH_SIZE + 16];
+
+    snprintf(part, sizeof part, "%s.part", path);
+    int in = open(from, O_RDONLY | O_CLOEXEC);
+    int out = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    bool copied = in >= 0 && out >= 0 && copy_bytes(in, out) && rename(part, path) == 0;
+    if (in >= 0) close(in);
+    if (out >= 0) close(out);
+    if (!copied) {
+        unlink(part);
+        return SP_FAIL(err, SP_STORAGE, "cannot copy %.80s to %.80s", from, path);
+    }
+    return sp_ledger_file_sync_dir(path, err);
+}
+
+/* The newest that is sound and that the journal reaches; their names sort by time. */
+SP_NODISCARD static sp_status restore(const struct sp_ledger_place *place,
+                                      char from[SP_LEDGER_PATH_SIZE], struct sp_err *err)
+{
+    struct dirent **names = NULL;
+    const char *dir = place->backup_dir != NULL ? place->backup_dir : "";
+    int count = dir[0] != '\0' ? scandir(dir, &names, is_backup, alphasort) : 0;
+    int oldest = count > BACKUPS_MAX ? count - BACKUPS_MAX : 0;
+
+    from[0] = '\0';
+    for (int i = count - 1; i >= oldest && from[0] == '\0'; i--) {
+        char path[SP_LEDGER_PATH_SIZE];
+        uint64_t cursor = 0;
+        if (snprintf(path, sizeof path, "%s/%s", dir, names[i]->d_name) >= (int)sizeof path)
+            continue;
+        sp_status status = sp_ledger_file_check_copy(path, &place->stream, &cursor, NULL);
+        if (status == SP_OK && cursor + 1 >= place->first_seq && cursor <= place->last_seq)
+            memcpy(from, path, sizeof path);
+    }
+    for (int i = 0; i < count; i++)
+        free(names[i]);
+    free(names);
+    if (from[0] == '\0')
+        return SP_FAIL(err, SP_NOT_FOUND, "no backup in \"%.80s\" reaches the journal", dir);
+    return copy_file(from, place->path, err);
+}
+
+/* ---- Opening ---- */
+
+static bool may_be_later(sp_status status)
+{
+    return status == SP_LOCKED || status == SP_STORAGE || status == SP_NO_MEMORY;
+}
+
+/* A witness is believed if it is sound. */
+SP_NODISCARD static sp_status check_journal(const struct sp_ledger_place *place,
+                                            struct sp_ledger_rows *rows, bool *lost,
+                                            struct sp_err *err)
+{
+    uint64_t seen = sp_ledger_rows_cursor(rows);
+
+    if (seen <= place->last_seq) return SP_OK;
+    sp_status status = sp_ledger_check(rows, err);
+    if (status != SP_OK) return status;
+    *lost = true;
+    return SP_FAIL(err, SP_CORRUPT,
+                   "the journal ends at sequence %" PRIu64 ", but the ledger has seen %" PRIu64
+                   ": restore the journal, or move the whole folder away to begin anew",
+                   place->last_seq, seen);
+}
+
+/* The file as it is. *lost: the journal is at fault. */
+SP_NODISCARD static sp_status open_sound(const struct sp_ledger_place *place, bool *lost,
+                                         struct sp_ledger_rows **out,
+                                         struct sp_ledger_finding *finding, struct sp_err *err)
+{
+    struct sp_ledger_rows *rows = NULL;
+
+    sp_status status = sp_ledger_rows_open(place->path, &place->stream, place->world, &rows, err);
+    if (status == SP_OK) {
+        finding->checked = sp_db_was_unclean(sp_ledger_rows_db(rows));
+        if (finding->checked) status = sp_ledger_check(rows, err);
+    }
+    if (status == SP_OK) status = check_journal(place, rows, lost, err);
+    if (status == SP_OK && sp_ledger_rows_cursor(rows) + 1 < place->first_seq)
+        status =
+            SP_FAIL(err, SP_GONE, "the journal begins at %" PRIu64 ", the ledger ends at %" PRIu64,
+                    place->first_seq, sp_ledger_rows_cursor(rows));
+    if (status != SP_OK) {
+        sp_ledger_rows_close(rows);
+        return status;
+    }
+    *out = rows;
+    return SP_OK;
+}
+
+/* An older file that is sound is a witness, too. */
+SP_NODISCARD static sp_status check_older(const struct sp_ledger_place *place, bool *lost,
+                                          struct sp_err *err)
+{
+    struct sp_ledger_seen seen = {0};
+
+    sp_status status = sp_ledger_schema_peek(place->path, &seen, err);
+    if (status != SP_OK || seen.cursor <= place->last_seq) return status;
+    *lost = true;
+    return SP_FAIL(err, SP_CORRUPT,
+                   "the journal ends at sequence %" PRIu64 ", but the ledger has seen %" PRIu64
+                   ": restore the journal, or move the whole folder away to begin anew",
+                   place->last_seq, seen.cursor);
+}
+
+SP_NODISCARD static sp_status replace(const struct sp_ledger_place *place, sp_status found,
+                                      struct sp_ledger_rows **out,
+                                      struct sp_ledger_finding *finding, struct sp_err *err)
+{
+    const char *word = found == SP_VERSION ? "old" : "damaged";
+    struct sp_err ignored = {0};
+    bool lost = false;
+    sp_status status = SP_OK;
+
+    if (place->first_seq > 1) {
+        /* Nothing is moved before it is known what comes instead. */
+        char probe[SP_LEDGER_PATH_SIZE];
+        struct sp_ledger_place beside = *place;
+        snprintf(probe, sizeof probe, "%.490s.restored", place->path);
+        beside.path = probe;
+        status = restore(&beside, finding->backup, &ignored);
+        if (status == SP_NOT_FOUND)
+            return SP_FAIL(err, SP_CORRUPT, "%.100s; the journal's begin is gone: %.60s",
+                           finding->why.text, ignored.text);
+        if (status == SP_OK) status = put_aside(place->path, word, finding->aside, err);
+        if (status == SP_OK && rename(probe, place->path) != 0)
+            status = SP_FAIL(err, SP_STORAGE, "cannot rename %.80s", probe);
+        if (status == SP_OK) status = sp_ledger_file_sync_dir(place->path, err);
+    } else {
+        status = put_aside(place->path, word, finding->aside, err);
+    }
+    if (status != SP_OK) return status;
+    return open_sound(place, &lost, out, finding, err);
+}
+
+sp_status sp_ledger_file_open(const struct sp_ledger_place *place, bool damaged,
+                              struct sp_ledger_rows **out, struct sp_ledger_finding *finding,
+                              struct sp_err *err)
+{
+    bool lost = false;
+    sp_status status = SP_OK;
+
+    *finding = (struct sp_ledger_finding){0};
+    if (damaged)
+        status =
+            SP_FAIL(&finding->why, SP_CORRUPT, "%.100s failed while it was written", place->path);
+    else if (was_interrupted(place->path))
+        status = SP_FAIL(&finding->why, SP_CORRUPT, "%.100s was to be put aside", place->path);
+    else
+        status = open_sound(place, &lost, out, finding, &finding->why);
+    if (status == SP_VERSION && check_older(place, &lost, err) != SP_OK && lost) return SP_CORRUPT;
+    if (status == SP_OK) return SP_OK;
+    if (lost || may_be_later(status)) {
+        if (err != NULL) *err = finding->why;
+        return status;
+    }
+    return replace(place, status, out, finding, err);
+}
