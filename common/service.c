@@ -316,7 +316,13 @@ static void tell_progress(void *ctx)
 
     if (rounds != life->rounds_told) sp_notify_send(life->notify_fd, "PROGRESS=%" PRIu64, rounds);
     life->rounds_told = rounds;
-    if (life->service.journal == NULL || life->failure != SP_OK) return;
+    if (life->failure != SP_OK) return;
+    /* A holder that was stopped and superseded ends, also one that has nothing to write. */
+    if (sp_role_check(&life->service.role, &err) != SP_OK) {
+        sp_service_fail(&life->service, &err);
+        return;
+    }
+    if (life->service.journal == NULL) return;
     if (sp_journal_health(life->service.journal) != SP_OK) {
         SP_IGNORE(SP_FAIL(&err, SP_STORAGE, "journal in %s is poisoned", life->service.dir));
         sp_service_fail(&life->service, &err);

@@ -1,6 +1,7 @@
 #include "common/shell.h"
 
 #include "common/log.h"
+#include "common/planted_bug.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -65,7 +66,8 @@ static bool needs_sync(const struct sp_decision *decision)
     return false;
 }
 
-/* Journal first, then memory. False: the journal failed and the service ends. */
+/* Journal first, then memory. False: the journal failed, or belongs to a successor by now (we were
+ * stopped, say), and the service ends. */
 static bool keep(struct sp_shell *shell)
 {
     struct sp_service *service = shell->options.service;
@@ -73,8 +75,11 @@ static bool keep(struct sp_shell *shell)
     struct sp_err err = {0};
 
     if (decision->record_count == 0) return true;
-    sp_status status =
-        sp_journal_append(service->journal, decision->records, decision->record_count, &err);
+    sp_status status = sp_role_check(&service->role, &err);
+    if (status == SP_OK) {
+        status =
+            sp_journal_append(service->journal, decision->records, decision->record_count, &err);
+    }
     if (status == SP_OK && needs_sync(decision)) {
         status = sp_journal_sync(service->journal, &err);
         shell->stats.synced++;
@@ -173,11 +178,13 @@ static void write_due_cursors(void *ctx)
 
 static void take_snapshot(struct sp_shell *shell)
 {
-    struct sp_journal *journal = shell->options.service->journal;
+    const struct sp_service *service = shell->options.service;
+    struct sp_journal *journal = service->journal;
     struct sp_snapshot_base base = {.at = shell->last, .time = shell->last_time};
 
     /* After a failed append the core may not be what the journal says. */
     if (sp_journal_health(journal) != SP_OK) return;
+    if (sp_role_check(&service->role, NULL) != SP_OK) return; /* the file is a successor's */
     for (uint32_t i = 0; i < shell->cursor_count; i++) {
         if (!sp_ref_is_none(&shell->cursors[i].written))
             base.cursors[base.cursor_count++] = shell->cursors[i].written;
@@ -357,6 +364,16 @@ struct sp_ref sp_shell_cursor(const struct sp_shell *shell, const sp_name *strea
     return (struct sp_ref){0};
 }
 
+/* What must never be: see SP_BUG(cursor_before_effect). */
+static void write_cursor_early(struct sp_shell *shell, const struct sp_record *input)
+{
+    struct cursor *cursor = find_cursor(shell, &input->stream);
+
+    cursor->at = sp_record_ref(input);
+    cursor->unwritten++;
+    write_cursor(shell, cursor);
+}
+
 /* Puts the input's place into the last record, so that effect and cursor are one append. */
 static void move_cursor(struct sp_shell *shell, const struct sp_record *input)
 {
@@ -394,6 +411,7 @@ void sp_shell_event_at(struct sp_shell *shell, enum sp_event_type type, uint32_t
     SP_ASSERT(!shell->busy);
     shell->busy = true;
     shell->stats.events++;
+    if (SP_BUG(cursor_before_effect) && type == SP_EVENT_RECORD) write_cursor_early(shell, record);
     begin(shell);
     shell->options.core->decide(shell->options.core_state, &event, &shell->decision);
     if (type == SP_EVENT_RECORD) move_cursor(shell, record);

@@ -13,6 +13,7 @@
 #include "common/journal/role.h"
 
 #include "common/journal/file.h"
+#include "common/planted_bug.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -228,6 +229,7 @@ sp_status sp_role_check(const struct sp_role *role, struct sp_err *err)
     struct stat lock, file;
 
     SP_ASSERT(role->epoch > 0);
+    if (SP_BUG(epoch_unchecked)) return SP_OK;
     if (fstat(role->lock_fd, &lock) != 0 || fstat(role->epoch_fd, &file) != 0) {
         return SP_FAIL(err, SP_STORAGE, "cannot look at %s: %s", role->epoch_path, strerror(errno));
     }

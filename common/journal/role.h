@@ -25,7 +25,7 @@ struct sp_role {
 SP_NODISCARD sp_status sp_role_acquire(struct sp_role *role, const char *dir, struct sp_err *err);
 /* SP_FENCED if the epoch file holds a higher epoch than ours, or LOCK or EPOCH was removed:
  * something superseded us. SP_CORRUPT if the file no longer shows our epoch. One pread and two
- * fstats; called before every write to a venue. */
+ * fstats; called before every write to a venue or to the journal. */
 SP_NODISCARD sp_status sp_role_check(const struct sp_role *role, struct sp_err *err);
 /* Releases the lock. Accepts a zeroed or released role. */
 void sp_role_release(struct sp_role *role);

@@ -182,6 +182,17 @@ static int teardown(void **state)
     return 0;
 }
 
+/* Linked in place of the service's own: what it was told to end for. */
+static sp_status failed;
+
+void __wrap_sp_service_fail(struct sp_service *service, const struct sp_err *err);
+
+void __wrap_sp_service_fail(struct sp_service *service, const struct sp_err *err)
+{
+    (void)service;
+    failed = err->status;
+}
+
 static struct sp_record input(uint64_t seq)
 {
     return (struct sp_record){.stream = sp_name_of("other"),
@@ -295,6 +306,60 @@ static void test_shell_replay_folds_each_record_once(void **state)
     assert_int_equal(f->applied, 10);
 }
 
+/* Wherever a kill cuts the journal off: as many inputs are consumed as have had their effect. */
+static void test_shell_keeps_cursor_and_effect_in_any_prefix(void **state)
+{
+    struct fixture *f = *state;
+    sp_name other = sp_name_of("other");
+    static char whole[1 << 16];
+    char path[160];
+
+    for (uint64_t seq = 1; seq <= 5; seq++) {
+        struct sp_record record = input(seq);
+        sp_shell_event(f->shell, SP_EVENT_RECORD, 0, &record);
+    }
+    abandon_service(f);
+    snprintf(path, sizeof path, "%s/tester/%020d.jsonl", f->root, 1);
+    FILE *file = fopen(path, "rb");
+    assert_non_null(file);
+    size_t len = fread(whole, 1, sizeof whole, file);
+    fclose(file);
+    uint32_t prefixes = 0;
+    for (size_t cut = len; cut > 0 && prefixes < 6; cut--) {
+        if (whole[cut - 1] != '\n') continue;
+        file = fopen(path, "wb");
+        assert_int_equal(fwrite(whole, 1, cut, file), cut);
+        fclose(file);
+        f->applied = 0;
+        open_service(f);
+        assert_int_equal(sp_shell_cursor(f->shell, &other).seq, f->applied);
+        abandon_service(f);
+        prefixes++;
+    }
+    assert_int_equal(prefixes, 6);
+    open_service(f);
+}
+
+static void test_shell_of_a_superseded_holder_writes_nothing(void **state)
+{
+    struct fixture *f = *state;
+    struct sp_record waiting = input(7);
+
+    abandon_service(f);
+    open_service(f); /* epoch 2 */
+    memset(f->log, 0, sizeof f->log);
+    uint64_t next = sp_journal_next_seq(f->service.journal);
+    f->service.role.epoch--; /* the file shows a newer one */
+    failed = SP_OK;
+    sp_shell_event(f->shell, SP_EVENT_RECORD, 0, &waiting);
+    assert_int_equal(failed, SP_FENCED);
+    assert_string_equal(f->log, "d"); /* neither applied nor performed */
+    sp_shell_close(f->shell);         /* nor at the end, when cursors are due */
+    assert_int_equal(sp_journal_next_seq(f->service.journal), next);
+    f->shell = NULL;
+    f->service.role.epoch++;
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -307,6 +372,8 @@ int main(void)
         TEST(test_shell_covers_inputs_without_output),
         TEST(test_shell_does_not_answer_cursors_with_cursors),
         TEST(test_shell_replay_folds_each_record_once),
+        TEST(test_shell_keeps_cursor_and_effect_in_any_prefix),
+        TEST(test_shell_of_a_superseded_holder_writes_nothing),
     };
 #undef TEST
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,10 +1,13 @@
 /* A strategy that wants one trade: "--instance strategy.buy" at the market, "strategy.wait" by a
- * limit far below it, which rests at the venue. Plans anew until a plan is accepted, then lives on.
+ * limit far below it, which rests at the venue, "strategy.late" at the market, but not before the
+ * file RUN/late is there. Plans anew until a plan is accepted, then lives on.
  */
 #include "common/service.h"
 #include "proto/ids.h"
 
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #define AGAIN_NS       (300 * SP_NS_PER_MS)
 #define QTY_E8         INT64_C(1000000) /* 0.01 */
@@ -15,6 +18,7 @@ struct want {
     struct sp_service *service;
     sp_name link;
     bool waits, accepted;
+    char late[SP_PATH_SIZE + 8]; /* empty: does not wait for a file */
     sp_mono planned;
     uint64_t plans;
 };
@@ -71,6 +75,7 @@ static void on_market(void *ctx, const struct sp_record *record)
 
     (void)ctx;
     if (record->kind != SP_REC_TRADE || want.accepted) return;
+    if (want.late[0] != '\0' && access(want.late, F_OK) != 0) return;
     if (want.planned.ns != 0 && sp_mono_since(now, want.planned).ns < AGAIN_NS) return;
     want.planned = now;
     plan(record);
@@ -107,6 +112,8 @@ static sp_status init(struct sp_service *service, struct sp_err *err)
     want.service = service;
     want.link = sp_name_of(service->instance.s + strlen("strategy."));
     want.waits = sp_name_is(&want.link, "wait");
+    if (sp_name_is(&want.link, "late"))
+        snprintf(want.late, sizeof want.late, "%s/late", service->config->platform.run_dir);
     service->state = &want;
     sp_status status = sp_bus_subscribe(service->bus, &market, &sub, err);
     return status == SP_OK ? sp_bus_subscribe(service->bus, &facts, &sub, err) : status;
