@@ -84,6 +84,9 @@ struct sp_world_config {
     uint32_t balance_count;
     struct sp_balance_config balances[SP_BALANCES_MAX];
     sp_ratio fee_maker, fee_taker;
+    char api_host[64]; /* numeric IPv4; "": the practice exchange serves no HTTP */
+    uint16_t api_port;
+    char api_keys[SP_PATH_SIZE]; /* file of the keys that may trade over HTTP */
 };
 
 /* One worker instance of a blueprint. */

@@ -96,6 +96,24 @@ static const struct sp_rows balance_rows = {.is_map = true,
                                             .least = 1,
                                             .capacity = SP_BALANCES_MAX,
                                             .value = &balance_value};
+static const struct sp_field api_fields[] = {
+    {.key = "listen",
+     .doc = "numeric loopback address and port",
+     .type = SP_VALUE_LISTEN,
+     .required = true,
+     .example = "\"127.0.0.1:8788\"",
+     .port_offset = offsetof(struct sp_world_config, api_port),
+     SP_AT(sp_world_config, api_host)},
+    {.key = "keys",
+     .doc =
+         "file {\"keys\": [{\"api_key\": \"..\", \"secret\": \"..\"}]}, readable by its owner only",
+     .type = SP_VALUE_PATH,
+     .required = true,
+     .example = "\"venue_keys.json\"",
+     SP_AT(sp_world_config, api_keys)},
+};
+static const struct sp_table api_table = SP_TABLE(api_fields, "the practice exchange over HTTP");
+
 static const struct sp_field venue_fields[] = {
     {.key = "name",
      .doc = "part of the stream names: md.NAME.SYMBOL",
@@ -116,6 +134,11 @@ static const struct sp_field venue_fields[] = {
      .required = true,
      .table = &fee_table,
      .example = "{ \"maker\": \"0.02%\", \"taker\": \"0.05%\" }"},
+    {.key = "api",
+     .doc = "lets other programs trade at the practice exchange over HTTP, as at Binance Spot",
+     .type = SP_VALUE_OBJECT,
+     .table = &api_table,
+     .example = "{ \"listen\": \"127.0.0.1:8788\", \"keys\": \"venue_keys.json\" }"},
 };
 static const struct sp_table venue_table = SP_TABLE(venue_fields, "the practice exchange");
 

@@ -123,6 +123,7 @@ static void book_fill(struct sp_exchange *x, struct sp_venue_order_row *row,
     int64_t sign = row->side == SP_SIDE_BUY ? 1 : -1;
     base->total.e8 += sign * event->qty.e8;
     quote->total.e8 -= sign * value.e8 + fee.e8;
+    row->quote_filled.e8 += value.e8;
     *fill = (struct sp_venue_fill_row){.trade_no = ++x->last_trade_no,
                                        .order_no = row->order_no,
                                        .client_order_id = row->client_order_id,
@@ -198,6 +199,26 @@ SP_NODISCARD static bool cost_at_market(const struct sp_exchange *x, int instrum
     return true;
 }
 
+sp_qty sp_exchange_qty_for(const struct sp_exchange *x, int instrument, enum sp_side side,
+                           sp_amt value)
+{
+    const struct sp_match *match = &x->match[instrument];
+    enum sp_side from = side == SP_SIDE_BUY ? SP_SIDE_SELL : SP_SIDE_BUY;
+    struct sp_level level = {0};
+    uint32_t cursor = 0;
+    sp_qty qty = {0};
+
+    while (value.e8 > 0 && sp_seen_next(&match->seen, from, &cursor, &level)) {
+        sp_amt whole = {0};
+        sp_qty part = level.qty;
+        if (!sp_px_times_qty(level.px, level.qty, &whole)) break;
+        if (whole.e8 > value.e8 && !sp_amt_div_px(value, level.px, &part)) break;
+        qty.e8 += part.e8;
+        value.e8 -= whole.e8 < value.e8 ? whole.e8 : value.e8;
+    }
+    return sp_instrument_qty_down(&match->instrument, qty);
+}
+
 SP_NODISCARD static sp_status check_funds(struct sp_exchange *x, int instrument,
                                           const struct sp_venue_order *request, struct sp_err *err)
 {
@@ -220,6 +241,22 @@ SP_NODISCARD static sp_status check_funds(struct sp_exchange *x, int instrument,
     sp_amt locked = sp_exchange_locked(x, asset);
     if (needed.e8 <= total.e8 - locked.e8) return SP_OK;
     return SP_FAIL(err, SP_REFUSED, "insufficient balance of %s", asset->s);
+}
+
+/* What only some types may not do to the market as it stands. */
+SP_NODISCARD static sp_status check_market(const struct sp_exchange *x, int instrument,
+                                           const struct sp_venue_order *request, struct sp_err *err)
+{
+    const struct sp_match *match = &x->match[instrument];
+    bool buys = request->side == SP_SIDE_BUY;
+    struct sp_level touch = {0};
+
+    if (request->type == SP_ORDER_TYPE_LIMIT_MAKER &&
+        sp_seen_best(&match->seen, buys ? SP_SIDE_SELL : SP_SIDE_BUY, &touch) &&
+        (buys ? touch.px.e8 <= request->px.e8 : touch.px.e8 >= request->px.e8)) {
+        return SP_FAIL(err, SP_REFUSED, "Order would immediately match and take.");
+    }
+    return SP_OK;
 }
 
 SP_NODISCARD static sp_status check_request(struct sp_exchange *x, int instrument,
@@ -245,7 +282,8 @@ SP_NODISCARD static sp_status check_request(struct sp_exchange *x, int instrumen
     if (x->open_count + 2 > SP_VENUE_OPEN_MAX) {
         return SP_FAIL(err, SP_REFUSED, "too many open orders");
     }
-    return check_funds(x, instrument, request, err);
+    sp_status status = check_market(x, instrument, request, err);
+    return status == SP_OK ? check_funds(x, instrument, request, err) : status;
 }
 
 static struct sp_venue_order_row *add_row(struct sp_exchange *x, int instrument,
@@ -264,16 +302,19 @@ static struct sp_venue_order_row *add_row(struct sp_exchange *x, int instrument,
                                        .qty = request->qty,
                                        .px = request->px,
                                        .stop_px = request->stop_px,
-                                       .updated = x->time};
+                                       .updated = x->time,
+                                       .created = x->time};
     return row;
 }
 
 static struct sp_match_order match_order(const struct sp_venue_order_row *row)
 {
+    bool maker = row->type == SP_ORDER_TYPE_LIMIT_MAKER; /* to the engine a limit that rests */
+
     return (struct sp_match_order){.order_no = row->order_no,
                                    .pair_no = row->pair_no,
                                    .side = row->side,
-                                   .type = row->type,
+                                   .type = maker ? SP_ORDER_TYPE_LIMIT : row->type,
                                    .tif = row->tif,
                                    .qty = row->qty,
                                    .px = row->px,

@@ -32,6 +32,9 @@ struct sp_venue_order_row {
     sp_px px, stop_px;
     sp_text reason;
     sp_wall updated;
+    sp_wall created;
+    sp_amt quote_filled; /* sum of the executions' values */
+    sp_amt quote_qty;    /* what a market order was asked for in the quote asset; else 0 */
 };
 
 struct sp_venue_fill_row {
@@ -96,6 +99,11 @@ SP_NODISCARD sp_status sp_exchange_cancel(struct sp_exchange *x, const sp_name *
 /* One event of an instrument's public stream. */
 void sp_exchange_market(struct sp_exchange *x, uint32_t instrument,
                         const struct sp_market_event *event, struct sp_venue_changes *changes);
+
+/* How much of the base asset a market order of that value comes to at the levels as seen, on the
+ * step; 0 if there is nothing to trade against. */
+sp_qty sp_exchange_qty_for(const struct sp_exchange *x, int instrument, enum sp_side side,
+                           sp_amt value);
 
 const struct sp_venue_order_row *sp_exchange_open_order(const struct sp_exchange *x,
                                                         const sp_name *client_order_id);

@@ -16,7 +16,8 @@ static const char schema[] =
     " side INTEGER NOT NULL, type INTEGER NOT NULL, tif INTEGER NOT NULL, state INTEGER NOT NULL,"
     " qty INTEGER NOT NULL, filled INTEGER NOT NULL CHECK (filled BETWEEN 0 AND qty),"
     " px INTEGER NOT NULL, stop_px INTEGER NOT NULL, reason TEXT NOT NULL,"
-    " updated INTEGER NOT NULL) STRICT;"
+    " updated INTEGER NOT NULL, created INTEGER NOT NULL, quote_filled INTEGER NOT NULL,"
+    " quote_qty INTEGER NOT NULL) STRICT;"
     "CREATE INDEX IF NOT EXISTS orders_by_client ON orders (client_order_id, order_no);"
     "CREATE TABLE IF NOT EXISTS fills (trade_no INTEGER PRIMARY KEY, order_no INTEGER NOT NULL,"
     " client_order_id TEXT NOT NULL, symbol TEXT NOT NULL, side INTEGER NOT NULL,"
@@ -25,10 +26,14 @@ static const char schema[] =
 
 #define ORDER_COLUMNS                                                                              \
     "order_no, client_order_id, pair_no, pair_client_order_id, symbol, side, type, tif, state, "   \
-    "qty, filled, px, stop_px, reason, updated"
+    "qty, filled, px, stop_px, reason, updated, created, quote_filled, quote_qty"
 
 #define FILL_COLUMNS                                                                               \
     "trade_no, order_no, client_order_id, symbol, side, liquidity, px, qty, fee, time"
+
+#define ORDERS_FOUND "symbol = ?1 AND order_no >= ?2 AND created BETWEEN ?3 AND ?4"
+#define FILLS_FOUND                                                                                \
+    "symbol = ?1 AND trade_no >= ?2 AND time BETWEEN ?3 AND ?4 AND (?6 = 0 OR order_no = ?6)"
 
 enum statement {
     PUT_COUNTERS,
@@ -40,6 +45,11 @@ enum statement {
     GET_OPEN,
     GET_ORDER,
     GET_FILLS,
+    GET_ORDER_NO,
+    FIND_ORDERS_OLDEST,
+    FIND_ORDERS_NEWEST,
+    FIND_FILLS_OLDEST,
+    FIND_FILLS_NEWEST,
     STATEMENTS
 };
 
@@ -47,7 +57,7 @@ static const char *const sql[STATEMENTS] = {
     [PUT_COUNTERS] = "INSERT OR REPLACE INTO counters VALUES (1, ?1, ?2)",
     [PUT_BALANCE] = "INSERT OR REPLACE INTO balances VALUES (?1, ?2)",
     [PUT_ORDER] = "INSERT OR REPLACE INTO orders (" ORDER_COLUMNS
-                  ") VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15)",
+                  ") VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18)",
     [PUT_FILL] = "INSERT INTO fills VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11)",
     [GET_COUNTERS] = "SELECT last_order_no, last_trade_no FROM counters",
     [GET_BALANCES] = "SELECT asset, total FROM balances",
@@ -56,6 +66,15 @@ static const char *const sql[STATEMENTS] = {
                   " FROM orders WHERE client_order_id = ?1 ORDER BY order_no DESC LIMIT 1",
     [GET_FILLS] =
         "SELECT " FILL_COLUMNS " FROM fills WHERE trade_no > ?1 ORDER BY trade_no LIMIT ?2",
+    [GET_ORDER_NO] = "SELECT " ORDER_COLUMNS " FROM orders WHERE order_no = ?1",
+    [FIND_ORDERS_OLDEST] =
+        "SELECT " ORDER_COLUMNS " FROM orders WHERE " ORDERS_FOUND " ORDER BY order_no LIMIT ?5",
+    [FIND_ORDERS_NEWEST] = "SELECT * FROM (SELECT " ORDER_COLUMNS " FROM orders WHERE " ORDERS_FOUND
+                           " ORDER BY order_no DESC LIMIT ?5) ORDER BY order_no",
+    [FIND_FILLS_OLDEST] =
+        "SELECT " FILL_COLUMNS " FROM fills WHERE " FILLS_FOUND " ORDER BY trade_no LIMIT ?5",
+    [FIND_FILLS_NEWEST] = "SELECT * FROM (SELECT " FILL_COLUMNS " FROM fills WHERE " FILLS_FOUND
+                          " ORDER BY trade_no DESC LIMIT ?5) ORDER BY trade_no",
 };
 
 struct sp_venue_store {
@@ -74,7 +93,11 @@ sp_status sp_venue_store_open(const char *path, struct sp_venue_store **out, str
     }
     if (status != SP_OK) {
         sp_venue_store_close(store);
-        return status;
+        if (strstr(err != NULL ? err->text : "", "no such column") == NULL) return status;
+        return SP_FAIL(err, SP_VERSION,
+                       "%.150s is of an older spoor: move it away, and the practice account begins "
+                       "anew",
+                       path);
     }
     *out = store;
     return SP_OK;
@@ -133,6 +156,9 @@ SP_NODISCARD static sp_status put_order(struct sp_venue_store *store, const stru
     sp_stmt_int(stmt, 13, row->stop_px.e8);
     sp_stmt_text(stmt, 14, row->reason.s);
     sp_stmt_int(stmt, 15, row->updated.ns);
+    sp_stmt_int(stmt, 16, row->created.ns);
+    sp_stmt_int(stmt, 17, row->quote_filled.e8);
+    sp_stmt_int(stmt, 18, row->quote_qty.e8);
     return sp_stmt_run(stmt, err);
 }
 
@@ -196,7 +222,10 @@ SP_NODISCARD static sp_status read_order(struct sp_stmt *stmt, const struct sp_e
                                        .filled = {column(stmt, 10)},
                                        .px = {column(stmt, 11)},
                                        .stop_px = {column(stmt, 12)},
-                                       .updated = {column(stmt, 14)}};
+                                       .updated = {column(stmt, 14)},
+                                       .created = {column(stmt, 15)},
+                                       .quote_filled = {column(stmt, 16)},
+                                       .quote_qty = {column(stmt, 17)}};
     bool named = sp_name_set(&row->client_order_id, sp_stmt_column_text(stmt, 1)) &&
                  sp_name_set(&row->pair_client_order_id, sp_stmt_column_text(stmt, 3)) &&
                  sp_name_set(&symbol, sp_stmt_column_text(stmt, 4));
@@ -290,16 +319,51 @@ sp_status sp_venue_store_order(struct sp_venue_store *store, const struct sp_exc
     return status;
 }
 
-sp_status sp_venue_store_fills(struct sp_venue_store *store, const struct sp_exchange *x,
-                               uint64_t after, uint32_t max,
-                               void (*fn)(void *ctx, const struct sp_venue_fill_row *), void *ctx,
-                               struct sp_err *err)
+sp_status sp_venue_store_order_no(struct sp_venue_store *store, const struct sp_exchange *x,
+                                  uint64_t order_no, struct sp_venue_order_row *out,
+                                  struct sp_err *err)
 {
-    struct sp_stmt *stmt = store->statements[GET_FILLS];
+    struct sp_stmt *stmt = store->statements[GET_ORDER_NO];
 
-    sp_stmt_int(stmt, 1, (int64_t)after);
-    sp_stmt_int(stmt, 2, max);
+    sp_stmt_int(stmt, 1, (int64_t)order_no);
     sp_status status = sp_stmt_next(stmt, err);
+    if (status == SP_NOT_FOUND) {
+        return SP_FAIL(err, SP_NOT_FOUND, "order %llu does not exist",
+                       (unsigned long long)order_no);
+    }
+    if (status == SP_OK) status = read_order(stmt, x, out, err);
+    sp_stmt_reset(stmt);
+    return status;
+}
+
+sp_status sp_venue_store_find_orders(struct sp_venue_store *store, const struct sp_exchange *x,
+                                     const struct sp_venue_order_query *query,
+                                     sp_venue_order_fn *fn, void *ctx, struct sp_err *err)
+{
+    struct sp_stmt *stmt =
+        store->statements[query->from_oldest ? FIND_ORDERS_OLDEST : FIND_ORDERS_NEWEST];
+    struct sp_venue_order_row row;
+
+    sp_stmt_text(stmt, 1, x->world->instruments[query->instrument].symbol.s);
+    sp_stmt_int(stmt, 2, (int64_t)query->from_no);
+    sp_stmt_int(stmt, 3, query->from.ns);
+    sp_stmt_int(stmt, 4, query->until.ns);
+    sp_stmt_int(stmt, 5, query->max);
+    sp_status status = sp_stmt_next(stmt, err);
+    while (status == SP_OK) {
+        status = read_order(stmt, x, &row, err);
+        if (status == SP_OK) fn(ctx, &row);
+        if (status == SP_OK) status = sp_stmt_next(stmt, err);
+    }
+    sp_stmt_reset(stmt);
+    return status == SP_NOT_FOUND ? SP_OK : status;
+}
+
+SP_NODISCARD static sp_status give_fills(struct sp_stmt *stmt, const struct sp_exchange *x,
+                                         sp_venue_fill_fn *fn, void *ctx, struct sp_err *err)
+{
+    sp_status status = sp_stmt_next(stmt, err);
+
     while (status == SP_OK) {
         struct sp_venue_fill_row row = {.trade_no = (uint64_t)column(stmt, 0),
                                         .order_no = (uint64_t)column(stmt, 1),
@@ -321,4 +385,31 @@ sp_status sp_venue_store_fills(struct sp_venue_store *store, const struct sp_exc
     }
     sp_stmt_reset(stmt);
     return status == SP_NOT_FOUND ? SP_OK : status;
+}
+
+sp_status sp_venue_store_fills(struct sp_venue_store *store, const struct sp_exchange *x,
+                               uint64_t after, uint32_t max, sp_venue_fill_fn *fn, void *ctx,
+                               struct sp_err *err)
+{
+    struct sp_stmt *stmt = store->statements[GET_FILLS];
+
+    sp_stmt_int(stmt, 1, (int64_t)after);
+    sp_stmt_int(stmt, 2, max);
+    return give_fills(stmt, x, fn, ctx, err);
+}
+
+sp_status sp_venue_store_find_fills(struct sp_venue_store *store, const struct sp_exchange *x,
+                                    const struct sp_venue_fill_query *query, sp_venue_fill_fn *fn,
+                                    void *ctx, struct sp_err *err)
+{
+    struct sp_stmt *stmt =
+        store->statements[query->from_oldest ? FIND_FILLS_OLDEST : FIND_FILLS_NEWEST];
+
+    sp_stmt_text(stmt, 1, x->world->instruments[query->instrument].symbol.s);
+    sp_stmt_int(stmt, 2, (int64_t)query->from_no);
+    sp_stmt_int(stmt, 3, query->from.ns);
+    sp_stmt_int(stmt, 4, query->until.ns);
+    sp_stmt_int(stmt, 5, query->max);
+    sp_stmt_int(stmt, 6, (int64_t)query->order_no);
+    return give_fills(stmt, x, fn, ctx, err);
 }

@@ -28,11 +28,41 @@ SP_NODISCARD sp_status sp_venue_store_order(struct sp_venue_store *store,
                                             const struct sp_exchange *x,
                                             const sp_name *client_order_id,
                                             struct sp_venue_order_row *out, struct sp_err *err);
+SP_NODISCARD sp_status sp_venue_store_order_no(struct sp_venue_store *store,
+                                               const struct sp_exchange *x, uint64_t order_no,
+                                               struct sp_venue_order_row *out, struct sp_err *err);
+
+/* Rows of one instrument by number and time, both bounds included; of more than `max` the newest,
+ * or the oldest if so asked. fn is called for each, oldest first. */
+struct sp_venue_order_query {
+    uint32_t instrument, max;
+    uint64_t from_no;
+    sp_wall from, until; /* created */
+    bool from_oldest;
+};
+struct sp_venue_fill_query {
+    uint32_t instrument, max;
+    uint64_t order_no; /* 0: of all orders */
+    uint64_t from_no;
+    sp_wall from, until;
+    bool from_oldest;
+};
+typedef void sp_venue_order_fn(void *ctx, const struct sp_venue_order_row *row);
+typedef void sp_venue_fill_fn(void *ctx, const struct sp_venue_fill_row *row);
+SP_NODISCARD sp_status sp_venue_store_find_orders(struct sp_venue_store *store,
+                                                  const struct sp_exchange *x,
+                                                  const struct sp_venue_order_query *query,
+                                                  sp_venue_order_fn *fn, void *ctx,
+                                                  struct sp_err *err);
+SP_NODISCARD sp_status sp_venue_store_find_fills(struct sp_venue_store *store,
+                                                 const struct sp_exchange *x,
+                                                 const struct sp_venue_fill_query *query,
+                                                 sp_venue_fill_fn *fn, void *ctx,
+                                                 struct sp_err *err);
 /* Executions with a number above `after`, in order; fn is called for at most `max`. */
 SP_NODISCARD sp_status sp_venue_store_fills(struct sp_venue_store *store,
                                             const struct sp_exchange *x, uint64_t after,
-                                            uint32_t max,
-                                            void (*fn)(void *ctx, const struct sp_venue_fill_row *),
-                                            void *ctx, struct sp_err *err);
+                                            uint32_t max, sp_venue_fill_fn *fn, void *ctx,
+                                            struct sp_err *err);
 
 #endif

@@ -1,5 +1,6 @@
 #include "services/venue/venue_io.h"
 
+#include "services/venue/api_io.h"
 #include "services/venue/exchange.h"
 #include "services/venue/store.h"
 
@@ -20,6 +21,7 @@ struct subscriber {
 struct io {
     struct sp_service *service;
     struct sp_venue_store *store;
+    struct sp_api *api; /* NULL: not served */
     bool has_market;
     uint32_t subscriber_count;
     struct subscriber subscribers[SUBSCRIBERS_MAX];
@@ -327,6 +329,7 @@ static void on_market(void *ctx, const struct sp_record *record)
     io->market.time = record->time;
     io->market.kind = record->kind;
     memcpy(&io->market.body, &record->body, sp_schema_of(sp_kind_info(record->kind)->dto)->size);
+    if (io->api != NULL) sp_api_market(io->api, (uint32_t)instrument, &io->market);
     sp_exchange_market(&io->exchange, (uint32_t)instrument, &io->market, &io->changes);
     sp_bus_set_market_time(io->service->bus, io->exchange.time);
     if (keep_changes(io)) report_changes(io);
@@ -361,6 +364,38 @@ static sp_status subscribe(struct io *io, struct sp_err *err)
     return status;
 }
 
+static bool keep_api_changes(void *ctx)
+{
+    struct io *io = ctx;
+
+    return keep_changes(io);
+}
+
+static void report_api_changes(void *ctx)
+{
+    struct io *io = ctx;
+
+    report_changes(io);
+}
+
+static sp_status serve_api(struct io *io, struct sp_err *err)
+{
+    struct sp_api_options options = {.loop = io->service->loop,
+                                     .exchange = &io->exchange,
+                                     .store = io->store,
+                                     .changes = &io->changes,
+                                     .ctx = io,
+                                     .keep = keep_api_changes,
+                                     .report = report_api_changes};
+
+    if (io->exchange.world->api_host[0] == '\0') return SP_OK;
+    sp_status status = sp_api_open(&options, &io->api, err);
+    if (status != SP_OK) return status;
+    sp_log(SP_LOG_INFO, "serving", "url=http://%s:%u/api/v3", io->exchange.world->api_host,
+           sp_api_port(io->api));
+    return SP_OK;
+}
+
 static sp_status init(struct sp_service *service, struct sp_err *err)
 {
     struct io *io = calloc(1, sizeof *io);
@@ -378,6 +413,7 @@ static sp_status init(struct sp_service *service, struct sp_err *err)
     sp_status status = sp_exchange_init(&io->exchange, sp_config_world(service->config), err);
     if (status == SP_OK) status = sp_venue_store_open(path, &io->store, err);
     if (status == SP_OK) status = sp_venue_store_load(io->store, &io->exchange, err);
+    if (status == SP_OK) status = serve_api(io, err);
     if (status == SP_OK) status = subscribe(io, err);
     return status;
 }
@@ -393,6 +429,7 @@ static void fini(struct sp_service *service)
 {
     struct io *io = service->state;
 
+    sp_api_close(io->api);
     sp_exchange_fini(&io->exchange);
     sp_venue_store_close(io->store);
     free(io);

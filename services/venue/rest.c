@@ -1,0 +1,407 @@
+#include "services/venue/rest_internal.h"
+
+#include "common/config/strict_json.h"
+#include "proto/decimal.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define NS_PER_MS         INT64_C(1000000)
+#define AHEAD_MAX_MS      1000
+#define RECV_WINDOW_MS    5000
+#define RECV_WINDOW_MAX   60000
+#define KEYS_BYTES_MAX    16384
+#define MICROSECONDS_FROM INT64_C(100000000000000) /* a time of that many digits is in us */
+
+enum security { OPEN, SIGNED };
+
+struct route {
+    enum sp_http_method method;
+    const char *path;
+    enum security security;
+    uint32_t weight;
+    sp_rest_fn *fn;
+};
+
+static const struct route routes[] = {
+    {SP_HTTP_GET, "ping", OPEN, 1, sp_rest_ping},
+    {SP_HTTP_GET, "time", OPEN, 1, sp_rest_time},
+    {SP_HTTP_GET, "exchangeInfo", OPEN, 20, sp_rest_exchange_info},
+    {SP_HTTP_GET, "depth", OPEN, 5, sp_rest_depth},
+    {SP_HTTP_GET, "trades", OPEN, 25, sp_rest_trades},
+    {SP_HTTP_GET, "historicalTrades", OPEN, 25, sp_rest_trades},
+    {SP_HTTP_GET, "aggTrades", OPEN, 4, sp_rest_agg_trades},
+    {SP_HTTP_GET, "klines", OPEN, 2, sp_rest_klines},
+    {SP_HTTP_GET, "avgPrice", OPEN, 2, sp_rest_avg_price},
+    {SP_HTTP_GET, "ticker/24hr", OPEN, 2, sp_rest_ticker_day},
+    {SP_HTTP_GET, "ticker/price", OPEN, 2, sp_rest_ticker_price},
+    {SP_HTTP_GET, "ticker/bookTicker", OPEN, 2, sp_rest_ticker_book},
+    {SP_HTTP_POST, "order", SIGNED, 1, sp_rest_place},
+    {SP_HTTP_POST, "order/test", SIGNED, 1, sp_rest_place_test},
+    {SP_HTTP_GET, "order", SIGNED, 4, sp_rest_order},
+    {SP_HTTP_DELETE, "order", SIGNED, 1, sp_rest_cancel},
+    {SP_HTTP_GET, "openOrders", SIGNED, 6, sp_rest_open_orders},
+    {SP_HTTP_DELETE, "openOrders", SIGNED, 1, sp_rest_cancel_all},
+    {SP_HTTP_GET, "allOrders", SIGNED, 20, sp_rest_all_orders},
+    {SP_HTTP_GET, "account", SIGNED, 20, sp_rest_account},
+    {SP_HTTP_GET, "myTrades", SIGNED, 20, sp_rest_my_trades},
+    {SP_HTTP_GET, "rateLimit/order", SIGNED, 40, sp_rest_order_limits},
+    {SP_HTTP_GET, "account/commission", SIGNED, 20, sp_rest_commission},
+};
+
+/* ---- For the handlers ---- */
+
+void sp_rest_fail(struct sp_rest_call *call, int http, int code, const char *fmt, ...)
+{
+    char text[512];
+    va_list args;
+
+    if (call->failed) return;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    call->failed = true;
+    call->status = http;
+    sp_json_text_clear(call->body);
+    sp_jtext_begin(call->body, '{');
+    sp_jtext_put_int(call->body, "code", code);
+    sp_jtext_put_string(call->body, "msg", text);
+    sp_jtext_end(call->body, '}');
+}
+
+const char *sp_rest_need(struct sp_rest_call *call, const char *name)
+{
+    const char *value = sp_rest_param(call->params, name);
+
+    if (value != NULL && value[0] != '\0') return value;
+    sp_rest_fail(call, 400, REST_MISSING,
+                 "Mandatory parameter '%s' was not sent, was empty/null, or malformed.", name);
+    return NULL;
+}
+
+bool sp_rest_decimal(struct sp_rest_call *call, const char *name, int64_t *out_e8)
+{
+    const char *value = sp_rest_param(call->params, name);
+
+    *out_e8 = 0;
+    if (value == NULL) return true;
+    sp_status status = sp_e8_parse(value, strlen(value), out_e8);
+    if (status == SP_RANGE) {
+        sp_rest_fail(call, 400, REST_PRECISION, "Parameter '%s' has too much precision.", name);
+    } else if (status != SP_OK || *out_e8 < 0) {
+        sp_rest_fail(call, 400, REST_ILLEGAL_CHARS,
+                     "Illegal characters found in parameter '%s'; legal range is "
+                     "'^([0-9]{1,20})(\\.[0-9]{1,20})?$'.",
+                     name);
+    }
+    return !call->failed;
+}
+
+bool sp_rest_number(struct sp_rest_call *call, const char *name, int64_t fallback, int64_t *out)
+{
+    const char *value = sp_rest_param(call->params, name);
+    char *end = NULL;
+
+    *out = fallback;
+    if (value == NULL) return true;
+    errno = 0;
+    long long number = strtoll(value, &end, 10);
+    if (errno != 0 || end == value || *end != '\0' || number < 0) {
+        sp_rest_fail(call, 400, REST_ILLEGAL_CHARS,
+                     "Illegal characters found in parameter '%s'; legal range is "
+                     "'^[0-9]{1,20}$'.",
+                     name);
+        return false;
+    }
+    *out = number;
+    return true;
+}
+
+int sp_rest_symbol(const struct sp_rest_call *call, const char *symbol)
+{
+    sp_name name;
+
+    return sp_name_set(&name, symbol) ? sp_exchange_instrument(call->rest->exchange, &name) : -1;
+}
+
+int sp_rest_instrument(struct sp_rest_call *call)
+{
+    const char *symbol = sp_rest_need(call, "symbol");
+    int instrument = symbol != NULL ? sp_rest_symbol(call, symbol) : -1;
+
+    if (instrument < 0) sp_rest_fail(call, 400, REST_BAD_SYMBOL, "Invalid symbol.");
+    return instrument;
+}
+
+/* ---- Limits ---- */
+
+static void add_header(struct sp_rest_call *call, const char *name, int64_t value)
+{
+    char *text = call->header_text[call->header_count];
+
+    snprintf(text, sizeof *call->header_text, "%lld", (long long)value);
+    call->headers[call->header_count++] = (struct sp_http_header){name, text};
+}
+
+/* Spans are aligned, as the protocol says: minutes begin at :00. */
+static void turn_window(struct sp_rest_window *window, sp_wall now)
+{
+    int64_t begin_ms = now.ns / NS_PER_MS / window->span_ms * window->span_ms;
+
+    if (begin_ms == window->begin_ms) return;
+    window->begin_ms = begin_ms;
+    window->used = 0;
+}
+
+static int64_t seconds_left(const struct sp_rest_window *window, sp_wall now)
+{
+    return (window->begin_ms + window->span_ms - now.ns / NS_PER_MS + 999) / 1000;
+}
+
+SP_NODISCARD static bool take_weight(struct sp_rest_call *call, uint32_t weight)
+{
+    struct sp_rest_window *window = &call->rest->weight;
+
+    turn_window(window, call->now);
+    window->used += weight;
+    if (window->used <= window->max) return true;
+    add_header(call, "Retry-After", seconds_left(window, call->now));
+    sp_rest_fail(call, 429, REST_TOO_MANY_REQUESTS,
+                 "Too much request weight used; current limit is %u request weight per 1 MINUTE. "
+                 "Please use WebSocket Streams for live updates to avoid polling the API.",
+                 window->max);
+    return false;
+}
+
+SP_NODISCARD static bool may_order(struct sp_rest_call *call)
+{
+    struct sp_rest_window *windows[] = {&call->rest->orders_10s, &call->rest->orders_day};
+    static const char *const spans[] = {"10 SECOND", "1 DAY"};
+
+    for (size_t i = 0; i < 2; i++) {
+        turn_window(windows[i], call->now);
+        if (windows[i]->used < windows[i]->max) continue;
+        add_header(call, "Retry-After", seconds_left(windows[i], call->now));
+        sp_rest_fail(call, 429, REST_TOO_MANY_ORDERS,
+                     "Too many new orders; current limit is %u orders per %s.", windows[i]->max,
+                     spans[i]);
+        return false;
+    }
+    return true;
+}
+
+/* ---- Checks ---- */
+
+static const struct sp_rest_key *key_of(struct sp_rest_call *call,
+                                        const struct sp_http_request *request)
+{
+    const char *key = sp_http_header(request, "X-MBX-APIKEY");
+
+    if (key == NULL || key[0] == '\0' || strlen(key) >= SP_REST_KEY_SIZE) {
+        sp_rest_fail(call, 401, -2014, "API-key format invalid.");
+        return NULL;
+    }
+    for (uint32_t i = 0; i < call->rest->key_count; i++) {
+        if (strcmp(call->rest->keys[i].key, key) == 0) return &call->rest->keys[i];
+    }
+    sp_rest_fail(call, 401, REST_BAD_KEY, "Invalid API-key, IP, or permissions for action.");
+    return NULL;
+}
+
+SP_NODISCARD static bool check_signature(struct sp_rest_call *call, const struct sp_rest_key *key)
+{
+    const struct sp_rest_params *params = call->params;
+    struct sp_bytes payload = {params->payload, params->payload_bytes};
+    uint8_t ours[SP_SHA256_BYTES], theirs[SP_SHA256_BYTES];
+
+    if (params->signature == NULL) {
+        sp_rest_fail(call, 400, REST_MISSING,
+                     "Mandatory parameter 'signature' was not sent, was empty/null, or malformed.");
+        return false;
+    }
+    if (sp_hmac_sha256(key->secret, strlen(key->secret), &payload, 1, ours) &&
+        sp_hex_parse(params->signature, strlen(params->signature), theirs, sizeof theirs) &&
+        sp_digest_eq(ours, theirs, sizeof ours)) {
+        return true;
+    }
+    sp_rest_fail(call, 400, REST_BAD_SIGNATURE, "Signature for this request is not valid.");
+    return false;
+}
+
+SP_NODISCARD static bool check_time(struct sp_rest_call *call)
+{
+    int64_t timestamp = 0, window_e8 = 0;
+    int64_t now_ms = call->now.ns / NS_PER_MS;
+
+    if (sp_rest_need(call, "timestamp") == NULL) return false;
+    if (!sp_rest_number(call, "timestamp", 0, &timestamp)) return false;
+    if (!sp_rest_decimal(call, "recvWindow", &window_e8)) return false;
+    if (sp_rest_param(call->params, "recvWindow") == NULL) window_e8 = RECV_WINDOW_MS * SP_FX_ONE;
+    if (window_e8 > RECV_WINDOW_MAX * SP_FX_ONE) {
+        sp_rest_fail(call, 400, -1131, "'recvWindow' must be less than %d.", RECV_WINDOW_MAX);
+        return false;
+    }
+    if (timestamp >= MICROSECONDS_FROM) timestamp /= 1000;
+    if (timestamp >= now_ms + AHEAD_MAX_MS) {
+        sp_rest_fail(call, 400, REST_BAD_TIME,
+                     "Timestamp for this request was 1000ms ahead of the server's time.");
+        return false;
+    }
+    if (now_ms - timestamp > window_e8 / SP_FX_ONE) {
+        sp_rest_fail(call, 400, REST_BAD_TIME,
+                     "Timestamp for this request is outside of the recvWindow.");
+        return false;
+    }
+    return true;
+}
+
+/* ---- The way of a request ---- */
+
+static const struct route *route_of(const struct sp_http_request *request, bool *known_path)
+{
+    static const char prefix[] = "/api/v3/";
+
+    *known_path = false;
+    if (strncmp(request->path, prefix, sizeof prefix - 1) != 0) return NULL;
+    for (size_t i = 0; i < sizeof routes / sizeof *routes; i++) {
+        if (strcmp(routes[i].path, request->path + sizeof prefix - 1) != 0) continue;
+        *known_path = true;
+        if (routes[i].method == request->method) return &routes[i];
+    }
+    return NULL;
+}
+
+/* The dearer forms of some requests. */
+static uint32_t weight_of(const struct route *route, const struct sp_rest_params *params)
+{
+    const char *limit = sp_rest_param(params, "limit");
+    long levels = limit != NULL ? strtol(limit, NULL, 10) : 100;
+    bool all = sp_rest_param(params, "symbol") == NULL && sp_rest_param(params, "symbols") == NULL;
+
+    if (route->fn == sp_rest_depth) {
+        return levels <= 100 ? 5 : levels <= 500 ? 25 : levels <= 1000 ? 50 : 250;
+    }
+    if (route->fn == sp_rest_ticker_day || route->fn == sp_rest_open_orders) {
+        return all ? 80 : route->weight;
+    }
+    bool short_ticker = route->fn == sp_rest_ticker_price || route->fn == sp_rest_ticker_book;
+    return short_ticker && all ? 4 : route->weight;
+}
+
+static void run(const struct sp_http_request *request, const struct route *route,
+                struct sp_rest_call *call)
+{
+    struct sp_rest *rest = call->rest;
+    bool places = route->fn == sp_rest_place;
+
+    sp_status status =
+        sp_rest_params_parse(request->query, request->body, request->body_bytes, &rest->params);
+    if (status != SP_OK) {
+        sp_rest_fail(call, 400, REST_ILLEGAL_CHARS,
+                     "Illegal characters found in a parameter, or too many parameters.");
+        return;
+    }
+    /* Orders and cancels that succeed cost nothing. */
+    bool trades = places || route->fn == sp_rest_cancel || route->fn == sp_rest_cancel_all;
+    if (!take_weight(call, trades ? 0 : weight_of(route, &rest->params))) return;
+    if (route->security == SIGNED) {
+        const struct sp_rest_key *key = key_of(call, request);
+        if (key == NULL || !check_signature(call, key) || !check_time(call)) return;
+    }
+    if (places && !may_order(call)) return;
+    route->fn(call);
+    if (places && !call->failed) {
+        rest->orders_10s.used++;
+        rest->orders_day.used++;
+        add_header(call, "X-MBX-ORDER-COUNT-10S", rest->orders_10s.used);
+        add_header(call, "X-MBX-ORDER-COUNT-1D", rest->orders_day.used);
+    }
+    if (trades && call->failed) rest->weight.used++;
+}
+
+void sp_rest_handle(struct sp_rest *rest, const struct sp_http_request *request,
+                    struct sp_rest_call *call)
+{
+    bool known_path = false;
+    const struct route *route = route_of(request, &known_path);
+
+    call->rest = rest;
+    call->params = &rest->params;
+    call->status = 200;
+    call->failed = false;
+    call->header_count = 0;
+    call->changes->count = 0;
+    sp_json_text_clear(call->body);
+    if (route == NULL) {
+        sp_rest_fail(call, known_path ? 405 : 404, REST_UNKNOWN,
+                     known_path ? "Method not allowed." : "No such endpoint at this exchange.");
+        return;
+    }
+    run(request, route, call);
+    add_header(call, "X-MBX-USED-WEIGHT-1M", rest->weight.used);
+}
+
+/* ---- Life ---- */
+
+void sp_rest_init(struct sp_rest *rest, struct sp_exchange *exchange, struct sp_venue_store *store,
+                  struct sp_market_view *views)
+{
+    memset(rest, 0, sizeof *rest);
+    rest->exchange = exchange;
+    rest->store = store;
+    rest->views = views;
+    rest->weight = (struct sp_rest_window){.span_ms = 60000, .max = SP_REST_WEIGHT_MAX};
+    rest->orders_10s = (struct sp_rest_window){.span_ms = 10000, .max = SP_REST_ORDERS_10S};
+    rest->orders_day = (struct sp_rest_window){.span_ms = 86400000, .max = SP_REST_ORDERS_DAY};
+}
+
+SP_NODISCARD static bool take_key(struct sp_rest *rest, const struct sp_strict_node *node)
+{
+    const char *key = NULL, *secret = NULL;
+
+    if (rest->key_count == SP_REST_KEYS_MAX) return false;
+    if (sp_strict_string(sp_strict_get(node, "api_key"), &key) != SP_OK) return false;
+    if (sp_strict_string(sp_strict_get(node, "secret"), &secret) != SP_OK) return false;
+    if (key[0] == '\0' || secret[0] == '\0') return false;
+    struct sp_rest_key *to = &rest->keys[rest->key_count];
+    int key_len = snprintf(to->key, sizeof to->key, "%s", key);
+    int secret_len = snprintf(to->secret, sizeof to->secret, "%s", secret);
+    if (key_len >= SP_REST_KEY_SIZE || secret_len >= SP_REST_KEY_SIZE) return false;
+    rest->key_count++;
+    return true;
+}
+
+sp_status sp_rest_load_keys(struct sp_rest *rest, const char *path, struct sp_err *err)
+{
+    static const struct sp_strict_limits limits = {.bytes_max = KEYS_BYTES_MAX, .depth_max = 4};
+    struct sp_strict_json *json = NULL;
+    struct sp_strict_fault fault = {0};
+    struct stat st;
+
+    if (stat(path, &st) != 0) {
+        return SP_FAIL(err, SP_CONFIG, "%.150s: %s; make it, or leave venue.api out", path,
+                       strerror(errno));
+    }
+    if ((st.st_mode & 077) != 0) {
+        return SP_FAIL(err, SP_CONFIG, "%.150s holds keys and others may read it: chmod 400", path);
+    }
+    if (sp_strict_json_load(path, &limits, &json, &fault) != SP_OK) {
+        return SP_FAIL(err, SP_CONFIG, "%.100s:%u: %.100s", path, fault.line, fault.text);
+    }
+    const struct sp_strict_node *keys = sp_strict_get(sp_strict_json_root(json), "keys");
+    bool fine = sp_strict_count(keys) > 0;
+    for (const struct sp_strict_node *key = sp_strict_first(keys); key != NULL && fine;
+         key = sp_strict_next(key)) {
+        fine = take_key(rest, key);
+    }
+    sp_strict_json_free(json);
+    if (fine) return SP_OK;
+    return SP_FAIL(err, SP_CONFIG,
+                   "%.120s: expected {\"keys\": [{\"api_key\": \"...\", \"secret\": \"...\"}]}, at "
+                   "most %d of up to %d characters",
+                   path, SP_REST_KEYS_MAX, SP_REST_KEY_SIZE - 1);
+}

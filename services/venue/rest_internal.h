@@ -1,0 +1,58 @@
+/* Between rest.c, which checks, and the handlers. */
+#ifndef SP_VENUE_REST_INTERNAL_H
+#define SP_VENUE_REST_INTERNAL_H
+
+#include "services/venue/rest.h"
+
+/* Codes of the protocol. */
+enum {
+    REST_UNKNOWN = -1000,
+    REST_TOO_MANY_REQUESTS = -1003,
+    REST_FILTER = -1013,
+    REST_TOO_MANY_ORDERS = -1015,
+    REST_BAD_TIME = -1021,
+    REST_BAD_SIGNATURE = -1022,
+    REST_ILLEGAL_CHARS = -1100,
+    REST_MISSING = -1102,
+    REST_NOT_READ = -1106,
+    REST_PRECISION = -1111,
+    REST_BAD_TIF = -1115,
+    REST_BAD_TYPE = -1116,
+    REST_BAD_SIDE = -1117,
+    REST_BAD_INTERVAL = -1120,
+    REST_BAD_SYMBOL = -1121,
+    REST_ORDER_REFUSED = -2010,
+    REST_CANCEL_REFUSED = -2011,
+    REST_NO_SUCH_ORDER = -2013,
+    REST_BAD_KEY = -2015,
+    REST_IDS_DISAGREE = -2039
+};
+
+typedef void sp_rest_fn(struct sp_rest_call *call);
+
+/* Makes the answer an error. Only the first one counts. */
+void sp_rest_fail(struct sp_rest_call *call, int http, int code, const char *fmt, ...)
+    SP_PRINTF(4, 5);
+/* The parameter, or NULL after the error "mandatory". */
+const char *sp_rest_need(struct sp_rest_call *call, const char *name);
+/* False after an error: not a decimal, or too many places. *out is 0 if it was not sent. */
+SP_NODISCARD bool sp_rest_decimal(struct sp_rest_call *call, const char *name, int64_t *out_e8);
+/* A whole number; `fallback` if it was not sent. False after an error. */
+SP_NODISCARD bool sp_rest_number(struct sp_rest_call *call, const char *name, int64_t fallback,
+                                 int64_t *out);
+/* The instrument of "symbol", or -1 after an error. */
+int sp_rest_instrument(struct sp_rest_call *call);
+/* -1 if it is not traded here. */
+int sp_rest_symbol(const struct sp_rest_call *call, const char *symbol);
+
+/* rest_market.c */
+sp_rest_fn sp_rest_ping, sp_rest_time, sp_rest_exchange_info, sp_rest_depth, sp_rest_trades,
+    sp_rest_agg_trades, sp_rest_klines, sp_rest_avg_price, sp_rest_ticker_day, sp_rest_ticker_price,
+    sp_rest_ticker_book;
+/* rest_orders.c */
+sp_rest_fn sp_rest_place, sp_rest_place_test, sp_rest_cancel, sp_rest_cancel_all, sp_rest_order,
+    sp_rest_open_orders, sp_rest_all_orders;
+/* rest_account.c */
+sp_rest_fn sp_rest_account, sp_rest_my_trades, sp_rest_order_limits, sp_rest_commission;
+
+#endif

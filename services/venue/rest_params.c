@@ -1,0 +1,95 @@
+#include "services/venue/rest_params.h"
+
+#include <string.h>
+
+/* Appends decoded text and its NUL. */
+SP_NODISCARD static bool decode(struct sp_rest_params *params, const char *from, size_t len_bytes,
+                                const char **out)
+{
+    char *to = params->text + params->text_bytes;
+
+    *out = to;
+    for (size_t i = 0; i < len_bytes; i++) {
+        char c = from[i];
+        if (c == '+') c = ' ';
+        if (c == '%') {
+            if (len_bytes - i < 3 || !sp_hex_parse(from + i + 1, 2, &c, 1)) return false;
+            i += 2;
+        }
+        if (c == '\0') return false;
+        *to++ = c;
+    }
+    *to++ = '\0';
+    params->text_bytes = (size_t)(to - params->text);
+    return true;
+}
+
+SP_NODISCARD static sp_status take_pair(struct sp_rest_params *params, const char *pair,
+                                        size_t len_bytes, bool *is_signature)
+{
+    const char *equals = memchr(pair, '=', len_bytes);
+    size_t name_bytes = equals != NULL ? (size_t)(equals - pair) : len_bytes;
+    const char *value = equals != NULL ? equals + 1 : pair + len_bytes;
+    struct sp_rest_param param;
+
+    if (!decode(params, pair, name_bytes, &param.name)) return SP_INVALID;
+    if (!decode(params, value, len_bytes - (size_t)(value - pair), &param.value)) return SP_INVALID;
+    *is_signature = strcmp(param.name, "signature") == 0;
+    if (*is_signature) {
+        if (params->signature == NULL) params->signature = param.value;
+        return SP_OK;
+    }
+    if (sp_rest_param(params, param.name) != NULL) return SP_OK;
+    if (params->count == SP_REST_PARAMS_MAX) return SP_TOO_LONG;
+    params->at[params->count++] = param;
+    return SP_OK;
+}
+
+/* One of the two places. What is kept of it goes to the payload with its "&" as they stood. */
+SP_NODISCARD static sp_status take_all(struct sp_rest_params *params, const char *bytes,
+                                       size_t len_bytes)
+{
+    size_t begin = params->payload_bytes;
+
+    for (size_t at = 0; at < len_bytes;) {
+        const char *pair = bytes + at;
+        const char *end = memchr(pair, '&', len_bytes - at);
+        size_t pair_bytes = end != NULL ? (size_t)(end - pair) : len_bytes - at;
+        bool is_signature = false;
+        if (pair_bytes > 0) {
+            sp_status status = take_pair(params, pair, pair_bytes, &is_signature);
+            if (status != SP_OK) return status;
+        }
+        if (!is_signature) {
+            if (params->payload_bytes > begin) params->payload[params->payload_bytes++] = '&';
+            memcpy(params->payload + params->payload_bytes, pair, pair_bytes);
+            params->payload_bytes += pair_bytes;
+        }
+        at += pair_bytes + 1;
+    }
+    return SP_OK;
+}
+
+sp_status sp_rest_params_parse(const char *query, const char *body, size_t body_bytes,
+                               struct sp_rest_params *out)
+{
+    size_t query_bytes = strlen(query);
+
+    out->count = 0;
+    out->signature = NULL;
+    out->text_bytes = out->payload_bytes = 0;
+    if (query_bytes > SP_REST_BYTES_MAX || body_bytes > SP_REST_BYTES_MAX - query_bytes) {
+        return SP_TOO_LONG;
+    }
+    sp_status status = take_all(out, query, query_bytes);
+    if (status == SP_OK) status = take_all(out, body, body_bytes);
+    return status;
+}
+
+const char *sp_rest_param(const struct sp_rest_params *params, const char *name)
+{
+    for (uint32_t i = 0; i < params->count; i++) {
+        if (strcmp(params->at[i].name, name) == 0) return params->at[i].value;
+    }
+    return NULL;
+}

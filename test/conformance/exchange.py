@@ -1,0 +1,75 @@
+"""The practice exchange with its market, without any trader of ours: spoor-marketdata and
+spoor-venue over a temporary configuration, for clients that were written for the real one."""
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "integration"))
+import system as spoor_system  # noqa: E402
+
+KEY, SECRET = "conformance-key", "conformance-secret"
+
+
+class Exchange:
+    """A context manager: `base` is its address, "http://127.0.0.1:PORT"."""
+
+    def __init__(self, build, source, folder):
+        self.system = spoor_system.System(build, source, folder)
+        self.port = spoor_system.free_port()
+        self.base = f"http://127.0.0.1:{self.port}"
+        self.processes = []
+        keys = self.system.config / "venue_keys.json"
+        keys.write_text(json.dumps({"keys": [{"api_key": KEY, "secret": SECRET}]}))
+        keys.chmod(0o400)
+        venue = self.system.world["venue"]
+        venue["api"] = {"listen": f"127.0.0.1:{self.port}", "keys": "venue_keys.json"}
+        venue["balances"] = {"USDT": "10000", "BTC": "1"}
+        self.system.world["feed"]["speed"] = "20x"
+        self.system.write_config()
+
+    def __enter__(self):
+        env = {k: v for k, v in os.environ.items() if k != "SPOOR_NOTIFY_FD"}
+        for program in ("spoor-marketdata", "spoor-venue"):
+            log = open(self.system.folder / f"{program}.log", "w")
+            self.processes.append(subprocess.Popen(
+                [self.system.build / program, "--config", self.system.config], env=env,
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log))
+            log.close()
+        self.await_that("a market", lambda: len(
+            self.get("klines?symbol=BTCUSDT&interval=1s")) > 5)
+        return self
+
+    def __exit__(self, kind, error, trace):
+        for process in reversed(self.processes):
+            process.terminate()
+        for process in self.processes:
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        if error is not None:
+            for path in self.system.folder.glob("*.log"):
+                print(f"--- {path.name}\n" + "\n".join(path.read_text().splitlines()[-8:]))
+
+    def get(self, path):
+        """A public request without any client's library."""
+        with urllib.request.urlopen(f"{self.base}/api/v3/{path}", timeout=5) as answer:
+            return json.load(answer)
+
+    def await_that(self, what, check, seconds=30):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            try:
+                value = check()
+            except (OSError, urllib.error.URLError):
+                value = None
+            if value:
+                return value
+            time.sleep(0.02)
+        raise AssertionError(f"not within {seconds} s: {what}")
