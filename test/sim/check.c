@@ -75,10 +75,21 @@ static void take_result(const struct sp_record *record)
         last_result = record->body.reconciliation_result;
 }
 
+static void say_unready(void)
+{
+    size_t len = 0;
+
+    for (uint32_t i = 0; i < sim_world_count(); i++) {
+        len += (size_t)snprintf(c.unrest + len, sizeof c.unrest - len, "%s %s ", sim_world_name(i),
+                                sp_supervised_state_name(sim_world_child(i)->state));
+        if (len >= sizeof c.unrest) return;
+    }
+}
+
 bool sim_check_is_calm(void)
 {
     if (!sim_world_is_ready()) {
-        snprintf(c.unrest, sizeof c.unrest, "services are not ready");
+        say_unready();
         return false;
     }
     memset(&last_result, 0, sizeof last_result);
@@ -102,6 +113,7 @@ bool sim_check_is_calm(void)
 
 const char *sim_check_unrest(void)
 {
+    if (!sim_world_is_ready()) say_unready();
     return c.unrest;
 }
 
@@ -196,7 +208,10 @@ static void explain_item(struct sp_evidence *evidence, uint32_t item, struct sim
         sim_violation("record %u of the evidence cannot be read", item);
         return;
     }
+    bool is_halt = record->kind == SP_REC_TRADING_HALTED || record->kind == SP_REC_TRADING_RESUMED;
     if (!sp_explain_id_of_record(record, &id)) {
+        /* What nobody decided, such as a full disk, says its reason itself. */
+        if (is_halt && record->body.trading_state.reason.s[0] != '\0') return;
         sim_violation("%s %llu mentions no id", sp_kind_name(record->kind),
                       (unsigned long long)record->seq);
         return;

@@ -123,7 +123,7 @@ int sim_open(const char *path, int flags)
     size_t len = strlen(clean);
     while (len > 1 && clean[len - 1] == '/')
         clean[--len] = '\0';
-    int code = sim_disk_fault(SIM_DISK_OPEN, clean);
+    int code = sim_disk_fault(SIM_DISK_OPEN, clean, 0);
     if (code > 0) return fail(code);
     struct sim_node *node = sim_node_find(clean);
     if (node != NULL && (flags & O_CREAT) != 0 && (flags & O_EXCL) != 0) return fail(EEXIST);
@@ -143,7 +143,7 @@ ssize_t sim_pread(int fd, void *buf, size_t len, off_t at)
     struct descriptor *d = of(fd);
 
     if (d == NULL || d->kind != SIM_FD_FILE) return fail(EBADF);
-    int code = sim_disk_fault(SIM_DISK_READ, d->path);
+    int code = sim_disk_fault(SIM_DISK_READ, d->path, len);
     if (code > 0) return fail(code);
     size_t have = d->node->data.len;
     if ((size_t)at >= have) return 0;
@@ -158,7 +158,7 @@ ssize_t sim_pwrite(int fd, const void *buf, size_t len, off_t at)
 
     sim_point();
     if (d == NULL || d->kind != SIM_FD_FILE) return fail(EBADF);
-    int code = sim_disk_fault(SIM_DISK_WRITE, d->path);
+    int code = sim_disk_fault(SIM_DISK_WRITE, d->path, len);
     if (code > 0) return fail(code);
     if (code == SIM_DISK_SHORT && len > 1) len /= 2;
     sim_node_write(d->node, (size_t)at, buf, len);
@@ -219,7 +219,7 @@ int sim_truncate(int fd, off_t len)
 
     sim_point();
     if (d == NULL || d->kind != SIM_FD_FILE) return fail(EBADF);
-    int code = sim_disk_fault(SIM_DISK_WRITE, d->path);
+    int code = sim_disk_fault(SIM_DISK_WRITE, d->path, 0);
     if (code > 0) return fail(code);
     sim_node_truncate(d->node, (size_t)len);
     return 0;
@@ -233,11 +233,14 @@ int sim_sync(int fd)
 
     sim_point();
     if (d == NULL) return fail(EBADF);
-    int code = sim_disk_fault(SIM_DISK_SYNC, d->path);
-    if (code > 0) return fail(code);
-    sim_count_event();
+    int code = sim_disk_fault(SIM_DISK_SYNC, d->path, 0);
     struct sim_node *node = d->node;
     uint64_t up_to = node->op_id;
+    if (code > 0) {
+        if (!node->is_dir) sim_node_lose(node, up_to);
+        return fail(code);
+    }
+    sim_count_event();
     if (sim_self_fiber() != NULL) sim_block(sim_now() + sim_disk_delay());
     if (node->is_dir) {
         sim_node_sync_names(table.at[fd - SIM_FD_FIRST].path);

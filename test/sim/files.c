@@ -213,18 +213,28 @@ static void clear_ops(struct sim_node *node)
     node->op_count = 0;
 }
 
-void sim_node_sync(struct sim_node *node, uint64_t up_to)
+static void settle_ops(struct sim_node *node, uint64_t up_to, bool kept)
 {
     size_t done = 0;
 
     while (done < node->op_count && node->ops[done].id <= up_to) {
-        apply_op(&node->durable, &node->ops[done]);
+        if (kept) apply_op(&node->durable, &node->ops[done]);
         sim_free(node->ops[done].bytes);
         done++;
     }
     if (done == 0) return;
     memmove(node->ops, node->ops + done, (node->op_count - done) * sizeof *node->ops);
     node->op_count -= done;
+}
+
+void sim_node_sync(struct sim_node *node, uint64_t up_to)
+{
+    settle_ops(node, up_to, true);
+}
+
+void sim_node_lose(struct sim_node *node, uint64_t up_to)
+{
+    settle_ops(node, up_to, false);
 }
 
 void sim_node_write(struct sim_node *node, size_t at, const void *bytes, size_t len)
@@ -271,9 +281,10 @@ struct sim_node *sim_node_make(const char *path, bool is_dir)
     return node;
 }
 
-int sim_disk_fault(enum sim_disk_op op, const char *path)
+int sim_disk_fault(enum sim_disk_op op, const char *path, size_t len)
 {
-    return disk.fault != NULL && sim_self() != NULL ? disk.fault(op, path) : 0;
+    if (disk.fault == NULL || sim_self() == NULL || is_safe(path)) return 0;
+    return disk.fault(op, path, len);
 }
 
 int64_t sim_disk_delay(void)
@@ -520,6 +531,7 @@ int sim_unlink(const char *path)
     sim_point();
     if (node == NULL) return fail(ENOENT);
     do_name_op(NAME_UNLINK, path, "", node);
+    SP_IGNORE(sim_disk_fault(SIM_DISK_REMOVE, path, node->data.len)); /* only told */
     return 0;
 }
 

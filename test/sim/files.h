@@ -22,11 +22,12 @@
 #define SIM_FD_FIRST 100000
 
 /* Kinds of operation that a fault may hit. */
-enum sim_disk_op { SIM_DISK_WRITE, SIM_DISK_SYNC, SIM_DISK_READ, SIM_DISK_OPEN };
+enum sim_disk_op { SIM_DISK_WRITE, SIM_DISK_SYNC, SIM_DISK_READ, SIM_DISK_OPEN, SIM_DISK_REMOVE };
 
-/* What is to become of an operation; 0: it works. SIM_DISK_SHORT: half of the write is done. */
+/* What is to become of an operation: 0, it works; else its errno. A sync that fails loses what it
+ * was to make durable, as Linux does. SIM_DISK_SHORT: half of the write is done. */
 #define SIM_DISK_SHORT (-1)
-typedef int sim_disk_fault_fn(enum sim_disk_op op, const char *path);
+typedef int sim_disk_fault_fn(enum sim_disk_op op, const char *path, size_t len);
 /* How long a sync takes, in ns. */
 typedef int64_t sim_disk_delay_fn(void);
 

@@ -30,9 +30,11 @@ void sim_node_write(struct sim_node *node, size_t at, const void *bytes, size_t 
 void sim_node_truncate(struct sim_node *node, size_t len);
 /* Of the operations asked for so far, those up to this one. */
 void sim_node_sync(struct sim_node *node, uint64_t up_to);
+/* A sync of these failed: they stay readable and never become durable. */
+void sim_node_lose(struct sim_node *node, uint64_t up_to);
 void sim_node_sync_names(const char *path);
 void sim_node_stat(const struct sim_node *node, struct stat *out);
-int sim_disk_fault(enum sim_disk_op op, const char *path);
+int sim_disk_fault(enum sim_disk_op op, const char *path, size_t len);
 int64_t sim_disk_delay(void);
 void sim_descriptors_end(void);
 

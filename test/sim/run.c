@@ -2,7 +2,10 @@
 
 #include "calls.h"
 #include "check.h"
+#include "faults.h"
 #include "files.h"
+#include "hands.h"
+#include "live.h"
 #include "memory.h"
 #include "sockets.h"
 #include "truth.h"
@@ -50,6 +53,14 @@ void __wrap_sp_assert_fail(const char *what, const char *site)
     __builtin_unreachable();
 }
 
+/* Warnings about disks that are full on purpose, of each process again. */
+void __real_sp_problems_print(const struct sp_problems *problems, int fd);
+void __wrap_sp_problems_print(const struct sp_problems *problems, int fd);
+void __wrap_sp_problems_print(const struct sp_problems *problems, int fd)
+{
+    if (sim_self() == NULL || run.options->verbose) __real_sp_problems_print(problems, fd);
+}
+
 /* ---- Costs ---- */
 
 static int64_t turn_cost(void)
@@ -62,11 +73,6 @@ static int64_t travel_cost(void)
     return 20 * SIM_US + (int64_t)sim_random_below(sim_chance(), 60 * SIM_US);
 }
 
-static int64_t sync_cost(void)
-{
-    return 80 * SIM_US + sim_random_wait(sim_chance(), 120 * SIM_US);
-}
-
 /* ---- Phases ---- */
 
 static struct sim_world_options draw_world(uint64_t seed)
@@ -77,7 +83,8 @@ static struct sim_world_options draw_world(uint64_t seed)
     sim_random_seed(&r, seed, 1);
     return (struct sim_world_options){.market_seed = 1 + sim_random_below(&r, 1000000),
                                       .speed_tenths = speeds[sim_random_below(&r, 5)],
-                                      .nervous = sim_random_below(&r, 8) > 0};
+                                      .nervous = sim_random_below(&r, 8) > 0,
+                                      .links = 1 + (uint32_t)sim_random_below(&r, 3)};
 }
 
 static bool wait_for(bool (*what)(void), int64_t at_most)
@@ -91,18 +98,52 @@ static bool wait_for(bool (*what)(void), int64_t at_most)
     return false;
 }
 
+static bool is_answered(void)
+{
+    return sim_hands_busy() == 0;
+}
+
+/* Trading is allowed, or a reason is stated. */
+static void check_status(void)
+{
+    sim_hands_ask_status();
+    if (!wait_for(is_answered, HEAL_NS) || sim_hands_status() == NULL) {
+        sim_violation("execution does not say how it is");
+        return;
+    }
+    const struct sp_service_status *status = sim_hands_status();
+    if (status->trading == SP_TRADING_ALLOWED || status->reason.s[0] != '\0') return;
+    sim_violation("trading is %s, and no reason is stated",
+                  sp_enum_name(SP_ENUM_TRADING, status->trading));
+}
+
+static void heal(void)
+{
+    sim_faults_heal();
+    sim_world_heal();
+    if (!wait_for(sim_world_is_ready, HEAL_NS)) {
+        sim_violation("not ready %d s after the faults: %s", (int)(HEAL_NS / SIM_S),
+                      sim_check_unrest());
+        return;
+    }
+    sim_hands_heal();
+    if (!wait_for(sim_check_is_calm, HEAL_NS)) {
+        sim_violation("not calm %d s after the faults: %s", (int)(HEAL_NS / SIM_S),
+                      sim_check_unrest());
+        return;
+    }
+    if (!wait_for(is_answered, HEAL_NS)) sim_violation("requests of people stay unanswered");
+    check_status();
+}
+
 static void phases(void)
 {
     const struct sim_run_options *o = run.options;
 
     sim_world_start();
     sim_run_until(sim_now() + (int64_t)o->seconds * SIM_S);
+    if (!sim_has_failed()) heal();
     if (sim_has_failed()) return;
-    if (!wait_for(sim_check_is_calm, HEAL_NS)) {
-        sim_violation("not calm %d s after the faults: %s", (int)(HEAL_NS / SIM_S),
-                      sim_check_unrest());
-        return;
-    }
     sim_world_stop();
     if (!wait_for(sim_world_is_down, HEAL_NS)) {
         sim_violation("not down %d s after it was asked to stop", (int)(HEAL_NS / SIM_S));
@@ -113,6 +154,7 @@ static void phases(void)
 
 static void reap(struct sim_proc *proc)
 {
+    sim_live_reap(proc);
     sim_sockets_reap(proc);
     sim_files_reap(proc);
     sim_memory_reap(proc);
@@ -132,12 +174,16 @@ void sim_run(const struct sim_run_options *options, struct sim_result *out)
     if (!reaps) sim_on_reap(reap);
     reaps = true;
     sim_files_begin();
-    sim_sockets_begin(NULL, turn_cost, travel_cost);
-    sim_files_on_fault(NULL, sync_cost);
+    sim_sockets_begin(sim_faults_message, turn_cost, travel_cost);
     sim_truth_begin();
     sim_world_begin(&world);
     sim_check_begin();
+    sim_live_begin();
+    sim_hands_begin(options->seed);
+    sim_faults_begin(options->seed, options->fault_off);
     phases();
+    for (uint32_t i = 0; i < SIM_FAULT_COUNT; i++)
+        out->fired[i] = sim_fault_fired((enum sim_fault)i);
     out->hash = sim_trace_hash();
     out->events = sim_events();
     out->messages = sim_socket_stats().delivered;
@@ -147,6 +193,8 @@ void sim_run(const struct sim_run_options *options, struct sim_result *out)
     }
     sim_kernel_end();
     sim_check_end();
+    sim_hands_end();
+    sim_live_end();
     sim_world_end();
     sim_truth_end();
     sim_sockets_end();

@@ -10,7 +10,6 @@ struct sim_run_options {
     uint64_t seed;
     uint32_t seconds;   /* virtual, of phase A */
     uint64_t fault_off; /* kinds of faults that stay off, as a set */
-    bool calm;          /* no faults at all */
     bool verbose;
     const char *trace_dir; /* NULL: what is left on the disks is not kept */
 };
@@ -21,7 +20,7 @@ struct sim_result {
     int64_t failed_at;
     uint64_t hash, events, fills, orders, trades, explained, messages;
     int64_t virtual_ns, real_ns;
-    uint64_t fired[32]; /* faults by kind */
+    uint64_t fired[48]; /* by enum sim_fault */
 };
 
 void sim_run(const struct sim_run_options *options, struct sim_result *out);

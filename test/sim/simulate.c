@@ -1,8 +1,8 @@
-/* The simulator's command line.
- *
- * usage: simulate [--seed N] [--seeds N] [--seconds N] [--calm] [--twice] [--verbose] [--trace DIR]
+/* The simulator's command line: runs seeds, says what failed and how to see it again.
  */
+#include "calls.h"
 #include "database.h"
+#include "faults.h"
 #include "run.h"
 
 #include <inttypes.h>
@@ -10,80 +10,231 @@
 #include <stdlib.h>
 #include <string.h>
 
+static const char usage[] =
+    "usage: simulate [--seed N | --first N --seeds N | --hours N] [--seconds N] [options]\n"
+    "\n"
+    "  --seed N       this seed alone\n"
+    "  --seeds N      so many, from --first on (default: 10 from 1)\n"
+    "  --hours N      real hours, instead of a number of seeds; --minutes likewise\n"
+    "  --file PATH    seeds of a file, one \"SEED SECONDS OFF\" a line, # begins a comment\n"
+    "  --seconds N    virtual seconds under faults (default 600)\n"
+    "  --off SET      kinds of faults that stay off, as hexadecimal bits; calm: all\n"
+    "  --twice        each seed twice: the trace hashes must be equal\n"
+    "  --shrink       of a seed that fails, find the fewest kinds of faults that do it\n"
+    "  --each         a line for each seed; --verbose: the services' log too\n"
+    "  --trace DIR    writes what is left on the disks: spoor why --data DIR/data ...\n"
+    "  --expect WORD  the seeds are to fail, with this word in the reason (planted bugs)\n";
+
 struct arguments {
     struct sim_run_options run;
     uint64_t first, count;
-    bool twice;
+    int64_t real_ns;
+    const char *file, *expect;
+    bool twice, shrink, each;
 };
 
-static bool parse(int argc, char **argv, struct arguments *a)
+struct totals {
+    uint64_t seeds, failed, events, messages, orders, fills, trades, explained;
+    int64_t virtual_ns, real_ns;
+    uint64_t fired[SIM_FAULT_COUNT];
+    bool caught;
+};
+
+static bool parse_flag(const char *arg, struct arguments *a)
 {
-    for (int i = 1; i < argc; i++) {
-        const char *value = i + 1 < argc ? argv[i + 1] : NULL;
-        if (strcmp(argv[i], "--calm") == 0) {
-            a->run.calm = true;
-        } else if (strcmp(argv[i], "--twice") == 0) {
-            a->twice = true;
-        } else if (strcmp(argv[i], "--verbose") == 0) {
-            a->run.verbose = true;
-        } else if (value == NULL) {
-            return false;
-        } else if (strcmp(argv[i], "--seed") == 0) {
-            a->first = strtoull(value, NULL, 10);
-            a->count = 1;
-            i++;
-        } else if (strcmp(argv[i], "--seeds") == 0) {
-            a->count = strtoull(value, NULL, 10);
-            i++;
-        } else if (strcmp(argv[i], "--seconds") == 0) {
-            a->run.seconds = (uint32_t)strtoul(value, NULL, 10);
-            i++;
-        } else if (strcmp(argv[i], "--trace") == 0) {
-            a->run.trace_dir = value;
-            i++;
-        } else {
-            return false;
-        }
+    if (strcmp(arg, "--twice") == 0) return a->twice = true;
+    if (strcmp(arg, "--shrink") == 0) return a->shrink = true;
+    if (strcmp(arg, "--each") == 0) return a->each = true;
+    if (strcmp(arg, "--verbose") == 0) return a->run.verbose = a->each = true;
+    return false;
+}
+
+static bool parse_value(const char *arg, const char *value, struct arguments *a)
+{
+    uint64_t number = strtoull(value, NULL, 10);
+
+    if (strcmp(arg, "--seed") == 0) {
+        a->first = number;
+        a->count = 1;
+        a->each = true;
+    } else if (strcmp(arg, "--first") == 0) {
+        a->first = number;
+    } else if (strcmp(arg, "--seeds") == 0) {
+        a->count = number;
+    } else if (strcmp(arg, "--hours") == 0) {
+        a->real_ns = (int64_t)number * 3600 * SIM_S;
+    } else if (strcmp(arg, "--minutes") == 0) {
+        a->real_ns = (int64_t)number * 60 * SIM_S;
+    } else if (strcmp(arg, "--seconds") == 0) {
+        a->run.seconds = (uint32_t)number;
+    } else if (strcmp(arg, "--file") == 0) {
+        a->file = value;
+    } else if (strcmp(arg, "--trace") == 0) {
+        a->run.trace_dir = value;
+    } else if (strcmp(arg, "--expect") == 0) {
+        a->expect = value;
+    } else if (strcmp(arg, "--off") == 0) {
+        a->run.fault_off = strcmp(value, "calm") == 0 ? UINT64_MAX : strtoull(value, NULL, 16);
+    } else {
+        return false;
     }
     return true;
 }
 
-static bool run_seed(const struct arguments *a, uint64_t seed)
+static bool parse(int argc, char **argv, struct arguments *a)
 {
-    struct sim_run_options options = a->run;
+    for (int i = 1; i < argc; i++) {
+        if (parse_flag(argv[i], a)) continue;
+        if (i + 1 == argc || !parse_value(argv[i], argv[i + 1], a)) return false;
+        i++;
+    }
+    return true;
+}
+
+static void add(struct totals *t, const struct sim_result *r)
+{
+    t->seeds++;
+    t->failed += r->failed;
+    t->events += r->events;
+    t->messages += r->messages;
+    t->orders += r->orders;
+    t->fills += r->fills;
+    t->trades += r->trades;
+    t->explained += r->explained;
+    t->virtual_ns += r->virtual_ns;
+    t->real_ns += r->real_ns;
+    for (int i = 0; i < SIM_FAULT_COUNT; i++)
+        t->fired[i] += r->fired[i];
+}
+
+static void print_failure(const struct sim_run_options *o, const struct sim_result *r)
+{
+    printf("seed %" PRIu64 " FAILED at %.6f s: %s\n", o->seed, (double)r->failed_at / 1e9, r->why);
+    printf("  again: simulate --seed %" PRIu64 " --seconds %u --off %" PRIx64 " --verbose\n",
+           o->seed, o->seconds, o->fault_off);
+    fflush(stdout);
+}
+
+/* Switches off one kind after the other, as long as the seed still fails. */
+static void shrink(struct sim_run_options options)
+{
+    struct sim_result result;
+
+    options.verbose = false;
+    options.trace_dir = NULL;
+    for (int i = 0; i < SIM_FAULT_COUNT; i++) {
+        struct sim_run_options less = options;
+        less.fault_off |= UINT64_C(1) << i;
+        if (less.fault_off == options.fault_off) continue;
+        sim_run(&less, &result);
+        if (result.failed) options.fault_off = less.fault_off;
+    }
+    sim_run(&options, &result);
+    print_failure(&options, &result);
+    printf("  with:");
+    for (int i = 0; i < SIM_FAULT_COUNT; i++) {
+        if (result.fired[i] > 0)
+            printf(" %s x%" PRIu64, sim_fault_name((enum sim_fault)i), result.fired[i]);
+    }
+    printf("\n");
+}
+
+static bool run_seed(const struct arguments *a, const struct sim_run_options *options,
+                     struct totals *totals)
+{
     struct sim_result result, again;
 
-    options.seed = seed;
-    sim_run(&options, &result);
-    printf("seed %" PRIu64 ": hash %016" PRIx64 " %" PRIu64 " events %" PRIu64 " messages %" PRIu64
-           " orders %" PRIu64 " fills %" PRIu64 " trades %" PRIu64 " explained %.1f s in %.2f s\n",
-           seed, result.hash, result.events, result.messages, result.orders, result.fills,
-           result.trades, result.explained, (double)result.virtual_ns / 1e9,
-           (double)result.real_ns / 1e9);
-    if (result.failed) {
-        printf("FAILED at %.6f: %s\n  simulate --seed %" PRIu64 " --seconds %u\n",
-               (double)result.failed_at / 1e9, result.why, seed, options.seconds);
+    sim_run(options, &result);
+    add(totals, &result);
+    if (a->each) {
+        printf("seed %" PRIu64 ": hash %016" PRIx64 " events %" PRIu64 " messages %" PRIu64
+               " orders %" PRIu64 " fills %" PRIu64 " trades %" PRIu64 " whys %" PRIu64
+               " %.1f s in %.2f s\n",
+               options->seed, result.hash, result.events, result.messages, result.orders,
+               result.fills, result.trades, result.explained, (double)result.virtual_ns / 1e9,
+               (double)result.real_ns / 1e9);
     }
+    if (result.failed) print_failure(options, &result);
+    if (result.failed && a->expect != NULL && strstr(result.why, a->expect) != NULL)
+        totals->caught = true;
+    if (result.failed && a->shrink) shrink(*options);
     if (!a->twice) return !result.failed;
-    sim_run(&options, &again);
+    sim_run(options, &again);
     if (again.hash != result.hash) {
-        printf("FAILED: seed %" PRIu64 " gave %016" PRIx64 " the second time\n", seed, again.hash);
+        printf("seed %" PRIu64 " FAILED: hash %016" PRIx64 ", the second time %016" PRIx64 "\n",
+               options->seed, result.hash, again.hash);
+        totals->failed++;
     }
     return !result.failed && again.hash == result.hash;
+}
+
+static void run_seeds(const struct arguments *a, struct totals *totals)
+{
+    int64_t began = sim_real_ns();
+
+    for (uint64_t i = 0; a->real_ns > 0 || i < a->count; i++) {
+        struct sim_run_options options = a->run;
+        options.seed = a->first + i;
+        if (a->real_ns > 0 && sim_real_ns() - began >= a->real_ns) return;
+        run_seed(a, &options, totals);
+        if (totals->caught) return;
+    }
+}
+
+static bool run_file(const struct arguments *a, struct totals *totals)
+{
+    FILE *file = fopen(a->file, "r");
+    char line[200];
+
+    if (file == NULL) return false;
+    while (fgets(line, sizeof line, file) != NULL) {
+        struct sim_run_options options = a->run;
+        char *at = line;
+        options.seed = strtoull(at, &at, 10);
+        if (at == line) continue;
+        options.seconds = (uint32_t)strtoul(at, &at, 10);
+        options.fault_off = strtoull(at, NULL, 16);
+        run_seed(a, &options, totals);
+    }
+    fclose(file);
+    return true;
+}
+
+static void print_totals(const struct totals *t)
+{
+    double real = (double)t->real_ns / 1e9, simulated = (double)t->virtual_ns / 1e9;
+
+    printf("%" PRIu64 " seeds, %" PRIu64 " failed; %.1f simulated hours (%.4f years) in %.1f s; "
+           "%" PRIu64 " events, %.0f a second\n",
+           t->seeds, t->failed, simulated / 3600, simulated / 31557600, real, t->events,
+           real > 0 ? (double)t->events / real : 0);
+    printf("%" PRIu64 " orders, %" PRIu64 " fills, %" PRIu64 " trades, %" PRIu64
+           " explanations, %" PRIu64 " messages\n",
+           t->orders, t->fills, t->trades, t->explained, t->messages);
+    for (int i = 0; i < SIM_FAULT_COUNT; i++)
+        printf("  %-18s %8" PRIu64 "  %s\n", sim_fault_name((enum sim_fault)i), t->fired[i],
+               sim_fault_text((enum sim_fault)i));
 }
 
 int main(int argc, char **argv)
 {
     struct arguments a = {.run = {.seconds = 600}, .first = 1, .count = 10};
-    uint64_t failed = 0;
+    struct totals totals = {0};
 
     if (!parse(argc, argv, &a)) {
-        fprintf(stderr, "usage: simulate [--seed N] [--seeds N] [--seconds N] [--calm] [--twice]"
-                        " [--verbose] [--trace DIR]\n");
+        fputs(usage, stderr);
         return 64;
     }
     sim_database_begin();
-    for (uint64_t i = 0; i < a.count; i++)
-        failed += !run_seed(&a, a.first + i);
-    return failed > 0;
+    if (a.file == NULL) run_seeds(&a, &totals);
+    if (a.file != NULL && !run_file(&a, &totals)) {
+        fprintf(stderr, "simulate: cannot read %s\n", a.file);
+        return 66;
+    }
+    print_totals(&totals);
+    if (a.expect != NULL) {
+        printf("%s\n", totals.caught ? "CAUGHT" : "NOT CAUGHT");
+        return totals.caught ? 0 : 1;
+    }
+    return totals.failed > 0;
 }

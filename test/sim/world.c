@@ -51,11 +51,9 @@ static const char operation_text[] =
     " \"instruments\": [ { \"symbol\": \"BTCUSDT\", \"base\": \"BTC\", \"quote\": \"USDT\","
     "  \"tick\": \"0.01\", \"step\": \"0.00001\", \"min_qty\": \"0.00001\","
     "  \"min_value\": \"5\" } ],"
-    " \"venue\": { \"name\": \"paper\", \"balances\": { \"USDT\": \"10000\", \"BTC\": \"0\" },"
+    " \"venue\": { \"name\": \"paper\", \"balances\": { \"USDT\": \"30000\", \"BTC\": \"0\" },"
     "  \"fees\": { \"maker\": \"0.02%%\", \"taker\": \"0.05%%\" } } } },"
-    " \"strategy_links\": [ { \"id\": \"ema\", \"active\": true,"
-    "  \"blueprint\": \"strategies/ema_cross.json\", \"world\": \"practice\","
-    "  \"capital\": \"10000 USDT\", \"on_stop\": \"flatten\" } ],"
+    " \"strategy_links\": [%s],"
     " \"risk\": { \"order_value_max\": \"6000 USDT\", \"position_value_max\": \"6000 USDT\","
     "  \"open_orders_max\": 4, \"price_collar\": \"1%%\", \"daily_loss_max\": \"300 USDT\","
     "  \"drawdown_max\": \"5%%\", \"data_age_max\": \"2s\" },"
@@ -64,8 +62,12 @@ static const char operation_text[] =
     " \"schedules\": [ { \"name\": \"reconcile\", \"event\": \"RECONCILIATION_TICK\","
     "  \"every\": \"5m\", \"missed\": \"run_once\" } ], \"topology\": \"one_machine\" }\n";
 
+static const char link_text[] =
+    " { \"id\": \"%s\", \"active\": true, \"blueprint\": \"strategies/%s.json\","
+    " \"world\": \"practice\", \"capital\": \"10000 USDT\", \"on_stop\": \"flatten\" }";
+
 static const char blueprint_text[] =
-    "{ \"blueprint\": \"ema_cross\", \"version\": \"1.0.0\","
+    "{ \"blueprint\": \"%s\", \"version\": \"1.0.0\","
     " \"trigger\": { \"symbol\": \"BTCUSDT\", \"bar\": \"1s\", \"warm_up_bars\": %u },"
     " \"context\": [ { \"id\": \"ema_fast\", \"worker\": \"ema\", \"params\": { \"period\": %u } },"
     "  { \"id\": \"ema_slow\", \"worker\": \"ema\", \"params\": { \"period\": %u } } ],"
@@ -91,21 +93,38 @@ static void put_text(const char *path, char *text, int len)
     sim_files_put(path, text, (size_t)len);
 }
 
-static void write_config(void)
+/* The slower ones trade less. */
+static void write_blueprint(const char *id, uint32_t slower)
 {
     static char text[CONFIG_SIZE];
-    const struct sim_world_options *o = &w.options;
-    bool n = o->nervous;
+    char path[80];
+    bool n = w.options.nervous;
 
+    snprintf(path, sizeof path, "/sim/etc/strategies/%s.json", id);
+    put_text(path, text,
+             snprintf(text, sizeof text, blueprint_text, id, n ? 8 : 60, n ? 2 + slower : 20,
+                      n ? 5 + 4 * slower : 60, n ? "0.01 bps" : "0.8 bps", n ? "12 bps" : "2.5 bps",
+                      n ? "0.03%" : "0.3%", n ? "0.03%" : "0.6%", n ? "0.015%" : "0.15%"));
+}
+
+static void write_config(void)
+{
+    static const char *const ids[] = {"ema", "mean", "slow"};
+    static char text[CONFIG_SIZE], links[CONFIG_SIZE / 4];
+    const struct sim_world_options *o = &w.options;
+    size_t len = 0;
+
+    links[0] = '\0';
+    for (uint32_t i = 0; i < o->links; i++) {
+        if (i > 0) links[len++] = ',';
+        len += (size_t)snprintf(links + len, sizeof links - len, link_text, ids[i], ids[i]);
+        write_blueprint(ids[i], i);
+    }
     put_text("/sim/etc/platform.json", text,
              snprintf(text, sizeof text, platform_text, o->verbose ? "info" : "error"));
     put_text("/sim/etc/operation.json", text,
              snprintf(text, sizeof text, operation_text, (unsigned long long)o->market_seed,
-                      o->speed_tenths / 10, o->speed_tenths % 10));
-    put_text("/sim/etc/strategies/ema_cross.json", text,
-             snprintf(text, sizeof text, blueprint_text, n ? 8 : 60, n ? 3 : 20, n ? 8 : 60,
-                      n ? "0.01 bps" : "0.8 bps", n ? "3 bps" : "2.5 bps", n ? "0.03%" : "0.3%",
-                      n ? "0.03%" : "0.6%", n ? "0.015%" : "0.15%"));
+                      o->speed_tenths / 10, o->speed_tenths % 10, links));
 }
 
 const struct sp_config *sim_world_config(void)
@@ -337,6 +356,19 @@ void sim_world_stop(void)
     if (!w.supervised) return;
     sp_supervisor_stop_all(&w.core, true, (sp_mono){sim_now()}, &w.actions);
     carry_out();
+}
+
+void sim_world_heal(void)
+{
+    if (!w.supervised) return; /* it comes back by itself */
+    for (uint32_t i = 0; i < w.core.count; i++) {
+        enum sp_supervised_state state = w.core.at[i].state;
+        if (state != SP_SUPERVISED_OPEN && state != SP_SUPERVISED_GIVEN_UP &&
+            state != SP_SUPERVISED_BACKOFF)
+            continue;
+        sp_supervisor_event(&w.core, i, SP_SUPERVISED_ON_START, (sp_mono){sim_now()}, &w.actions);
+        carry_out();
+    }
 }
 
 bool sim_world_is_down(void)

@@ -15,6 +15,7 @@
 struct sim_world_options {
     uint64_t market_seed;
     uint32_t speed_tenths; /* market time per time, in tenths */
+    uint32_t links;        /* strategies: 1 to 3 */
     bool nervous;          /* a strategy that trades all the time */
     bool verbose;          /* the services' log goes to standard error */
 };
@@ -40,6 +41,8 @@ void sim_world_kill_supervisor(void);
 void sim_world_power_cut(struct sim_random *chance, int64_t dark_ns);
 /* As a person: start what was given up. */
 void sim_world_restart(uint32_t service);
+/* A supervisor lives, nothing is given up any more. */
+void sim_world_heal(void);
 /* The configuration as the services read it; lives as long as the world. */
 const struct sp_config *sim_world_config(void);
 

@@ -1,0 +1,20 @@
+/* What must hold after each event: the safety invariants, watched from outside of the services.
+ *
+ * Sees every record that a service appends, every message that execution sends to the venue, every
+ * command that a person sends and that is answered "done".
+ */
+#ifndef SP_TEST_SIM_LIVE_H
+#define SP_TEST_SIM_LIVE_H
+
+#include "proto/record.h"
+#include "sockets.h"
+
+void sim_live_begin(void);
+void sim_live_end(void);
+void sim_live_message(const struct sim_message *message);
+/* `first`: not a repetition. */
+void sim_live_command_leaves(const struct sp_operator_command *command, bool first);
+void sim_live_command_done(const struct sp_operator_command *command);
+void sim_live_reap(struct sim_proc *proc);
+
+#endif
