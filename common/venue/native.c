@@ -24,6 +24,7 @@ struct sp_venue {
     struct sp_timer *timer;
     sp_name service;
     bool reports, up;
+    bool joining; /* the own request under way is the one that ends with being up */
     uint32_t generation;
     uint32_t epoch; /* of the venue, as its answers say; 0 while down */
     uint64_t last_request;
@@ -33,7 +34,7 @@ struct sp_venue {
 };
 
 /* Requests of this module are answered here and not passed on. */
-static void ask(struct sp_venue *venue, const char *what)
+static void ask(struct sp_venue *venue, bool join)
 {
     struct sp_record *record = &venue->scratch;
     struct sp_err err = {0};
@@ -43,7 +44,8 @@ static void ask(struct sp_venue *venue, const char *what)
     record->time = sp_clock_wall();
     venue->own_request = sp_venue_next_request(venue);
     record->body.venue_query.request_id = venue->own_request;
-    record->body.venue_query.what = sp_name_of(what);
+    record->body.venue_query.what = sp_name_of(join && venue->reports ? "subscribe" : "ping");
+    venue->joining = join;
     SP_IGNORE(sp_client_send(venue->client, record, &err)); /* silence will tell */
 }
 
@@ -59,15 +61,17 @@ static void go_down(struct sp_venue *venue, const char *reason)
 static void on_own_answer(struct sp_venue *venue, const struct sp_venue_answer *answer)
 {
     uint32_t epoch = answer->items;
+    bool joined = venue->joining && epoch == venue->epoch;
 
     venue->own_request = 0;
     if (!answer->ok) return;
     if (venue->up && epoch != venue->epoch) go_down(venue, "the venue was restarted");
     if (venue->up) return;
-    if (venue->epoch != epoch) {
-        /* First word of this incarnation: subscribe, and be up when that is answered. */
+    if (!joined) {
+        /* First word of this incarnation: subscribe, and be up when that itself is answered. The
+         * answer to a ping proves no subscription: the question may have been lost. */
         venue->epoch = epoch;
-        ask(venue, venue->reports ? "subscribe" : "ping");
+        ask(venue, true);
         return;
     }
     venue->up = true;
@@ -95,7 +99,7 @@ static void on_timer(void *ctx)
     sp_dur silent = sp_mono_since(sp_clock_mono(), venue->heard);
 
     if (venue->epoch != 0 && silent.ns >= SILENCE_NS) go_down(venue, "no answer for a second");
-    ask(venue, "ping");
+    ask(venue, venue->epoch != 0 && !venue->up);
 }
 
 sp_status sp_venue_open_native(struct sp_loop *loop, const char *run_dir, const sp_name *service,
