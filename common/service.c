@@ -252,6 +252,7 @@ static void on_request(void *ctx, const struct sp_peer *peer, const struct sp_re
         struct metrics_answer to = {life, peer, request->body.query.request_id};
         sp_metric_set(life->loop_rounds, (int64_t)sp_loop_rounds(life->service.loop));
         sp_metrics_print(life->service.metrics, send_metrics_line, &to);
+        sp_bus_print_metrics(life->service.bus, send_metrics_line, &to);
         send_metrics_line(&to, NULL);
     } else if (life->spec->on_request != NULL) {
         life->spec->on_request(&life->service, peer, request);

@@ -321,8 +321,8 @@ struct sp_bus_stats sp_bus_stats(const struct sp_bus *bus)
     stats.lag_max = 0;
     for (uint32_t i = 0; i < bus->sub_count; i++) {
         const struct sp_subscription *sub = bus->subs[i];
-        if (!sub->options.facts || sub->known_seq < sub->next) continue;
-        uint64_t lag = sub->known_seq + 1 - sub->next;
+        if (sub->watch || !sub->options.facts) continue;
+        uint64_t lag = sp_bus_sub_lag(sub);
         if (lag > stats.lag_max) stats.lag_max = lag;
     }
     return stats;

@@ -136,6 +136,10 @@ struct sp_bus_stats {
     uint64_t lag_max;         /* records a facts subscription is behind, now */
 };
 struct sp_bus_stats sp_bus_stats(const struct sp_bus *bus);
+/* All of that as spoor_bus_* in the Prometheus text format, a line at a time without newline; and
+ * the lag of each subscription here and of each consumer that reports to us, by stream. */
+void sp_bus_print_metrics(const struct sp_bus *bus, void (*fn)(void *ctx, const char *line),
+                          void *ctx);
 
 /* ---- Asking another service ---- */
 

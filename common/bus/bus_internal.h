@@ -8,6 +8,7 @@
  *   bus_subscribe.c  a subscription: live order, gaps, what is held meanwhile
  *   bus_catchup.c    its replay: files, control socket, snapshots
  *   bus_client.c     asking another service
+ *   bus_metrics.c    counters and lags as text
  *
  * Every queue and table has a bound. The pump is an eventfd in the loop: whoever has more work than
  * one turn allows wakes it and is called again in the next round.
@@ -259,6 +260,8 @@ bool sp_bus_sub_is_behind(const struct sp_subscription *sub);
 bool sp_bus_sub_pump(struct sp_subscription *sub);
 void sp_bus_sub_tick(struct sp_subscription *sub, sp_mono now);
 void sp_bus_sub_pace(struct sp_subscription *sub, sp_mono now);
+/* Records announced by the publisher and not delivered. */
+uint64_t sp_bus_sub_lag(const struct sp_subscription *sub);
 /* It waits for the control socket: for an answer, or to be rid of a report. */
 bool sp_bus_sub_awaits(const struct sp_subscription *sub, sp_mono now);
 

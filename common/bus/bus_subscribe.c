@@ -260,6 +260,8 @@ sp_status sp_bus_subscribe(struct sp_bus *bus, const struct sp_sub_options *opti
     sp_status status = add_sub(bus, options, &sub, err);
     if (status != SP_OK) return status;
     sub->epoch = options->cursor.epoch;
+    /* What is older has been superseded: it is no sign of life. */
+    if (sub->epoch > sub->source->epoch) sub->source->epoch = sub->epoch;
     sub->next = options->cursor.seq + 1;
     sub->any_first = options->facts && options->cursor.seq == 0;
     sub->verify = options->facts;
