@@ -289,7 +289,7 @@ sp_status sp_shell_replay(struct sp_shell *shell, uint64_t from_seq, struct sp_e
     uint64_t first = from_seq > 0 ? from_seq : sp_journal_first_seq(service->journal);
 
     if (record == NULL) return SP_FAIL(err, SP_NO_MEMORY, "replay record");
-    sp_status status = sp_journal_reader_open(service->dir, &service->stream, first, &reader, err);
+    sp_status status = sp_journal_read(service->journal, first, &reader, err);
     while (status == SP_OK) {
         status = sp_journal_reader_next(reader, record, NULL, err);
         if (status == SP_OK) fold(shell, record);
@@ -315,8 +315,7 @@ static bool journal_has(struct sp_shell *shell, const struct sp_snapshot_base *b
     if (seq >= sp_journal_next_seq(service->journal)) return false;
     struct sp_record *record = malloc(sizeof *record);
     sp_status status = record != NULL ? SP_OK : SP_NO_MEMORY;
-    if (status == SP_OK)
-        status = sp_journal_reader_open(service->dir, &service->stream, seq, &reader, NULL);
+    if (status == SP_OK) status = sp_journal_read(service->journal, seq, &reader, NULL);
     if (status == SP_OK) status = sp_journal_reader_next(reader, record, NULL, NULL);
     bool same = status == SP_OK && record->seq == seq && record->epoch == base->at.epoch &&
                 record->time.ns == base->time.ns;

@@ -34,7 +34,7 @@ typedef uint32_t sp_bus_snapshot_fn(void *ctx, const sp_name *stream, struct sp_
                                     uint32_t max);
 
 /* The caller holds the role's lock: stale socket files of a dead predecessor are replaced. Makes
- * run_dir (0700) if needed. Our own facts are replayed from data_dir/service. SP_INVALID: a name or
+ * run_dir (0700) if needed. Our own facts are replayed from their journal. SP_INVALID: a name or
  * path that is too long; SP_CONFIG: others may write in run_dir; SP_IO, SP_TOO_LONG, SP_NO_MEMORY,
  * SP_FULL (the loop). */
 SP_NODISCARD sp_status sp_bus_open(struct sp_loop *loop, const struct sp_bus_options *options,

@@ -162,7 +162,8 @@ static sp_status open_reader(struct sp_subscription *sub)
     bool verify = sub->verify && sub->epoch != 0;
 
     if (!sp_bus_files_dir(sub->bus, &sub->options.publisher, dir)) return SP_NOT_FOUND;
-    sp_status status = sp_bus_files_open(dir, &cursor, verify, &place, NULL);
+    struct bus_files files = {.dir = dir};
+    sp_status status = sp_bus_files_open(&files, &cursor, verify, &place, NULL);
     if (status != SP_OK) return status;
     sub->reader = place.reader;
     sub->reader_seq = place.first_seq;

@@ -230,11 +230,16 @@ struct bus_place {
     bool rewound; /* the cursor's record was taken back; first_seq is the newer epoch's first */
     bool gone;    /* what follows the cursor is no longer held; first_seq is the oldest */
 };
+/* Where a journal is: ours, or the folder of another's. */
+struct bus_files {
+    const struct sp_journal *own; /* NULL: in dir */
+    const char *dir;
+};
 /* Opens a journal behind `cursor` (none: at its beginning). With `verify` the cursor's own record
  * must be there in the cursor's epoch, else it was rewound. SP_OK; SP_AGAIN: the cursor is past the
  * end, and nothing newer has begun; SP_NOT_FOUND: no journal; SP_CORRUPT, SP_IO ... */
-SP_NODISCARD sp_status sp_bus_files_open(const char *dir, const struct sp_ref *cursor, bool verify,
-                                         struct bus_place *out, struct sp_err *err);
+SP_NODISCARD sp_status sp_bus_files_open(const struct bus_files *files, const struct sp_ref *cursor,
+                                         bool verify, struct bus_place *out, struct sp_err *err);
 /* DATA/<service>; false if there is none to read. */
 bool sp_bus_files_dir(const struct sp_bus *bus, const sp_name *service, char out[BUS_DIR_SIZE]);
 

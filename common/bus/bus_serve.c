@@ -132,14 +132,13 @@ static sp_status send_ring_frame(struct sp_bus *bus, struct bus_session *session
 
 /* ---- Facts ---- */
 
-static void start_facts(struct sp_bus *bus, struct bus_session *session,
-                        const struct sp_replay_request *request)
+static void start_facts(struct bus_session *session, const struct sp_replay_request *request)
 {
     struct sp_ref cursor = {.stream = session->out->stream,
                             .epoch = request->epoch,
                             .seq = request->first_seq - 1};
     bool verify = request->epoch != 0;
-    char dir[BUS_DIR_SIZE];
+    struct bus_files files = {.own = session->out->journal};
     struct bus_place place = {0};
 
     session->serving = BUS_SERVE_FRAMES;
@@ -148,10 +147,7 @@ static void start_facts(struct sp_bus *bus, struct bus_session *session,
     session->reader = NULL;
     session->pending = false;
     session->next_seq = request->first_seq;
-    sp_status status = SP_NOT_FOUND;
-    if (sp_bus_files_dir(bus, &bus->options.service, dir)) {
-        status = sp_bus_files_open(dir, &cursor, verify, &place, NULL);
-    }
+    sp_status status = sp_bus_files_open(&files, &cursor, verify, &place, NULL);
     if (status != SP_OK) {
         end_answer(session, false, 0);
         return;
@@ -278,7 +274,7 @@ void sp_bus_serve_request(struct sp_bus *bus, const struct sp_peer *peer,
     session->gone = false;
     session->low_seq = 0;
     if (out->journal != NULL) {
-        start_facts(bus, session, request);
+        start_facts(session, request);
     } else {
         start_ring(bus, session, request);
     }

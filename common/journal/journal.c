@@ -20,6 +20,7 @@
 #include "common/clock.h"
 #include "common/decider.h"
 #include "common/journal/journal_keeper.h"
+#include "common/journal/journal_ops.h"
 #include "common/journal/journal_writer.h"
 #include "common/planted_bug.h"
 
@@ -41,6 +42,7 @@
 _Static_assert(SP_BATCH_RECORDS_MAX == SP_DECISION_RECORDS_MAX, "a decision is one batch");
 
 struct sp_journal {
+    struct sp_journal_base base;
     /* The owner's thread. */
     const struct sp_file_port *port;
     char dir[SP_SEGMENT_PATH_SIZE];
@@ -160,7 +162,7 @@ static sp_status start_helper(struct sp_journal *journal, struct sp_err *err)
     return sp_keeper_start(&keeper, &journal->keeper, err);
 }
 
-sp_status sp_journal_sync(struct sp_journal *journal, struct sp_err *err)
+static sp_status file_sync(struct sp_journal *journal, struct sp_err *err)
 {
     sp_status status = check_poison(journal, err);
     bool ok = true;
@@ -278,13 +280,13 @@ static sp_status continue_segment(struct sp_journal *journal, const struct sp_re
     return SP_OK;
 }
 
-sp_status sp_journal_seal(struct sp_journal *journal, struct sp_err *err)
+static sp_status file_seal(struct sp_journal *journal, struct sp_err *err)
 {
     char line[SP_SEGMENT_LINE_MAX];
     struct sp_segment_seal seal = {.epoch = journal->epoch,
                                    .count = journal->next_seq - journal->head.first_seq,
                                    .last_seq = journal->next_seq - 1};
-    sp_status status = SP_BUG(seal_before_sync) ? SP_OK : sp_journal_sync(journal, err);
+    sp_status status = SP_BUG(seal_before_sync) ? SP_OK : file_sync(journal, err);
 
     if (status != SP_OK || journal->sealed) return status;
     SP_ASSERT(seal.count > 0);
@@ -300,38 +302,19 @@ sp_status sp_journal_seal(struct sp_journal *journal, struct sp_err *err)
     return ok ? SP_OK : poison(journal, err, "cannot sync a seal");
 }
 
-static void assert_ours(const struct sp_journal *journal, const struct sp_record *record,
-                        uint64_t seq, bool last)
-{
-    const struct sp_kind_info *info = sp_kind_info(record->kind);
-
-    SP_ASSERT(record->seq == seq);
-    SP_ASSERT(record->epoch == journal->epoch);
-    SP_ASSERT(sp_name_eq(&record->stream, &journal->head.stream));
-    SP_ASSERT(info != NULL);
-    SP_ASSERT(info->durability != SP_DURABLE_NONE);
-    SP_ASSERT(!info->needs_cause || record->by_count > 0);
-    SP_ASSERT(record->by_count <= SP_CAUSES_MAX);
-    SP_ASSERT(last || sp_ref_is_none(&record->in));
-    struct sp_err err = {0};
-    if (sp_validate(sp_schema_of(info->dto), &record->body, &err) != SP_OK) {
-        sp_assert_fail(err.text, SP_SITE);
-    }
-}
-
 /* Rotates before the batch, so that the CRCs of its lines follow the right line. */
 static sp_status make_room(struct sp_journal *journal, struct sp_err *err)
 {
     if (!journal->sealed && journal->segment_bytes < journal->segment_bytes_max) return SP_OK;
     if (!journal->sealed) {
-        sp_status status = sp_journal_seal(journal, err);
+        sp_status status = file_seal(journal, err);
         if (status != SP_OK) return status;
     }
     return begin_segment(journal, err);
 }
 
-sp_status sp_journal_append(struct sp_journal *journal, const struct sp_record *records,
-                            uint32_t count, struct sp_err *err)
+static sp_status file_append(struct sp_journal *journal, const struct sp_record *records,
+                             uint32_t count, struct sp_err *err)
 {
     size_t used = 0;
     sp_status status = check_poison(journal, err);
@@ -345,7 +328,8 @@ sp_status sp_journal_append(struct sp_journal *journal, const struct sp_record *
     struct sp_line_meta meta = {.durable_seq = atomic_load(&journal->durable_seq)};
     for (uint32_t i = 0; i < count; i++) {
         size_t len = 0;
-        assert_ours(journal, &records[i], journal->next_seq + i, i + 1 == count);
+        sp_journal_check_ours(&records[i], &journal->head.stream, journal->epoch,
+                              journal->next_seq + i, i + 1 == count);
         meta.batch_left = SP_BUG(skip_batch_marker) ? 0 : count - 1 - i;
         status =
             sp_json_encode_line(&records[i], &meta, journal->buf + used, SP_JSON_LINE_MAX, &len);
@@ -389,9 +373,9 @@ static sp_status append_started(struct sp_journal *journal,
         (struct sp_journal_truncated){.first_seq = from->next_seq,
                                       .bytes = from->torn_bytes,
                                       .kept_in = from->torn_kept_in};
-    sp_status status = sp_journal_append(journal, records, count, err);
+    sp_status status = file_append(journal, records, count, err);
     free(records);
-    return status == SP_OK ? sp_journal_sync(journal, err) : status;
+    return status == SP_OK ? file_sync(journal, err) : status;
 }
 
 static sp_status set_names(struct sp_journal *journal, const struct sp_journal_options *options,
@@ -467,32 +451,8 @@ static sp_status open_recovered(struct sp_journal *journal,
     return status;
 }
 
-sp_status sp_journal_open(const struct sp_journal_options *options, struct sp_journal **out,
-                          struct sp_err *err)
+static void file_close(struct sp_journal *journal)
 {
-    struct sp_journal_options given = *options;
-    char path[SP_SEGMENT_PATH_SIZE];
-
-    SP_ASSERT(options->epoch > 0);
-    SP_ASSERT(options->installation != NULL);
-    if (given.port == NULL) given.port = sp_file_port_real();
-    sp_status status = sp_segment_path(given.dir, 0, path, err);
-    if (status != SP_OK) return status;
-    struct sp_journal *journal = allocate(&given);
-    if (journal == NULL) return SP_FAIL(err, SP_NO_MEMORY, "no memory for the journal");
-    status = open_recovered(journal, &given, err);
-    if (status != SP_OK) {
-        atomic_store(&journal->poisoned, true);
-        sp_journal_close(journal);
-        return status;
-    }
-    *out = journal;
-    return SP_OK;
-}
-
-void sp_journal_close(struct sp_journal *journal)
-{
-    if (journal == NULL) return;
     sp_keeper_stop(journal->keeper);
     if (journal->has_helper) {
         pthread_mutex_lock(&journal->lock);
@@ -502,7 +462,7 @@ void sp_journal_close(struct sp_journal *journal)
         pthread_join(journal->helper, NULL);
     }
     /* Nobody is left to be told; what was acknowledged is durable already. */
-    SP_IGNORE(sp_journal_sync(journal, NULL));
+    SP_IGNORE(file_sync(journal, NULL));
     set_fd(journal, -1);
     pthread_cond_destroy(&journal->turn);
     pthread_mutex_destroy(&journal->lock);
@@ -510,25 +470,25 @@ void sp_journal_close(struct sp_journal *journal)
     free(journal);
 }
 
-uint64_t sp_journal_next_seq(const struct sp_journal *journal)
+static uint64_t file_next_seq(const struct sp_journal *journal)
 {
     return journal->next_seq;
 }
-uint64_t sp_journal_first_seq(const struct sp_journal *journal)
+static uint64_t file_first_seq(const struct sp_journal *journal)
 {
     return journal->first_seq;
 }
-uint64_t sp_journal_durable_seq(const struct sp_journal *journal)
+static uint64_t file_durable_seq(const struct sp_journal *journal)
 {
     return atomic_load(&journal->durable_seq);
 }
 
-sp_status sp_journal_health(const struct sp_journal *journal)
+static sp_status file_health(const struct sp_journal *journal)
 {
     return atomic_load(&journal->poisoned) ? SP_STORAGE : SP_OK;
 }
 
-struct sp_journal_stats sp_journal_stats(const struct sp_journal *journal)
+static struct sp_journal_stats file_stats(const struct sp_journal *journal)
 {
     struct sp_keeper_done kept = {0};
 
@@ -543,12 +503,55 @@ struct sp_journal_stats sp_journal_stats(const struct sp_journal *journal)
                                      .keep_failed = kept.failed};
 }
 
-void sp_journal_hold_segments(struct sp_journal *journal)
+static void file_hold(struct sp_journal *journal)
 {
     if (journal->keeper != NULL) sp_keeper_hold(journal->keeper);
 }
 
-void sp_journal_release_segments(struct sp_journal *journal)
+static void file_release(struct sp_journal *journal)
 {
     if (journal->keeper != NULL) sp_keeper_release(journal->keeper);
+}
+
+static sp_status file_read(const struct sp_journal *journal, uint64_t first_seq,
+                           struct sp_journal_reader **out, struct sp_err *err)
+{
+    return sp_journal_reader_open(journal->dir, &journal->head.stream, first_seq, out, err);
+}
+
+static const struct sp_journal_ops file_ops = {.append = file_append,
+                                               .sync = file_sync,
+                                               .seal = file_seal,
+                                               .read = file_read,
+                                               .next_seq = file_next_seq,
+                                               .first_seq = file_first_seq,
+                                               .durable_seq = file_durable_seq,
+                                               .health = file_health,
+                                               .stats = file_stats,
+                                               .hold_segments = file_hold,
+                                               .release_segments = file_release,
+                                               .close = file_close};
+
+sp_status sp_journal_open(const struct sp_journal_options *options, struct sp_journal **out,
+                          struct sp_err *err)
+{
+    struct sp_journal_options given = *options;
+    char path[SP_SEGMENT_PATH_SIZE];
+
+    SP_ASSERT(options->epoch > 0);
+    SP_ASSERT(options->installation != NULL);
+    if (given.port == NULL) given.port = sp_file_port_real();
+    sp_status status = sp_segment_path(given.dir, 0, path, err);
+    if (status != SP_OK) return status;
+    struct sp_journal *journal = allocate(&given);
+    if (journal == NULL) return SP_FAIL(err, SP_NO_MEMORY, "no memory for the journal");
+    journal->base.ops = &file_ops;
+    status = open_recovered(journal, &given, err);
+    if (status != SP_OK) {
+        atomic_store(&journal->poisoned, true);
+        file_close(journal);
+        return status;
+    }
+    *out = journal;
+    return SP_OK;
 }

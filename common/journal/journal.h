@@ -1,6 +1,7 @@
-/* The journal: one record, three uses - durability, delivery, explanation.
+/* The journal (IJournalPersistor): one record, three uses - durability, delivery, explanation.
  *
- * A directory of segments, one writer (the holder of the role's lock), any number of readers.
+ * In this form, which sp_journal_open gives (another one: common/persist/memory_journal.h): a
+ * directory of segments, one writer (the holder of the role's lock), any number of readers.
  * journal.c opens with the file format. A record is durable once sp_journal_sync has returned OK at
  * or after its append; appended records survive the death of the process. After a failed write or
  * sync the journal is poisoned: every later call returns SP_STORAGE and the process must end with
@@ -54,6 +55,12 @@ SP_NODISCARD sp_status sp_journal_append(struct sp_journal *journal,
 /* Returns when everything appended so far is durable (fdatasync). */
 SP_NODISCARD sp_status sp_journal_sync(struct sp_journal *journal, struct sp_err *err);
 
+/* Reads this journal from `first_seq` on (0: from the oldest record held), while it is written;
+ * close the reader first. Any thread. The statuses of sp_journal_reader_open. */
+struct sp_journal_reader;
+SP_NODISCARD sp_status sp_journal_read(const struct sp_journal *journal, uint64_t first_seq,
+                                       struct sp_journal_reader **out, struct sp_err *err);
+
 uint64_t sp_journal_next_seq(const struct sp_journal *journal);
 uint64_t sp_journal_first_seq(const struct sp_journal *journal); /* oldest record still held */
 uint64_t sp_journal_durable_seq(const struct sp_journal *journal);
@@ -71,8 +78,6 @@ void sp_journal_hold_segments(struct sp_journal *journal);
 void sp_journal_release_segments(struct sp_journal *journal);
 
 /* ---- Reading: by the owner at start, by replay, by the command line; of a dead writer too ---- */
-
-struct sp_journal_reader;
 
 /* Opens a stream's directory at `first_seq` (0 = the oldest held; a sequence that is no longer held
  * gives SP_GONE; one that is not there yet is waited for). Works while the writer appends.

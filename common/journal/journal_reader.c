@@ -1,5 +1,6 @@
 #include "common/journal/journal.h"
 
+#include "common/journal/journal_ops.h"
 #include "common/journal/journal_segment.h"
 
 #include <stdio.h>
@@ -7,6 +8,7 @@
 #include <string.h>
 
 struct sp_journal_reader {
+    struct sp_journal_reader_base base;
     char dir[SP_SEGMENT_PATH_SIZE];
     sp_name stream;
     uint64_t first_seq; /* records before it are passed over */
@@ -86,30 +88,8 @@ static sp_status enter_first(struct sp_journal_reader *reader, struct sp_err *er
     return sp_segment_seek(&reader->cursor, reader->first_seq, err);
 }
 
-sp_status sp_journal_reader_open(const char *dir, const sp_name *stream, uint64_t first_seq,
-                                 struct sp_journal_reader **out, struct sp_err *err)
+static void file_close(struct sp_journal_reader *reader)
 {
-    char path[SP_SEGMENT_PATH_SIZE];
-    sp_status status = sp_segment_path(dir, 0, path, err);
-
-    if (status != SP_OK) return status;
-    struct sp_journal_reader *reader = calloc(1, sizeof *reader);
-    if (reader == NULL) return SP_FAIL(err, SP_NO_MEMORY, "no memory to read %s", dir);
-    snprintf(reader->dir, sizeof reader->dir, "%s", dir);
-    if (stream != NULL) reader->stream = *stream;
-    reader->first_seq = first_seq;
-    status = enter_first(reader, err);
-    if (status != SP_OK) {
-        sp_journal_reader_close(reader);
-        return status;
-    }
-    *out = reader;
-    return SP_OK;
-}
-
-void sp_journal_reader_close(struct sp_journal_reader *reader)
-{
-    if (reader == NULL) return;
     sp_segment_close(&reader->cursor);
     free(reader);
 }
@@ -165,8 +145,8 @@ static sp_status next_batch(struct sp_journal_reader *reader, struct sp_err *err
     return status;
 }
 
-sp_status sp_journal_reader_next(struct sp_journal_reader *reader, struct sp_record *out,
-                                 struct sp_line_meta *meta, struct sp_err *err)
+static sp_status file_next(struct sp_journal_reader *reader, struct sp_record *out,
+                           struct sp_line_meta *meta, struct sp_err *err)
 {
     struct sp_line_meta ours;
     uint64_t seq = 0;
@@ -195,10 +175,35 @@ sp_status sp_journal_reader_next(struct sp_journal_reader *reader, struct sp_rec
     return SP_OK;
 }
 
-const char *sp_journal_reader_line(const struct sp_journal_reader *reader, size_t *len_bytes)
+static const char *file_line(const struct sp_journal_reader *reader, size_t *len_bytes)
 {
     *len_bytes = reader->line.len_bytes;
     return reader->line.text;
+}
+
+static const struct sp_journal_reader_ops file_ops = {
+    .next = file_next, .line = file_line, .close = file_close};
+
+sp_status sp_journal_reader_open(const char *dir, const sp_name *stream, uint64_t first_seq,
+                                 struct sp_journal_reader **out, struct sp_err *err)
+{
+    char path[SP_SEGMENT_PATH_SIZE];
+    sp_status status = sp_segment_path(dir, 0, path, err);
+
+    if (status != SP_OK) return status;
+    struct sp_journal_reader *reader = calloc(1, sizeof *reader);
+    if (reader == NULL) return SP_FAIL(err, SP_NO_MEMORY, "no memory to read %s", dir);
+    snprintf(reader->dir, sizeof reader->dir, "%s", dir);
+    if (stream != NULL) reader->stream = *stream;
+    reader->base.ops = &file_ops;
+    reader->first_seq = first_seq;
+    status = enter_first(reader, err);
+    if (status != SP_OK) {
+        sp_journal_reader_close(reader);
+        return status;
+    }
+    *out = reader;
+    return SP_OK;
 }
 
 /* The end of what verifies must be the end of what is there. */
