@@ -34,10 +34,13 @@ struct sp_platform {
     uint32_t queue_max; /* messages per peer */
     uint64_t message_max_bytes;
     uint64_t disk_warn_bytes, disk_reduce_only_bytes, disk_ballast_bytes;
-    sp_ratio disk_warn_part;       /* of the file system */
-    sp_dur snapshot_every;         /* how often a service saves its state */
-    sp_dur journal_compress_after; /* age of sealed segments; 0 = never */
-    char http_host[64];            /* numeric IPv4 */
+    sp_ratio disk_warn_part;              /* of the file system */
+    sp_dur snapshot_every;                /* how often a service saves its state */
+    sp_dur journal_compress_after;        /* age of sealed segments; 0 = never */
+    sp_dur ledger_backup_every;           /* 0: never */
+    char ledger_backup_dir[SP_PATH_SIZE]; /* "": DATA/execution/backup */
+    uint32_t ledger_backup_keep;          /* 0: all */
+    char http_host[64];                   /* numeric IPv4 */
     uint16_t http_port;
     uint32_t alert_count;
     struct sp_alert_config {

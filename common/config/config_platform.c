@@ -125,6 +125,28 @@ static const struct sp_field journal_fields[] = {
 };
 static const struct sp_table journal_table = SP_TABLE(journal_fields, "journals and snapshots");
 
+static const struct sp_field ledger_fields[] = {
+    {.key = "backup_every",
+     .doc = "how often execution copies its ledger and checks the copy; \"0 s\": never",
+     .type = SP_VALUE_DURATION,
+     .fallback = "1 h",
+     .max = "30 d",
+     .example = "\"1 h\"",
+     SP_AT(sp_platform, ledger_backup_every)},
+    {.key = "backup_dir",
+     .doc = "where the copies lie; best on another disk; without it DATA/execution/backup",
+     .type = SP_VALUE_PATH,
+     .example = "\"../../var/backup\"",
+     SP_AT(sp_platform, ledger_backup_dir)},
+    {.key = "backup_keep",
+     .doc = "how many copies are kept; 0: all",
+     .type = SP_VALUE_COUNT,
+     .fallback = "24",
+     .max = "100000",
+     SP_AT(sp_platform, ledger_backup_keep)},
+};
+static const struct sp_table ledger_table = SP_TABLE(ledger_fields, "backups of the ledger");
+
 static const struct sp_field http_fields[] = {
     {.key = "listen",
      .doc = "numeric IPv4 address and port of the health page",
@@ -184,6 +206,10 @@ static const struct sp_field platform_fields[] = {
      .doc = "journals and snapshots",
      .type = SP_VALUE_OBJECT,
      .table = &journal_table},
+    {.key = "ledger",
+     .doc = "backups of the ledger",
+     .type = SP_VALUE_OBJECT,
+     .table = &ledger_table},
     {.key = "http", .doc = "the health page", .type = SP_VALUE_OBJECT, .table = &http_table},
     {.key = "alerts",
      .doc = "who is told about what",

@@ -2,7 +2,6 @@
 
 #include "common/ledger/ledger_check.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -14,19 +13,6 @@
 #define BACKUPS_MAX 64 /* the newest of more are looked at */
 #define COPY_BYTES  65536
 #define LOG_SUFFIX  "-wal"
-
-sp_status sp_ledger_file_sync_dir(const char *path, struct sp_err *err)
-{
-    char dir[SP_LEDGER_PATH_SIZE + 64];
-
-    snprintf(dir, sizeof dir, "%s", path);
-    char *slash = strrchr(dir, '/');
-    snprintf(slash != NULL ? slash + 1 : dir, 2, slash != NULL ? "" : ".");
-    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    bool synced = fd >= 0 && fsync(fd) == 0;
-    if (fd >= 0) close(fd);
-    return synced ? SP_OK : SP_FAIL(err, SP_STORAGE, "cannot sync %.80s", dir);
-}
 
 static bool is_there(const char *path, const char *suffix)
 {
@@ -45,7 +31,7 @@ SP_NODISCARD static sp_status move(const char *from, const char *to, const char 
     snprintf(old, sizeof old, "%s%s", from, suffix);
     snprintf(new, sizeof new, "%s%s", to, suffix);
     if (rename(old, new) != 0) return SP_FAIL(err, SP_STORAGE, "cannot rename %.80s", old);
-    return sp_ledger_file_sync_dir(from, err);
+    return sp_ledger_sync_dir(from, err);
 }
 
 static void name_aside(const char *path, const char *word, int number,
@@ -86,26 +72,6 @@ static bool was_interrupted(const char *path)
 
 /* ---- Backups ---- */
 
-sp_status sp_ledger_file_check_copy(const char *path, const sp_name *stream, uint64_t *cursor,
-                                    struct sp_err *err)
-{
-    struct sp_ledger_rows *rows = NULL;
-
-    sp_status status = sp_ledger_rows_open_copy(path, stream, &rows, err);
-    if (status == SP_OK) status = sp_ledger_check(rows, err);
-    if (status == SP_OK) *cursor = sp_ledger_rows_cursor(rows);
-    sp_ledger_rows_close(rows);
-    return status;
-}
-
-static int is_backup(const struct dirent *entry)
-{
-    size_t len = strlen(entry->d_name);
-
-    return strncmp(entry->d_name, "ledger-", 7) == 0 && len > 10 &&
-           strcmp(entry->d_name + len - 3, ".db") == 0;
-}
-
 SP_NODISCARD static bool copy_bytes(int from, int to)
 {
     char *buf = malloc(COPY_BYTES);
@@ -132,31 +98,25 @@ SP_NODISCARD static sp_status copy_file(const char *from, const char *path, stru
         unlink(part);
         return SP_FAIL(err, SP_STORAGE, "cannot copy %.80s to %.80s", from, path);
     }
-    return sp_ledger_file_sync_dir(path, err);
+    return sp_ledger_sync_dir(path, err);
 }
 
-/* The newest that is sound and that the journal reaches; their names sort by time. */
+/* The newest that is sound and that the journal reaches. */
 SP_NODISCARD static sp_status restore(const struct sp_ledger_place *place,
                                       char from[SP_LEDGER_PATH_SIZE], struct sp_err *err)
 {
-    struct dirent **names = NULL;
     const char *dir = place->backup_dir != NULL ? place->backup_dir : "";
-    int count = dir[0] != '\0' ? scandir(dir, &names, is_backup, alphasort) : 0;
-    int oldest = count > BACKUPS_MAX ? count - BACKUPS_MAX : 0;
+    struct sp_ledger_backup *all = calloc(BACKUPS_MAX, sizeof *all);
+    uint32_t count = all != NULL ? sp_ledger_backup_list(dir, all, BACKUPS_MAX) : 0;
 
     from[0] = '\0';
-    for (int i = count - 1; i >= oldest && from[0] == '\0'; i--) {
-        char path[SP_LEDGER_PATH_SIZE];
+    for (uint32_t i = 0; i < count && from[0] == '\0'; i++) {
         uint64_t cursor = 0;
-        if (snprintf(path, sizeof path, "%s/%s", dir, names[i]->d_name) >= (int)sizeof path)
-            continue;
-        sp_status status = sp_ledger_file_check_copy(path, &place->stream, &cursor, NULL);
+        sp_status status = sp_ledger_backup_check(all[i].path, &place->stream, &cursor, NULL);
         if (status == SP_OK && cursor + 1 >= place->first_seq && cursor <= place->last_seq)
-            memcpy(from, path, sizeof path);
+            memcpy(from, all[i].path, sizeof all[i].path);
     }
-    for (int i = 0; i < count; i++)
-        free(names[i]);
-    free(names);
+    free(all);
     if (from[0] == '\0')
         return SP_FAIL(err, SP_NOT_FOUND, "no backup in \"%.80s\" reaches the journal", dir);
     return copy_file(from, place->path, err);
@@ -248,7 +208,7 @@ SP_NODISCARD static sp_status replace(const struct sp_ledger_place *place, sp_st
         if (status == SP_OK) status = put_aside(place->path, word, finding->aside, err);
         if (status == SP_OK && rename(probe, place->path) != 0)
             status = SP_FAIL(err, SP_STORAGE, "cannot rename %.80s", probe);
-        if (status == SP_OK) status = sp_ledger_file_sync_dir(place->path, err);
+        if (status == SP_OK) status = sp_ledger_sync_dir(place->path, err);
     } else {
         status = put_aside(place->path, word, finding->aside, err);
     }

@@ -10,9 +10,7 @@
 #ifndef SP_COMMON_LEDGER_FILE_H
 #define SP_COMMON_LEDGER_FILE_H
 
-#include "common/ledger/ledger_rows.h"
-
-#define SP_LEDGER_PATH_SIZE 512
+#include "common/ledger/ledger_backup.h"
 
 struct sp_ledger_place {
     const char *path;
@@ -36,11 +34,5 @@ struct sp_ledger_finding {
 SP_NODISCARD sp_status sp_ledger_file_open(const struct sp_ledger_place *place, bool damaged,
                                            struct sp_ledger_rows **out,
                                            struct sp_ledger_finding *finding, struct sp_err *err);
-/* Opens a backup and checks everything in it; *cursor is what it includes. SP_CORRUPT, SP_VERSION,
- * SP_INVALID, SP_STORAGE, SP_NO_MEMORY. */
-SP_NODISCARD sp_status sp_ledger_file_check_copy(const char *path, const sp_name *stream,
-                                                 uint64_t *cursor, struct sp_err *err);
-/* Syncs the directory of `path`. SP_STORAGE. */
-SP_NODISCARD sp_status sp_ledger_file_sync_dir(const char *path, struct sp_err *err);
 
 #endif

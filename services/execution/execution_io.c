@@ -228,6 +228,8 @@ static void on_request(void *ctx, const struct sp_peer *peer, const struct sp_re
     } else if (request->kind == SP_REC_QUERY && sp_name_is(&request->body.query.what, "books")) {
         sp_books_answer(io->service->bus, &io->core, io->service->role.epoch, peer,
                         request->body.query.request_id);
+    } else if (request->kind == SP_REC_QUERY && sp_name_is(&request->body.query.what, "backup")) {
+        sp_ledger_watch_ask_backup(&io->ledger, peer, request->body.query.request_id);
     } else if (request->kind == SP_REC_PROPOSE_CORRECTION) {
         uint64_t before = io->core.books.version;
         feed(io, SP_EVENT_MESSAGE, SP_XI_CORRECTION, request);

@@ -1,5 +1,6 @@
 #include "services/execution/ledger.h"
 
+#include "common/clock.h"
 #include "common/ledger/ledger_feed.h"
 
 #include <pthread.h>
@@ -15,18 +16,20 @@
 
 struct sp_ledger {
     struct sp_ledger_options options;
-    char path[SP_LEDGER_PATH_SIZE], journal_dir[SP_LEDGER_PATH_SIZE],
-        backup_dir[SP_LEDGER_PATH_SIZE];
+    char path[SP_LEDGER_PATH_SIZE], journal_dir[SP_LEDGER_PATH_SIZE];
     struct sp_ledger_rows
         *rows; /* NULL while it could not be opened; of the thread, once it runs */
     struct sp_ledger_feed *feed;
-    int retry_s; /* until the next attempt; 0: nothing failed */
+    struct sp_backup_job *backup;
+    int retry_s;      /* until the next attempt; 0: nothing failed */
+    sp_mono retry_at; /* not before */
     atomic_uint_fast64_t cursor;
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t wake;
     uint64_t target;                /* under lock: write up to here */
     uint64_t first_seq;             /* under lock: the oldest that the journal holds */
+    uint64_t asked;                 /* under lock: backups */
     bool stop;                      /* under lock */
     struct sp_ledger_report report; /* under lock */
 };
@@ -35,6 +38,7 @@ struct sp_ledger {
 
 static void close_file(struct sp_ledger *ledger)
 {
+    sp_backup_job_let_go(ledger->backup);
     sp_ledger_feed_close(ledger->feed);
     ledger->feed = NULL;
     sp_ledger_rows_close(ledger->rows);
@@ -49,7 +53,7 @@ static struct sp_ledger_place place_of(struct sp_ledger *ledger)
     pthread_mutex_unlock(&ledger->lock);
 
     return (struct sp_ledger_place){.path = ledger->path,
-                                    .backup_dir = ledger->backup_dir,
+                                    .backup_dir = ledger->options.backup.dir,
                                     .stream = ledger->options.stream,
                                     .world = ledger->options.world,
                                     .first_seq = first_seq,
@@ -111,6 +115,7 @@ static void fail(struct sp_ledger *ledger, sp_status status, struct sp_err *err)
         close_file(ledger);
         ledger->retry_s = ledger->retry_s == 0 ? 1 : ledger->retry_s * 2;
         if (ledger->retry_s > RETRY_S_MAX) ledger->retry_s = RETRY_S_MAX;
+        ledger->retry_at = (sp_mono){sp_clock_mono().ns + ledger->retry_s * SP_NS_PER_S};
     }
     tell(ledger, status, err, ended);
 }
@@ -141,18 +146,39 @@ static uint64_t writable(const struct sp_ledger *ledger)
     return ledger->target < durable ? ledger->target : durable;
 }
 
-/* Until a notice, or a second: what was not durable yet is by then. After a failure notices do not
- * count. */
-static void wait_a_while(struct sp_ledger *ledger)
+/* A piece of a backup, if one is due and everything is written. Returns how long to wait, in ms. */
+static int back_up(struct sp_ledger *ledger)
+{
+    uint64_t asked = ledger->asked;
+
+    pthread_mutex_unlock(&ledger->lock);
+    int wait_ms = sp_backup_job_go_on(ledger->backup, ledger->rows, asked);
+    pthread_mutex_lock(&ledger->lock);
+    ledger->report.backup = *sp_backup_job_report(ledger->backup);
+    return wait_ms;
+}
+
+/* Until a notice, or for so long: what was not durable yet is by then. After a failure the file is
+ * left alone for longer. */
+static void wait_a_while(struct sp_ledger *ledger, int wait_ms)
 {
     struct timespec until;
-    int rc = 0;
 
     clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += ledger->retry_s > 0 ? ledger->retry_s : 1;
-    do
-        rc = pthread_cond_timedwait(&ledger->wake, &ledger->lock, &until);
-    while (rc == 0 && ledger->retry_s > 0 && !ledger->stop);
+    until.tv_sec += wait_ms / 1000;
+    until.tv_nsec += wait_ms % 1000 * 1000000L;
+    if (until.tv_nsec >= 1000000000L) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000L;
+    }
+    pthread_cond_timedwait(&ledger->wake, &ledger->lock, &until);
+}
+
+static bool may_write(const struct sp_ledger *ledger)
+{
+    bool due = ledger->rows != NULL || sp_clock_mono().ns >= ledger->retry_at.ns;
+
+    return !ledger->report.ended && (due || ledger->stop);
 }
 
 static void *work(void *ctx)
@@ -160,17 +186,18 @@ static void *work(void *ctx)
     struct sp_ledger *ledger = ctx;
 
     pthread_mutex_lock(&ledger->lock);
-    while (!ledger->report.ended) {
+    for (;;) {
         uint64_t target = writable(ledger), before = atomic_load(&ledger->cursor);
         bool stop = ledger->stop;
-        if (target > before || ledger->rows == NULL) {
+        if ((target > before || ledger->rows == NULL) && may_write(ledger)) {
             pthread_mutex_unlock(&ledger->lock);
             write_upto(ledger, target);
             pthread_mutex_lock(&ledger->lock);
         }
-        if (ledger->stop && !stop) continue; /* look once more: an older target was written */
-        if (stop || ledger->report.ended) break;
-        wait_a_while(ledger);
+        if (stop) break;
+        int wait_ms = ledger->stop ? 0 : back_up(ledger);
+        /* A stop that came meanwhile looks once more: an older target was written. */
+        if (wait_ms > 0 && !ledger->stop) wait_a_while(ledger, wait_ms);
     }
     pthread_mutex_unlock(&ledger->lock);
     return NULL;
@@ -181,6 +208,7 @@ static void *work(void *ctx)
 static void release(struct sp_ledger *ledger)
 {
     close_file(ledger);
+    sp_backup_job_close(ledger->backup);
     pthread_mutex_destroy(&ledger->lock);
     pthread_cond_destroy(&ledger->wake);
     free(ledger);
@@ -195,17 +223,22 @@ sp_status sp_ledger_open(const struct sp_ledger_options *options, struct sp_ledg
     ledger->options = *options;
     snprintf(ledger->path, sizeof ledger->path, "%s", options->path);
     snprintf(ledger->journal_dir, sizeof ledger->journal_dir, "%s", options->journal_dir);
-    snprintf(ledger->backup_dir, sizeof ledger->backup_dir, "%s",
-             options->backup_dir != NULL ? options->backup_dir : "");
     pthread_mutex_init(&ledger->lock, NULL);
     pthread_cond_init(&ledger->wake, NULL);
     ledger->first_seq = sp_journal_first_seq(options->journal);
     sp_db_limit_heap(HEAP_BYTES);
-    sp_status status = open_file(ledger, false, err);
+    ledger->options.backup.stream = options->stream;
+    sp_status status = sp_backup_job_open(&ledger->options.backup, &ledger->backup, err);
+    if (status != SP_OK) {
+        release(ledger);
+        return status;
+    }
+    status = open_file(ledger, false, err);
     if (may_pass(status)) {
         ledger->report.status = status;
         if (err != NULL) ledger->report.why = *err;
         ledger->retry_s = 1;
+        ledger->retry_at = (sp_mono){sp_clock_mono().ns + SP_NS_PER_S};
         status = SP_OK;
     }
     if (status == SP_OK && pthread_create(&ledger->thread, NULL, work, ledger) != 0) {
@@ -228,6 +261,15 @@ void sp_ledger_notify(struct sp_ledger *ledger, uint64_t seq)
     ledger->first_seq = first_seq;
     pthread_cond_signal(&ledger->wake);
     pthread_mutex_unlock(&ledger->lock);
+}
+
+uint64_t sp_ledger_ask_backup(struct sp_ledger *ledger)
+{
+    pthread_mutex_lock(&ledger->lock);
+    uint64_t number = ++ledger->asked;
+    pthread_cond_signal(&ledger->wake);
+    pthread_mutex_unlock(&ledger->lock);
+    return number;
 }
 
 void sp_ledger_close(struct sp_ledger *ledger)

@@ -20,16 +20,17 @@
 
 #include "common/journal/journal.h"
 #include "common/ledger/ledger_file.h"
+#include "services/execution/backup_job.h"
 
 struct sp_ledger;
 
 struct sp_ledger_options {
     const char *path;        /* DATA/execution/ledger.db */
     const char *journal_dir; /* where what was missed is read from */
-    const char *backup_dir;  /* of backups; NULL or "": none */
     sp_name stream;
     const struct sp_world_config *world; /* its instruments; outlives the ledger */
     const struct sp_journal *journal;    /* asked for its durable sequence */
+    struct sp_backup_options backup;     /* the stream is filled in */
 };
 
 /* Opens or creates the file, checks it, starts the thread, which catches up from the journal. A
@@ -41,6 +42,9 @@ SP_NODISCARD sp_status sp_ledger_open(const struct sp_ledger_options *options,
 /* Tells the thread that the journal has grown to `seq`. By the journal's own thread; never blocks.
  */
 void sp_ledger_notify(struct sp_ledger *ledger, uint64_t seq);
+/* Asks for a backup, whether one is due or not; the report's backup.answered reaches the number
+ * that is returned when it is made, or could not be. Never blocks. */
+uint64_t sp_ledger_ask_backup(struct sp_ledger *ledger);
 /* Writes what is there (up to what is durable), stops the thread, closes. NULL is accepted. */
 void sp_ledger_close(struct sp_ledger *ledger);
 /* Journal sequence the ledger includes. */
@@ -53,6 +57,7 @@ struct sp_ledger_report {
     bool ended;                       /* not tried again before the next start */
     uint32_t replaced;                /* times the file was put aside */
     struct sp_ledger_finding finding; /* of the newest opening */
+    struct sp_backup_report backup;
 };
 void sp_ledger_report(struct sp_ledger *ledger, struct sp_ledger_report *out);
 

@@ -1,11 +1,15 @@
-/* ledger: is the ledger what the journal says, write it anew, copy it. Of a stopped system: the
- * execution service is the only process that has the file while it runs. */
+/* ledger: is the ledger what the journal says, write it anew, copy it. The execution service is the
+ * only process that has the file while it runs: then it makes the copy, and the rest is for a
+ * stopped system. */
 #include "services/spoor/cli.h"
 
+#include "common/clock.h"
 #include "common/journal/role.h"
+#include "common/ledger/ledger_backup.h"
 #include "common/ledger/ledger_check.h"
 #include "common/ledger/ledger_feed.h"
 #include "proto/decimal.h"
+#include "services/spoor/service_client.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,11 +17,14 @@
 #include <string.h>
 #include <unistd.h>
 
+#define BACKUP_TIMEOUT_NS (600 * SP_NS_PER_S)
+
 struct job {
     const char *word; /* verify, rebuild or backup */
     const char *file; /* as given, or NULL */
     char dir[SP_PATH_SIZE];
     char path[SP_PATH_SIZE + 16]; /* the ledger's own file */
+    const struct sp_config *config;
     const struct sp_world_config *world;
     sp_name stream;
 };
@@ -129,24 +136,79 @@ static int verify(const struct job *job, const char *path)
 
 /* ---- backup ---- */
 
-static int backup(const struct job *job)
+/* Of the file that nobody has, into the folder of backups. */
+SP_NODISCARD static sp_status make_backup(const struct job *job, const char *dir,
+                                          struct sp_ledger_backup *made, struct sp_err *err)
 {
     struct sp_ledger_rows *rows = NULL;
-    struct sp_err err = {0};
+    struct sp_db_copy *copy = NULL;
+    char part[SP_LEDGER_PATH_SIZE];
+    bool done = false;
 
-    if (job->file == NULL)
-        return sp_cli_usage("Example: spoor ledger backup /mnt/backup/ledger.db",
-                            "backup wants the file to write");
+    sp_status status = sp_ledger_rows_open(job->path, &job->stream, job->world, &rows, err);
+    if (status == SP_OK) status = sp_ledger_backup_begin(dir, part, err);
+    if (status == SP_OK) status = sp_db_copy_begin(sp_ledger_rows_db(rows), part, &copy, err);
+    if (status == SP_OK) status = sp_db_copy_step(copy, -1, &done, err);
+    sp_status ended = sp_db_copy_end(copy, status == SP_OK ? err : NULL);
+    if (status == SP_OK) status = ended;
+    sp_ledger_rows_close(rows);
+    if (status == SP_OK)
+        status = sp_ledger_backup_end(dir, &job->stream, sp_clock_wall(),
+                                      job->config->platform.ledger_backup_keep, made, err);
+    return status;
+}
+
+/* By the execution service, if it runs. SP_NOT_FOUND: it does not. */
+SP_NODISCARD static sp_status ask_for_backup(const struct job *job, const char *dir,
+                                             struct sp_ledger_backup *made, struct sp_err *err)
+{
+    struct sp_command_reply reply = {0};
+    sp_dur timeout = {BACKUP_TIMEOUT_NS};
+
+    sp_status status = sp_service_query(job->config, &job->stream, "backup", timeout, &reply);
+    if (status == SP_TIMEOUT)
+        return SP_FAIL(err, SP_TIMEOUT, "execution has the ledger and does not answer");
+    if (status != SP_OK) return status;
+    if (!reply.ok) return SP_FAIL(err, SP_STORAGE, "execution says: %s", reply.text.s);
+    if (snprintf(made->path, sizeof made->path, "%s/%s", dir, reply.text.s) >=
+        (int)sizeof made->path)
+        return SP_FAIL(err, SP_STORAGE, "%.80s is too long", dir);
+    return SP_OK;
+}
+
+/* A backup is a file that nobody writes: it is copied as often as one likes. */
+SP_NODISCARD static sp_status copy_to_file(const struct job *job, const char *from,
+                                           struct sp_err *err)
+{
+    struct sp_db *db = NULL;
+
+    sp_status status = sp_db_open_copy(from, &db, err);
+    if (status == SP_OK) status = sp_db_backup(db, job->file, err);
+    sp_db_close(db);
+    return status;
+}
+
+static int backup(const struct job *job)
+{
+    struct sp_ledger_backup made = {.cursor = 0};
+    struct sp_err err = {0};
+    char dir[SP_LEDGER_PATH_SIZE];
+
     int code = find_missing(job->path);
     if (code != SP_EXIT_OK) return code;
-    sp_status status = sp_ledger_rows_open(job->path, &job->stream, job->world, &rows, &err);
-    if (status == SP_OK) status = sp_db_backup(sp_ledger_rows_db(rows), job->file, &err);
-    sp_ledger_rows_close(rows);
+    sp_status status = SP_EXISTS;
+    if (job->file == NULL || access(job->file, F_OK) != 0) {
+        status = sp_ledger_backup_dir(&job->config->platform, dir, sizeof dir)
+                     ? ask_for_backup(job, dir, &made, &err)
+                     : SP_FAIL(&err, SP_CONFIG, "ledger.backup_dir is too long");
+        if (status == SP_NOT_FOUND) status = make_backup(job, dir, &made, &err);
+        if (status == SP_OK && job->file != NULL) status = copy_to_file(job, made.path, &err);
+    }
     if (status == SP_EXISTS)
         return sp_cli_fail(SP_EXIT_USAGE, "Give another name; a backup is never overwritten.",
                            "%s is there already", job->file);
     if (status != SP_OK) return explain(job, status, &err);
-    return verify(job, job->file);
+    return verify(job, job->file != NULL ? job->file : made.path);
 }
 
 /* ---- rebuild ---- */
@@ -277,6 +339,7 @@ int sp_cmd_ledger(const struct sp_cli *cli)
     job.file = cli->argc == 3 ? cli->argv[2] : NULL;
     int code = sp_cli_config(cli, &config);
     if (code != SP_EXIT_OK) return code;
+    job.config = config;
     job.world = sp_config_world(config);
     sp_config_instance_dir(config, "execution", job.dir);
     snprintf(job.path, sizeof job.path, "%s/ledger.db", job.dir);

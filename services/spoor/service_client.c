@@ -73,6 +73,23 @@ sp_status sp_service_command(const struct sp_config *config, const sp_name *serv
     return status;
 }
 
+sp_status sp_service_query(const struct sp_config *config, const sp_name *service, const char *what,
+                           sp_dur timeout, struct sp_command_reply *out)
+{
+    struct sp_record *request = request_of(SP_REC_QUERY);
+    struct answer *answer = calloc(1, sizeof *answer);
+
+    SP_ASSERT(answer != NULL);
+    answer->kind = SP_REC_COMMAND_REPLY;
+    request->body.query =
+        (struct sp_query){.request_id = 1, .what = sp_name_of(what), .asker = sp_name_of("spoor")};
+    sp_status status = ask(config, service, request, timeout, answer);
+    if (status == SP_OK) *out = answer->body.command_reply;
+    free(answer);
+    free(request);
+    return status;
+}
+
 const char *sp_trading_word(uint8_t trading)
 {
     if (trading == SP_TRADING_ALLOWED) return "ALLOWED";

@@ -16,6 +16,10 @@ SP_NODISCARD sp_status sp_service_status_ask(const struct sp_config *config, con
 SP_NODISCARD sp_status sp_service_command(const struct sp_config *config, const sp_name *service,
                                           const struct sp_operator_command *command, sp_dur timeout,
                                           struct sp_command_reply *out);
+/* Asks a service for something that it does and then answers with a reply. Statuses as above. */
+SP_NODISCARD sp_status sp_service_query(const struct sp_config *config, const sp_name *service,
+                                        const char *what, sp_dur timeout,
+                                        struct sp_command_reply *out);
 /* "trading  REDUCE ONLY: halted (all): operator" and "next     spoor resume". */
 void sp_trading_print(const struct sp_service_status *status);
 /* "ALLOWED", "REDUCE ONLY", "STOPPED"; "UNKNOWN" for none. */

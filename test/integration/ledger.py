@@ -39,10 +39,44 @@ def traded(system, more=1):
 
 
 def running(system):
-    for words in (("verify",), ("rebuild",), ("backup", system.folder / "copy.db")):
+    for words in (("verify",), ("rebuild",)):
         told = system.spoor("ledger", *words, expect=75).stderr
         assert "spoor down" in told, told
-    assert not (system.folder / "copy.db").exists()
+
+
+def backups_of(system):
+    return sorted(p.name for p in (system.folder / "backup").glob("*"))
+
+
+def backups_while_running(system):
+    """Execution makes its copies itself: on schedule, and when it is asked."""
+    system.await_that("two backups", lambda: len(backups_of(system)) >= 2)
+    told = system.spoor("ledger", "backup").stdout
+    assert "identical" in told and "/backup/ledger-" in told, told
+    system.spoor("ledger", "backup", system.folder / "copy.db")
+    told = system.spoor("ledger", "backup", system.folder / "copy.db", expect=64).stderr
+    assert "already" in told, told
+    for name in backups_of(system):
+        assert name == "ledger.part" or name.endswith(".db"), name
+    assert metric(system, "spoor_ledger_backup_timestamp_seconds") > 1_700_000_000
+    assert metric(system, "spoor_ledger_backup_failed") == 0
+    system.await_that("fewer again", lambda: len(backups_of(system)) <= 4)  # three and a copy
+    (system.folder / "copy.db").unlink()
+
+
+def backup_fails_and_says_so(system):
+    """The folder cannot be written: trading goes on, status and metric tell, and it passes."""
+    folder = system.folder / "backup"
+    shutil.rmtree(folder)
+    folder.write_text("in the way")
+    told = system.spoor("ledger", "backup", expect=None)
+    assert told.returncode == 74 and "ledger.part" in told.stderr, told
+    system.await_that("the metric", lambda: metric(system, "spoor_ledger_backup_failed") == 1)
+    health = json.dumps(json.loads(system.spoor("health", "--json", expect=None).stdout))
+    assert "no backup of the ledger" in health, health
+    folder.unlink()
+    system.spoor("ledger", "backup")
+    system.await_that("the metric", lambda: metric(system, "spoor_ledger_backup_failed") == 0)
 
 
 def verified(system):
@@ -111,6 +145,32 @@ def names_the_broken_row(system):
     verified(system)
 
 
+def restores(system):
+    """The drill: a backup, more trades, the ledger lost; what comes back is the same."""
+    system.spoor("ledger", "backup", system.folder / "drill.db")
+    system.spoor("up", timeout=90)
+    settle(system)
+    traded(system)
+    system.spoor("down")
+    before = system.spoor("ledger", "verify").stdout
+    shutil.copy(system.folder / "drill.db", path(system))  # by hand: the rest comes by itself
+    system.spoor("up", timeout=90)
+    settle(system)
+    system.spoor("down")
+    verified(system)
+    assert fills(system, path(system))[:len(fills(system, system.folder / "drill.db"))] == fills(
+        system, system.folder / "drill.db")
+    assert before.split("\n")[0].split(",")[1] <= system.spoor("ledger", "verify").stdout.split(
+        "\n")[0].split(",")[1]
+
+
+def fills(system, file):
+    with sqlite3.connect(f"file:{file}?immutable=1", uri=True) as db:
+        rows = db.execute("SELECT seq, hash FROM fills ORDER BY seq").fetchall()
+    db.close()
+    return rows
+
+
 def is_replaced_at_start(system):
     """A damaged ledger keeps nobody from trading: it is put aside and written anew."""
     path(system).write_bytes(b"no database" * 1000)
@@ -161,12 +221,16 @@ def main():
     try:
         with System(sys.argv[1], sys.argv[2], pathlib.Path(folder)) as system:
             configure(system, None)
+            system.platform["ledger"] = {"backup_every": "500 ms", "backup_keep": 3,
+                                         "backup_dir": str(system.folder / "backup")}
+            system.write_config()
             system.spoor("up", timeout=90)
             settle(system)
             traded(system, 2)
-            for case in (running, lambda s: s.spoor("down"), verified, backups, rebuilds,
-                         names_the_broken_row, is_replaced_at_start, fails_and_trades_on,
-                         continues):
+            for case in (running, backups_while_running, backup_fails_and_says_so,
+                         lambda s: s.spoor("down"), verified, backups, rebuilds,
+                         names_the_broken_row, restores, is_replaced_at_start,
+                         fails_and_trades_on, continues):
                 case(system)
                 if case.__name__ != "<lambda>":
                     print(f"ok  {case.__name__.replace('_', ' ')}", flush=True)

@@ -30,7 +30,8 @@ sp_status bench_try(void)
                                         .journal_dir = b->folder.path,
                                         .stream = sp_name_of("execution"),
                                         .world = b->s->core.books.world,
-                                        .journal = b->journal};
+                                        .journal = b->journal,
+                                        .backup = b->backup};
 
     return sp_ledger_open(&options, &b->ledger, &b->err);
 }
@@ -164,7 +165,7 @@ void bench_check(void)
     assert_int_equal(bench_number(db, "SELECT count(*) FROM orders"), books->order_count);
     assert_int_equal(bench_number(db, "SELECT count(*) FROM trades"), books->trade_count);
     assert_int_equal(bench_number(db, "SELECT sum(pnl) FROM trades"),
-                     books->links[0].realised_pnl.e8);
+                     books->links[0].realised_pnl.e8 + books->links[1].realised_pnl.e8);
     assert_int_equal(bench_number(db, "SELECT cash FROM links WHERE link = 'ema'"),
                      books->links[0].cash.e8);
     assert_int_equal(bench_number(db, "SELECT cash FROM links WHERE link = 'mean'"),

@@ -14,6 +14,7 @@ struct ledger_bench {
     struct sp_journal *journal;
     struct sp_ledger *ledger;
     uint32_t written; /* records of the core that are in the journal */
+    struct sp_backup_options backup;
     struct sp_err err;
 };
 extern struct ledger_bench *b;
