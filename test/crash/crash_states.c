@@ -144,7 +144,8 @@ static struct trial_given given_for(const struct disk_bounds *bounds, uint64_t h
                                 .port = sp_file_port_real(),
                                 .epoch = epoch,
                                 .bounds = *bounds,
-                                .note_acked = (hash >> 40 & 1) != 0};
+                                .note_acked = (hash >> 40 & 1) != 0,
+                                .keep = (hash >> 41 & 3) == 0};
 }
 
 /* Whether the start keeps every promise on this disk. */

@@ -165,8 +165,9 @@ static int rec_sync_dir(void *self, const char *path)
     const char *name = NULL;
 
     (void)self;
+    if (strlen(path) < rec.root_len) return 0;
     if (!alive() || sync_fails()) return -1;
-    if (rec.lie == RECORDER_NO_SYNC_DIR || strlen(path) < rec.root_len) return 0;
+    if (rec.lie == RECORDER_NO_SYNC_DIR) return 0;
     uint32_t dir = resolve(path, &name);
     int node = name[0] == '\0' ? (int)dir : disk_find(&rec.live, dir, name);
     SP_ASSERT(node >= 0);

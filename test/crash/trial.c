@@ -1,6 +1,8 @@
 #include "trial.h"
 
 #include "common/journal/journal.h"
+#include "common/journal/journal_index.h"
+#include "common/journal/journal_keeper.h"
 
 #include <dirent.h>
 #include <inttypes.h>
@@ -171,6 +173,16 @@ static bool seal(struct life *life)
     return true;
 }
 
+/* What the keeper's thread does, when we want it. */
+static bool keep_segments(struct life *life)
+{
+    struct sp_keeper_options options = {.dir = life->dir, .port = recorder_port()};
+    struct sp_keeper_done done = {0};
+    struct sp_err err = {0};
+
+    return went_on(life, sp_keeper_pass(&options, &done, &err), "keeping", &err);
+}
+
 /* How the life ends, if nothing ends it before. */
 static bool choose_end(struct trial *trial)
 {
@@ -274,10 +286,11 @@ static bool begin(struct life *life)
 
 static bool step(struct life *life)
 {
-    static bool (*const steps[10])(struct life *) = {
-        append, append, append, append, append, sync_journal, sync_journal, save, save, seal};
+    static bool (*const steps[])(struct life *) = {append, append,       append,       append,
+                                                   append, sync_journal, sync_journal, save,
+                                                   save,   seal,         keep_segments};
 
-    return steps[trial_random(life->trial, 10)](life);
+    return steps[trial_random(life->trial, sizeof steps / sizeof steps[0])](life);
 }
 
 /* Nothing is acknowledged after a sync of the journal failed, whatever the disk says later. */
@@ -471,6 +484,39 @@ static bool start_journal(const struct trial *trial, const struct trial_given *g
     return right;
 }
 
+/* After the keeper's pass each segment that has a successor has an index, which says what is in it:
+ * whatever a crash left of one was found out. */
+static bool check_indexes(const struct trial_given *given, struct trial_start *out)
+{
+    char dir[300];
+    struct sp_keeper_options options = {.dir = dir, .port = given->port};
+    struct sp_keeper_done done = {0};
+    struct sp_segment_list list = {0};
+    struct sp_err err = {0};
+
+    snprintf(dir, sizeof dir, "%s/journal", given->root);
+    sp_status status = sp_keeper_pass(&options, &done, &err);
+    if (status == SP_OK) status = sp_segment_list_read(dir, &list, &err);
+    if (status != SP_OK) return refuse(out, "keeping", status, &err);
+    for (size_t i = 0; i + 1 < list.count && status == SP_OK; i++) {
+        struct sp_index *index = NULL, *built = NULL;
+        status = sp_index_open(dir, list.first[i], &index, &err);
+        if (status == SP_OK) status = sp_index_build(dir, list.first[i], false, &built, &err);
+        if (status == SP_OK) status = sp_index_check(index);
+        if (status == SP_OK) {
+            struct sp_index_facts said = sp_index_facts(index), is = sp_index_facts(built);
+            if (said.last_seq != is.last_seq || said.records != is.records ||
+                said.seal_crc != is.seal_crc || said.id_count != is.id_count) {
+                status = SP_FAIL(&err, SP_CORRUPT, "it says what is not in its segment");
+            }
+        }
+        sp_index_close(index);
+        sp_index_close(built);
+    }
+    sp_segment_list_free(&list);
+    return status == SP_OK || refuse(out, "index", status, &err);
+}
+
 bool trial_start(const struct trial *trial, const struct trial_given *given,
                  struct trial_start *out)
 {
@@ -483,7 +529,8 @@ bool trial_start(const struct trial *trial, const struct trial_given *given,
         bounds.gen_epoch = out->gen_epoch;
         recorder_mark(&bounds);
     }
-    return start_journal(trial, given, out, noted_seq);
+    if (!start_journal(trial, given, out, noted_seq)) return false;
+    return !given->keep || check_indexes(given, out);
 }
 
 bool trial_check(const struct trial *trial, const struct trial_given *given,

@@ -44,6 +44,7 @@ struct trial_given {
     struct disk_bounds bounds;
     bool note_acked;    /* a ledger says what was acknowledged, besides the state */
     uint64_t noted_seq; /* another witness; 0 = none */
+    bool keep;          /* look after the segments' indexes too */
     bool marks;         /* a recorder listens */
 };
 
