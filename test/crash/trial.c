@@ -180,6 +180,7 @@ static bool keep_segments(struct life *life)
     struct sp_keeper_done done = {0};
     struct sp_err err = {0};
 
+    if (trial_random(life->trial, 2) == 0) options.compress_after.ns = 1;
     return went_on(life, sp_keeper_pass(&options, &done, &err), "keeping", &err);
 }
 
