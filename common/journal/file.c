@@ -147,7 +147,8 @@ static sp_status make_dir(const struct sp_file_port *port, char *path, struct sp
     char *slash = strrchr(path, '/');
     const char *parent = slash == NULL ? "." : slash == path ? "/" : path;
     if (slash != NULL && slash != path) *slash = '\0';
-    int rc = made || access(parent, W_OK) == 0 ? port->sync_dir(port->self, parent) : 0;
+    bool ours = made || access(parent, W_OK) == 0 || (errno != EACCES && errno != EROFS);
+    int rc = ours ? port->sync_dir(port->self, parent) : 0;
     if (slash != NULL && slash != path) *slash = '/';
     if (rc != 0) {
         return SP_FAIL(err, SP_STORAGE, "cannot sync the parent of %s: %s", path, strerror(errno));

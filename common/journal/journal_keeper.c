@@ -118,7 +118,9 @@ static sp_status swap_names(const struct pass *pass, const char *tmp, const char
 {
     const struct sp_file_port *port = pass->port;
 
-    if (access(plain, F_OK) != 0) return unlink_path(port, tmp, err);
+    bool there = access(plain, F_OK) == 0;
+    if (!there && errno != ENOENT) return storage_failed(plain, "look at", err);
+    if (!there) return unlink_path(port, tmp, err);
     if (port->rename(port->self, tmp, zipped) != 0) return storage_failed(zipped, "name", err);
     bool synced = SP_BUG(zip_no_dir_sync) || port->sync_dir(port->self, pass->dir) == 0;
     if (!synced) return storage_failed(pass->dir, "sync", err);

@@ -154,22 +154,29 @@ static sp_status quarantine(const struct sp_journal_options *options,
 }
 
 /* A tail that an earlier recovery cut off here without living to record it. */
-static void find_unrecorded(const struct sp_journal_options *options, struct sp_recovered *out)
+static sp_status find_unrecorded(const struct sp_journal_options *options, struct sp_recovered *out,
+                                 struct sp_err *err)
 {
     char dir[SP_SEGMENT_PATH_SIZE], begin[NAME_BYTES];
 
     snprintf(dir, sizeof dir, "%s/quarantine", options->dir);
     int len = snprintf(begin, sizeof begin, "%020" PRIu64 "-", out->next_seq);
     DIR *folder = opendir(dir);
-    if (folder == NULL) return;
+    if (folder == NULL && errno == ENOENT) return SP_OK;
+    if (folder == NULL) return SP_FAIL(err, SP_IO, "cannot read %s: %s", dir, strerror(errno));
+    errno = 0;
     for (struct dirent *entry = readdir(folder); entry != NULL; entry = readdir(folder)) {
         struct stat st;
         if (strncmp(entry->d_name, begin, (size_t)len) != 0) continue;
-        if (fstatat(dirfd(folder), entry->d_name, &st, 0) != 0 || st.st_size == 0) continue;
+        if (fstatat(dirfd(folder), entry->d_name, &st, 0) != 0) break;
+        if (st.st_size == 0) continue;
         out->torn_bytes = (uint64_t)st.st_size;
         sp_text_printf(&out->torn_kept_in, "quarantine/%.60s", entry->d_name);
     }
+    int saved_errno = errno;
     closedir(folder);
+    if (saved_errno == 0) return SP_OK;
+    return SP_FAIL(err, SP_IO, "cannot read %s: %s", dir, strerror(saved_errno));
 }
 
 /* The offset behind record W: what follows may have been lost by a failed sync without our seeing
@@ -233,10 +240,10 @@ static sp_status recover_last(const struct sp_journal_options *options,
     }
     if ((uint64_t)size > cursor->at) {
         status = quarantine(options, cursor, out, err);
-        if (status != SP_OK) return status;
     } else {
-        find_unrecorded(options, out);
+        status = find_unrecorded(options, out, err);
     }
+    if (status != SP_OK) return status;
     return find_unsynced(options, cursor, out, err);
 }
 

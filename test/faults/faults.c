@@ -1,0 +1,217 @@
+#include "faults.h"
+
+#include "proto/status.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#define HELD_MAX (1u << 16)
+
+static struct {
+    struct fault_plan plan;
+    _Atomic bool on;
+    _Atomic uint64_t counted, failed;
+    _Atomic(const char *) last;
+    pthread_mutex_t lock;
+    void *held[HELD_MAX]; /* open addressing by pointer */
+    size_t held_count;
+} faults = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+void faults_begin(const struct fault_plan *plan)
+{
+    faults.plan = *plan;
+    atomic_store(&faults.counted, 0);
+    atomic_store(&faults.failed, 0);
+    atomic_store(&faults.last, "");
+    atomic_store(&faults.on, true);
+}
+
+void faults_end(void)
+{
+    atomic_store(&faults.on, false);
+}
+
+uint64_t faults_counted(void)
+{
+    return atomic_load(&faults.counted);
+}
+
+uint64_t faults_failed(void)
+{
+    return atomic_load(&faults.failed);
+}
+
+const char *faults_last(void)
+{
+    return atomic_load(&faults.last);
+}
+
+size_t faults_held(void)
+{
+    return faults.held_count;
+}
+
+static bool fails(enum fault_kind kind, const char *name)
+{
+    const struct fault_plan *plan = &faults.plan;
+
+    if (!atomic_load(&faults.on) || kind != plan->kind) return false;
+    uint64_t n = atomic_fetch_add(&faults.counted, 1) + 1;
+    if (plan->at == 0 || n < plan->at || (n > plan->at && !plan->forever)) return false;
+    atomic_fetch_add(&faults.failed, 1);
+    atomic_store(&faults.last, name);
+    errno = kind == FAULT_ALLOCATION ? ENOMEM : plan->error;
+    return true;
+}
+
+/* ---- Allocations ---- */
+
+static size_t place_of(const void *at)
+{
+    size_t place = ((uintptr_t)at >> 4) * 31 % HELD_MAX;
+
+    while (faults.held[place] != NULL && faults.held[place] != at)
+        place = (place + 1) % HELD_MAX;
+    return place;
+}
+
+static void *hold(void *at)
+{
+    if (at == NULL) return NULL;
+    pthread_mutex_lock(&faults.lock);
+    SP_ASSERT(++faults.held_count < HELD_MAX / 2);
+    faults.held[place_of(at)] = at;
+    pthread_mutex_unlock(&faults.lock);
+    return at;
+}
+
+/* Moves up what stands behind the hole, so that it is found. */
+static void let_go(void *at)
+{
+    if (at == NULL) return;
+    pthread_mutex_lock(&faults.lock);
+    size_t place = place_of(at);
+    if (faults.held[place] == at) {
+        faults.held[place] = NULL;
+        faults.held_count--;
+        for (size_t i = (place + 1) % HELD_MAX; faults.held[i] != NULL; i = (i + 1) % HELD_MAX) {
+            void *moved = faults.held[i];
+            faults.held[i] = NULL;
+            faults.held[place_of(moved)] = moved;
+        }
+    }
+    pthread_mutex_unlock(&faults.lock);
+}
+
+/* The linker's names for wrapped functions are reserved, so ours are labels. */
+#define REAL(name) __asm__("__real_" name)
+#define WRAP(name) __asm__("__wrap_" name)
+
+extern void *real_malloc(size_t size) REAL("malloc");
+extern void *real_calloc(size_t count, size_t size) REAL("calloc");
+extern void *real_realloc(void *old, size_t size) REAL("realloc");
+extern void real_free(void *at) REAL("free");
+void *wrap_malloc(size_t size) WRAP("malloc");
+void *wrap_calloc(size_t count, size_t size) WRAP("calloc");
+void *wrap_realloc(void *old, size_t size) WRAP("realloc");
+void *wrap_reallocarray(void *old, size_t count, size_t size) WRAP("reallocarray");
+char *wrap_strdup(const char *text) WRAP("strdup");
+char *wrap_strndup(const char *text, size_t len_bytes) WRAP("strndup");
+void wrap_free(void *at) WRAP("free");
+
+void *wrap_malloc(size_t size)
+{
+    return fails(FAULT_ALLOCATION, "malloc") ? NULL : hold(real_malloc(size));
+}
+void *wrap_calloc(size_t count, size_t size)
+{
+    return fails(FAULT_ALLOCATION, "calloc") ? NULL : hold(real_calloc(count, size));
+}
+void *wrap_realloc(void *old, size_t size)
+{
+    if (fails(FAULT_ALLOCATION, "realloc")) return NULL;
+    let_go(old);
+    return hold(real_realloc(old, size));
+}
+void *wrap_reallocarray(void *old, size_t count, size_t size)
+{
+    return wrap_realloc(old, count * size);
+}
+char *wrap_strndup(const char *text, size_t len_bytes)
+{
+    size_t len = strnlen(text, len_bytes);
+    char *copy = wrap_malloc(len + 1);
+
+    if (copy == NULL) return NULL;
+    memcpy(copy, text, len);
+    copy[len] = '\0';
+    return copy;
+}
+char *wrap_strdup(const char *text)
+{
+    return wrap_strndup(text, strlen(text));
+}
+void wrap_free(void *at)
+{
+    let_go(at);
+    real_free(at);
+}
+
+/* ---- System calls ---- */
+
+#define CALL(type, bad, name, symbol, params, args)                                                \
+    extern type real_##name params REAL(symbol);                                                   \
+    type wrap_##name params WRAP(symbol);                                                          \
+    type wrap_##name params                                                                        \
+    {                                                                                              \
+        return fails(FAULT_CALL, #name) ? (bad) : real_##name args;                                \
+    }
+
+CALL(int, -1, open, "open64", (const char *path, int flags, mode_t mode), (path, flags, mode))
+CALL(ssize_t, -1, read, "read", (int fd, void *buf, size_t len), (fd, buf, len))
+CALL(ssize_t, -1, pread, "pread64", (int fd, void *buf, size_t len, off_t at), (fd, buf, len, at))
+CALL(ssize_t, -1, write, "write", (int fd, const void *buf, size_t len), (fd, buf, len))
+CALL(ssize_t, -1, pwrite, "pwrite64", (int fd, const void *buf, size_t len, off_t at),
+     (fd, buf, len, at))
+CALL(off_t, -1, lseek, "lseek64", (int fd, off_t at, int whence), (fd, at, whence))
+CALL(int, -1, ftruncate, "ftruncate64", (int fd, off_t len), (fd, len))
+CALL(int, -1, fsync, "fsync", (int fd), (fd))
+CALL(int, -1, fdatasync, "fdatasync", (int fd), (fd))
+CALL(int, -1, fallocate, "posix_fallocate64", (int fd, off_t at, off_t len), (fd, at, len))
+CALL(int, -1, rename, "rename", (const char *from, const char *to), (from, to))
+CALL(int, -1, link, "link", (const char *from, const char *to), (from, to))
+CALL(int, -1, unlink, "unlink", (const char *path), (path))
+CALL(int, -1, mkdir, "mkdir", (const char *path, mode_t mode), (path, mode))
+CALL(int, -1, access, "access", (const char *path, int mode), (path, mode))
+CALL(int, -1, flock, "flock", (int fd, int what), (fd, what))
+CALL(int, -1, stat, "stat64", (const char *path, struct stat *out), (path, out))
+CALL(int, -1, fstat, "fstat64", (int fd, struct stat *out), (fd, out))
+CALL(int, -1, fstatat, "fstatat64", (int fd, const char *path, struct stat *out, int flags),
+     (fd, path, out, flags))
+CALL(int, -1, statvfs, "statvfs64", (const char *path, struct statvfs *out), (path, out))
+CALL(DIR *, NULL, opendir, "opendir", (const char *path), (path))
+CALL(struct dirent *, NULL, readdir, "readdir64", (DIR * folder), (folder))
+CALL(void *, MAP_FAILED, mmap, "mmap64",
+     (void *at, size_t len, int prot, int flags, int fd, off_t from),
+     (at, len, prot, flags, fd, from))
+CALL(int, EAGAIN, pthread_create, "pthread_create",
+     (pthread_t * out, const pthread_attr_t *attr, void *(*run)(void *), void *arg),
+     (out, attr, run, arg))
+
+/* Whatever close says, the descriptor is gone. */
+extern int real_close(int fd) REAL("close");
+int wrap_close(int fd) WRAP("close");
+int wrap_close(int fd)
+{
+    int rc = real_close(fd);
+
+    return fails(FAULT_CALL, "close") ? -1 : rc;
+}
