@@ -2,11 +2,10 @@
  * before it has seen a single element, as much memory as an array claims to need (five bytes can
  * ask for gigabytes). The cursor copies straight into the record and allocates nothing. Only nil,
  * bool, integers, str, bin and arrays travel; maps, floats and extensions are refused wherever they
- * stand. An integer may come in any length: the value counts.
+ * stand. An integer may come in any length: the value counts. wire_scan.c passes over a
+ * frame before anything of it is read here.
  */
-#include "proto/wire.h"
-
-#include <endian.h>
+#include "proto/wire_reader.h"
 
 #include "proto/decimal.h"
 #include "proto/form.h"
@@ -17,7 +16,6 @@
 #define LEVEL_FIELDS    2
 #define FACT_FIELDS     2
 #define MARK_FIELDS     4
-#define PLAIN_BYTES_MAX 9
 
 enum token_type {
     TOKEN_REFUSED, /* map, float, extension, or the one unused byte */
@@ -35,24 +33,9 @@ struct token {
     uint64_t value; /* the number (a negative one in two's complement), length or count */
 };
 
-/* `dto` and `field` are what is being read, for the error. */
-struct reader {
-    const uint8_t *at;
-    const uint8_t *end;
-    const char *dto;
-    const char *field;
-    struct sp_err *err;
-};
+#define FAILS SP_WIRE_FAIL
 
-#define FAILS(reader, status, fmt, ...)                                                            \
-    SP_FAIL((reader)->err, (status), "%s.%s: " fmt, (reader)->dto, (reader)->field, __VA_ARGS__)
-
-static size_t left(const struct reader *reader)
-{
-    return (size_t)(reader->end - reader->at);
-}
-
-static sp_status cut_short(const struct reader *reader)
+static sp_status cut_short(const struct sp_wire_reader *reader)
 {
     return FAILS(reader, SP_TRUNCATED, "%s", "frame ends too early");
 }
@@ -85,12 +68,12 @@ static uint64_t load(const uint8_t *at, unsigned width)
     return value;
 }
 
-static sp_status read_wide(struct reader *reader, uint8_t first, struct token *out)
+static sp_status read_wide(struct sp_wire_reader *reader, uint8_t first, struct token *out)
 {
     unsigned row = first - 0xc0U;
     unsigned width = wide_tokens[row].width;
 
-    if (width > left(reader)) return cut_short(reader);
+    if (width > sp_wire_left(reader)) return cut_short(reader);
     uint64_t value = load(reader->at, width);
     reader->at += width;
     out->type = (enum token_type)wide_tokens[row].type;
@@ -108,7 +91,7 @@ static sp_status read_wide(struct reader *reader, uint8_t first, struct token *o
 }
 
 /* Reads what stands before the bytes of a str or bin, or before the elements of an array. */
-static inline sp_status read_token(struct reader *reader, struct token *out)
+static inline sp_status read_token(struct sp_wire_reader *reader, struct token *out)
 {
     if (reader->at == reader->end) return cut_short(reader);
     uint8_t first = *reader->at++;
@@ -128,72 +111,29 @@ static inline sp_status read_token(struct reader *reader, struct token *out)
     return SP_OK;
 }
 
-/* The bytes of the number at `at` if it is not negative, and the number; 0 if it is something else
- * or stands too near to the end. Most values of a market's records are such numbers: what this
- * reads, read_token reads the same, only slower. */
-static inline size_t plain_number(const uint8_t *at, const uint8_t *end, uint64_t *out)
+/* Reads a plain number; false if it is something else: what this reads, read_token reads the same,
+ * only slower. */
+static inline bool take_plain(struct sp_wire_reader *reader, uint64_t max, uint64_t *out)
 {
-    uint64_t big_endian = 0;
+    size_t len = sp_wire_plain_len(reader->at, reader->end);
+    uint64_t value = 0;
 
-    if (end - at < PLAIN_BYTES_MAX) return 0;
-    unsigned row = *at - 0xccU;
-    *out = *at;
-    if (*at < 0x80) return 1;
-    if (row > 3) return 0;
-    memcpy(&big_endian, at + 1, sizeof big_endian);
-    *out = be64toh(big_endian) >> (64U - (8U << row));
-    return 1 + ((size_t)1 << row);
-}
-
-/* Passes over one value and all it holds. Bounds depth, tokens, counts and lengths. */
-static sp_status skip_value(struct reader *reader)
-{
-    uint64_t above[SP_WIRE_DEPTH_MAX]; /* elements still to come at each depth, and here */
-    uint64_t waiting = 1;
-    unsigned depth = 0;
-
-    for (unsigned tokens = 1;; tokens++) {
-        struct token token;
-
-        if (tokens > SP_WIRE_TOKENS_MAX) {
-            return FAILS(reader, SP_TOO_LONG, "more than %d values", SP_WIRE_TOKENS_MAX);
-        }
-        waiting--;
-        size_t plain = plain_number(reader->at, reader->end, &token.value);
-        reader->at += plain;
-        if (plain == 0) {
-            sp_status status = read_token(reader, &token);
-            if (status != SP_OK) return status;
-        }
-        if (plain == 0 && token.type >= TOKEN_STR) {
-            if (token.value > left(reader))
-                return cut_short(reader); /* an element is a byte at least */
-            if (token.type != TOKEN_ARRAY) {
-                reader->at += token.value;
-            } else if (depth == SP_WIRE_DEPTH_MAX) {
-                return FAILS(reader, SP_TOO_DEEP, "more than %d levels", SP_WIRE_DEPTH_MAX);
-            } else {
-                above[depth++] = waiting;
-                waiting = token.value;
-            }
-        }
-        while (waiting == 0) {
-            if (depth == 0) return SP_OK;
-            waiting = above[--depth];
-        }
+    if (len == 0) return false;
+    value = *reader->at;
+    if (len > 1) {
+        memcpy(&value, reader->at + 1, sizeof value);
+        value = be64toh(value) >> (72 - 8 * len);
     }
+    if (value > max) return false;
+    reader->at += len;
+    *out = value;
+    return true;
 }
 
-static inline sp_status get_uint(struct reader *reader, uint64_t max, uint64_t *out)
+static sp_status get_any_uint(struct sp_wire_reader *reader, uint64_t max, uint64_t *out)
 {
     struct token token;
-    size_t plain = plain_number(reader->at, reader->end, &token.value);
 
-    if (plain > 0 && token.value <= max) {
-        reader->at += plain;
-        *out = token.value;
-        return SP_OK;
-    }
     sp_status status = read_token(reader, &token);
     if (status != SP_OK) return status;
     if (token.type == TOKEN_INT) return FAILS(reader, SP_RANGE, "%s", "must not be negative");
@@ -205,16 +145,15 @@ static inline sp_status get_uint(struct reader *reader, uint64_t max, uint64_t *
     return SP_OK;
 }
 
-static inline sp_status get_int(struct reader *reader, int64_t *out)
+static inline sp_status get_uint(struct sp_wire_reader *reader, uint64_t max, uint64_t *out)
+{
+    return take_plain(reader, max, out) ? SP_OK : get_any_uint(reader, max, out);
+}
+
+static sp_status get_any_int(struct sp_wire_reader *reader, int64_t *out)
 {
     struct token token;
-    size_t plain = plain_number(reader->at, reader->end, &token.value);
 
-    if (plain > 0 && token.value <= INT64_MAX) {
-        reader->at += plain;
-        *out = (int64_t)token.value;
-        return SP_OK;
-    }
     sp_status status = read_token(reader, &token);
     if (status != SP_OK) return status;
     if (token.type != TOKEN_UINT && token.type != TOKEN_INT) {
@@ -227,7 +166,16 @@ static inline sp_status get_int(struct reader *reader, int64_t *out)
     return SP_OK;
 }
 
-static sp_status get_bool(struct reader *reader, void *out)
+static inline sp_status get_int(struct sp_wire_reader *reader, int64_t *out)
+{
+    uint64_t value = 0;
+
+    if (!take_plain(reader, INT64_MAX, &value)) return get_any_int(reader, out);
+    *out = (int64_t)value;
+    return SP_OK;
+}
+
+static sp_status get_bool(struct sp_wire_reader *reader, void *out)
 {
     struct token token;
 
@@ -239,7 +187,7 @@ static sp_status get_bool(struct reader *reader, void *out)
 }
 
 /* An array of at most max elements. */
-static sp_status get_count(struct reader *reader, uint32_t max, uint32_t *out)
+static sp_status get_count(struct sp_wire_reader *reader, uint32_t max, uint32_t *out)
 {
     struct token token;
 
@@ -254,7 +202,7 @@ static sp_status get_count(struct reader *reader, uint32_t max, uint32_t *out)
 }
 
 /* An array of exactly `count` elements. */
-static sp_status get_tuple(struct reader *reader, uint32_t count)
+static sp_status get_tuple(struct sp_wire_reader *reader, uint32_t count)
 {
     struct token token;
 
@@ -265,7 +213,7 @@ static sp_status get_tuple(struct reader *reader, uint32_t count)
 }
 
 /* The bytes of a str or bin, of fewer than `size` bytes. They stay where they are. */
-static sp_status get_bytes(struct reader *reader, enum token_type type, size_t size,
+static sp_status get_bytes(struct sp_wire_reader *reader, enum token_type type, size_t size,
                            struct token *out)
 {
     sp_status status = read_token(reader, out);
@@ -276,12 +224,12 @@ static sp_status get_bytes(struct reader *reader, enum token_type type, size_t s
     if (out->value >= size) {
         return FAILS(reader, SP_TOO_LONG, "%" PRIu64 " bytes, at most %zu", out->value, size - 1);
     }
-    if (out->value > left(reader)) return cut_short(reader);
+    if (out->value > sp_wire_left(reader)) return cut_short(reader);
     reader->at += out->value;
     return SP_OK;
 }
 
-static sp_status get_name(struct reader *reader, sp_name *out)
+static sp_status get_name(struct sp_wire_reader *reader, sp_name *out)
 {
     struct token token;
 
@@ -292,7 +240,7 @@ static sp_status get_name(struct reader *reader, sp_name *out)
     return FAILS(reader, SP_INVALID, "%s", "may hold only A-Z a-z 0-9 . _ -");
 }
 
-static sp_status get_text(struct reader *reader, sp_text *out)
+static sp_status get_text(struct sp_wire_reader *reader, sp_text *out)
 {
     struct token token;
 
@@ -303,7 +251,7 @@ static sp_status get_text(struct reader *reader, sp_text *out)
     return FAILS(reader, SP_INVALID, "%s", "must be UTF-8 without NUL");
 }
 
-static sp_status get_id(struct reader *reader, struct sp_id *out)
+static sp_status get_id(struct sp_wire_reader *reader, struct sp_id *out)
 {
     struct token token;
 
@@ -318,7 +266,7 @@ static sp_status get_id(struct reader *reader, struct sp_id *out)
     return SP_OK;
 }
 
-static sp_status get_ids(struct reader *reader, struct sp_form_ids *out)
+static sp_status get_ids(struct sp_wire_reader *reader, struct sp_form_ids *out)
 {
     uint32_t count = 0;
 
@@ -329,7 +277,7 @@ static sp_status get_ids(struct reader *reader, struct sp_form_ids *out)
     return status;
 }
 
-static sp_status get_levels(struct reader *reader, sp_levels *out)
+static sp_status get_levels(struct sp_wire_reader *reader, sp_levels *out)
 {
     uint32_t count = 0;
 
@@ -343,7 +291,7 @@ static sp_status get_levels(struct reader *reader, sp_levels *out)
     return status;
 }
 
-static sp_status get_facts(struct reader *reader, sp_facts *out)
+static sp_status get_facts(struct sp_wire_reader *reader, sp_facts *out)
 {
     uint32_t count = 0;
 
@@ -357,7 +305,7 @@ static sp_status get_facts(struct reader *reader, sp_facts *out)
     return status;
 }
 
-static sp_status get_marks(struct reader *reader, sp_marks *out)
+static sp_status get_marks(struct sp_wire_reader *reader, sp_marks *out)
 {
     uint32_t count = 0;
 
@@ -376,7 +324,7 @@ static sp_status get_marks(struct reader *reader, sp_marks *out)
     return status;
 }
 
-static sp_status get_field(struct reader *reader, const struct sp_field *field, void *at)
+static sp_status get_field(struct sp_wire_reader *reader, const struct sp_field *field, void *at)
 {
     sp_status status = SP_OK;
     uint64_t number = 0;
@@ -404,13 +352,15 @@ static sp_status get_field(struct reader *reader, const struct sp_field *field, 
     case SP_FORM_LEVELS: status = get_levels(reader, at); break;
     case SP_FORM_FACTS: status = get_facts(reader, at); break;
     case SP_FORM_MARKS: status = get_marks(reader, at); break;
-    case SP_FORM_RETIRED: status = skip_value(reader); break; /* an old writer may still fill it */
+    case SP_FORM_RETIRED:
+        status = sp_wire_skip(reader);
+        break; /* an old writer may still fill it */
     }
     return status;
 }
 
 /* Everything before the kind, so that a frame of an unknown kind can still be counted. */
-static sp_status get_head(struct reader *reader, struct sp_record *out)
+static sp_status get_head(struct sp_wire_reader *reader, struct sp_record *out)
 {
     struct token array;
     uint64_t version = 0;
@@ -444,7 +394,7 @@ static sp_status get_head(struct reader *reader, struct sp_record *out)
     return SP_OK;
 }
 
-static sp_status get_causes(struct reader *reader, struct sp_record *out)
+static sp_status get_causes(struct sp_wire_reader *reader, struct sp_record *out)
 {
     uint32_t count = 0;
 
@@ -466,7 +416,33 @@ static sp_status get_causes(struct reader *reader, struct sp_record *out)
     return status;
 }
 
-static sp_status get_body(struct reader *reader, const struct sp_schema *schema, void *body)
+/* A number above zero that is sure to keep every rule of its field: it is not empty, and has no
+ * bound above, or is below it. False if this is none; nothing is read then. */
+static inline bool take_valid(struct sp_wire_reader *reader, const struct sp_field *field, void *at)
+{
+    static const bool unbounded[] = {
+        [SP_FORM_E8] = true,  [SP_FORM_MONO] = true, [SP_FORM_DUR] = true,
+        [SP_FORM_I64] = true, [SP_FORM_U64] = true,  [SP_FORM_MARKS] = false};
+    enum sp_form form = sp_form_of(field);
+    const uint8_t *before = reader->at;
+    uint64_t max = INT64_MAX, value = 0;
+
+    if (form == SP_FORM_ENUM) max = sp_enum_count(sp_form_enum(field)) - 1U;
+    if (form != SP_FORM_ENUM && !unbounded[form]) return false;
+    if (!take_plain(reader, max, &value)) return false;
+    if (value == 0) {
+        reader->at = before;
+        return false;
+    }
+    if (form == SP_FORM_ENUM) {
+        *(uint8_t *)at = (uint8_t)value;
+    } else {
+        memcpy(at, &value, sizeof value);
+    }
+    return true;
+}
+
+static sp_status get_body(struct sp_wire_reader *reader, const struct sp_schema *schema, void *body)
 {
     struct token array;
 
@@ -476,24 +452,28 @@ static sp_status get_body(struct reader *reader, const struct sp_schema *schema,
     sp_status status = read_token(reader, &array);
     if (status != SP_OK) return status;
     if (array.type != TOKEN_ARRAY) return FAILS(reader, SP_TYPE, "%s", "is no array");
+    bool valid = array.value >= schema->field_count;
     for (uint64_t i = 0; i < array.value && i < schema->field_count; i++) {
         const struct sp_field *field = &schema->fields[i];
+        void *at = (char *)body + field->offset;
         reader->field = field->name;
-        status = get_field(reader, field, (char *)body + field->offset);
+        if (take_valid(reader, field, at)) continue;
+        valid = false;
+        status = get_field(reader, field, at);
         if (status != SP_OK) return status;
     }
     reader->field = "body";
     for (uint64_t i = schema->field_count; i < array.value; i++) {
-        status = skip_value(reader);
+        status = sp_wire_skip(reader);
         if (status != SP_OK) return status;
     }
-    return sp_validate(schema, body, reader->err);
+    return valid ? SP_OK : sp_validate(schema, body, reader->err);
 }
 
 /* The stream name up to its NUL. */
-static sp_status get_stream(struct reader *reader, sp_name *out)
+static sp_status get_stream(struct sp_wire_reader *reader, sp_name *out)
 {
-    size_t max = left(reader) < SP_NAME_SIZE ? left(reader) : SP_NAME_SIZE;
+    size_t max = sp_wire_left(reader) < SP_NAME_SIZE ? sp_wire_left(reader) : SP_NAME_SIZE;
     const uint8_t *nul = max > 0 ? memchr(reader->at, '\0', max) : NULL;
 
     reader->field = "stream";
@@ -506,7 +486,7 @@ static sp_status get_stream(struct reader *reader, sp_name *out)
     return SP_OK;
 }
 
-static sp_status get_record(struct reader *reader, struct sp_record *out)
+static sp_status get_record(struct sp_wire_reader *reader, struct sp_record *out)
 {
     uint64_t kind = 0;
 
@@ -529,16 +509,17 @@ static sp_status get_record(struct reader *reader, struct sp_record *out)
     return status;
 }
 
-static struct reader reader_of(const uint8_t *at, const uint8_t *end, struct sp_err *err)
+static struct sp_wire_reader reader_of(const uint8_t *at, const uint8_t *end, struct sp_err *err)
 {
-    return (struct reader){.at = at, .end = end, .dto = "frame", .field = "frame", .err = err};
+    return (
+        struct sp_wire_reader){.at = at, .end = end, .dto = "frame", .field = "frame", .err = err};
 }
 
 /* The size and the stream; the reader then stands before the first record. */
-static sp_status begin(struct reader *reader, sp_name *stream)
+static sp_status begin(struct sp_wire_reader *reader, sp_name *stream)
 {
-    if (left(reader) > SP_WIRE_FRAME_MAX) {
-        return FAILS(reader, SP_TOO_LONG, "%zu bytes, at most %zu", left(reader),
+    if (sp_wire_left(reader) > SP_WIRE_FRAME_MAX) {
+        return FAILS(reader, SP_TOO_LONG, "%zu bytes, at most %zu", sp_wire_left(reader),
                      SP_WIRE_FRAME_MAX);
     }
     sp_status status = get_stream(reader, stream);
@@ -549,17 +530,17 @@ static sp_status begin(struct reader *reader, sp_name *stream)
 sp_status sp_wire_open(const uint8_t *buf, size_t len_bytes, struct sp_wire_frame *out,
                        struct sp_err *err)
 {
-    struct reader reader = reader_of(buf, buf + len_bytes, err);
+    struct sp_wire_reader reader = reader_of(buf, buf + len_bytes, err);
     sp_name stream;
 
     sp_status status = begin(&reader, &stream);
     if (status != SP_OK) return status;
     const uint8_t *first = reader.at;
-    for (unsigned records = 0; records == 0 || left(&reader) > 0; records++) {
+    for (unsigned records = 0; records == 0 || sp_wire_left(&reader) > 0; records++) {
         if (records == SP_WIRE_RECORDS_MAX) {
             return FAILS(&reader, SP_TOO_LONG, "more than %d records", SP_WIRE_RECORDS_MAX);
         }
-        status = skip_value(&reader);
+        status = sp_wire_skip(&reader);
         if (status != SP_OK) return status;
     }
     *out = (struct sp_wire_frame){.stream = stream, .at = first, .end = reader.end};
@@ -568,14 +549,14 @@ sp_status sp_wire_open(const uint8_t *buf, size_t len_bytes, struct sp_wire_fram
 
 sp_status sp_wire_next(struct sp_wire_frame *frame, struct sp_record *out, struct sp_err *err)
 {
-    struct reader reader = reader_of(frame->at, frame->end, err);
+    struct sp_wire_reader reader = reader_of(frame->at, frame->end, err);
 
     if (frame->at == frame->end) return SP_AGAIN;
     out->stream = frame->stream;
     sp_status status = get_record(&reader, out);
     if (status != SP_OK) {
         reader = reader_of(frame->at, frame->end, NULL);
-        if (skip_value(&reader) != SP_OK) reader.at = reader.end; /* it was not scanned */
+        if (sp_wire_skip(&reader) != SP_OK) reader.at = reader.end; /* it was not scanned */
     }
     frame->at = reader.at;
     return status;
@@ -584,16 +565,16 @@ sp_status sp_wire_next(struct sp_wire_frame *frame, struct sp_record *out, struc
 sp_status sp_wire_decode(const uint8_t *buf, size_t len_bytes, struct sp_record *out,
                          struct sp_err *err)
 {
-    struct reader reader = reader_of(buf, buf + len_bytes, err);
+    struct sp_wire_reader reader = reader_of(buf, buf + len_bytes, err);
 
     memset(out, 0, offsetof(struct sp_record, body));
     sp_status status = begin(&reader, &out->stream);
     if (status != SP_OK) return status;
     const uint8_t *first = reader.at;
-    status = skip_value(&reader);
+    status = sp_wire_skip(&reader);
     if (status != SP_OK) return status;
-    if (left(&reader) > 0) {
-        return FAILS(&reader, SP_INVALID, "%zu bytes after its end", left(&reader));
+    if (sp_wire_left(&reader) > 0) {
+        return FAILS(&reader, SP_INVALID, "%zu bytes after its end", sp_wire_left(&reader));
     }
     reader.at = first;
     return get_record(&reader, out);

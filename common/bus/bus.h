@@ -97,7 +97,7 @@ struct sp_sub_options {
     sp_name stream;
     sp_name publisher; /* service instance */
     bool facts;        /* false: market data */
-    bool paced;        /* report CONSUMED to the publisher every 256 records or 10 ms */
+    bool paced;        /* report CONSUMED to the publisher every 1024 records or 10 ms */
     /* The last record consumed. None: facts from the beginning of the journal; market data from now
      * on, after a snapshot if there is one (paced: from the beginning of the publisher's epoch, if
      * its ring still holds that). */

@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PACED_RECORDS 256
+#define PACED_RECORDS 1024
 #define TOLD_AGAIN_NS SP_NS_PER_S
 #define POLL_EVERY_NS (100 * SP_NS_PER_MS)
 

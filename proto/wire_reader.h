@@ -1,0 +1,43 @@
+/* What scanning (wire_scan.c) and reading (wire_read.c) of frames share. Internal to proto. */
+#ifndef SP_PROTO_WIRE_READER_H
+#define SP_PROTO_WIRE_READER_H
+
+#include "proto/wire.h"
+
+#include <endian.h>
+#include <string.h>
+
+/* `dto` and `field` are what is being read, for the error. */
+struct sp_wire_reader {
+    const uint8_t *at;
+    const uint8_t *end;
+    const char *dto;
+    const char *field;
+    struct sp_err *err;
+};
+
+#define SP_WIRE_FAIL(reader, status, fmt, ...)                                                     \
+    SP_FAIL((reader)->err, (status), "%s.%s: " fmt, (reader)->dto, (reader)->field, __VA_ARGS__)
+
+/* Passes over one value and all it holds. Bounds depth, values, counts and lengths; on failure the
+ * reader may stand anywhere. SP_TRUNCATED, SP_TYPE, SP_TOO_LONG, SP_TOO_DEEP. */
+SP_NODISCARD sp_status sp_wire_skip(struct sp_wire_reader *reader);
+
+static inline size_t sp_wire_left(const struct sp_wire_reader *reader)
+{
+    return (size_t)(reader->end - reader->at);
+}
+
+/* Most values of a market's records are numbers that are not negative: one byte, or 0xcc to 0xcf
+ * and 1, 2, 4 or 8 bytes. How many bytes in all; 0 for everything else, and near to the end. */
+#define SP_WIRE_PLAIN_BYTES_MAX 9
+static inline size_t sp_wire_plain_len(const uint8_t *at, const uint8_t *end)
+{
+    if (end - at < SP_WIRE_PLAIN_BYTES_MAX) return 0;
+    if (*at < 0x80) return 1;
+    if (*at == 0xcf) return 9; /* branches are foretold, a computed length is waited for */
+    unsigned row = *at - 0xccU;
+    return row < 3 ? 1 + ((size_t)1 << row) : 0;
+}
+
+#endif
