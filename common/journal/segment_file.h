@@ -20,8 +20,8 @@ SP_NODISCARD sp_status sp_segment_file_open(struct sp_segment_file *file, const 
                                             uint64_t first_seq, char path[SP_SEGMENT_PATH_SIZE],
                                             struct sp_err *err);
 void sp_segment_file_close(struct sp_segment_file *file);
-/* Like pread(2), of the segment's own bytes: fewer only at the end; -1 and errno, EBADMSG if what
- * is compressed is damaged. */
+/* Like pread(2), of the segment's own bytes: fewer only at the end, or before damage; -1 and errno,
+ * EBADMSG if what is compressed is damaged. */
 ssize_t sp_segment_file_read(struct sp_segment_file *file, void *buf, size_t len_bytes,
                              uint64_t offset);
 /* How many bytes there are now; it may grow. -1 and errno. */

@@ -240,7 +240,8 @@ ssize_t sp_segment_zip_read(struct sp_segment_zip *zip, void *buf, size_t len_by
 
     while (got < len_bytes && offset + got < zip->facts.plain_bytes) {
         size_t in_block = (size_t)((offset + got) % BLOCK_BYTES);
-        if (!load_block(zip, (uint32_t)((offset + got) / BLOCK_BYTES))) return -1;
+        if (!load_block(zip, (uint32_t)((offset + got) / BLOCK_BYTES)))
+            return got > 0 ? (ssize_t)got : -1;
         size_t have = zip->plain_len - in_block, want = len_bytes - got;
         if (have > want) have = want;
         memcpy(at + got, zip->plain + in_block, have);

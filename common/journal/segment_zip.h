@@ -23,7 +23,8 @@ struct sp_segment_zip_facts {
 SP_NODISCARD sp_status sp_segment_zip_open(int fd, struct sp_segment_zip **out, struct sp_err *err);
 void sp_segment_zip_close(struct sp_segment_zip *zip);
 struct sp_segment_zip_facts sp_segment_zip_facts(const struct sp_segment_zip *zip);
-/* Like pread(2) on what is compressed; -1 and errno, EBADMSG for damage. */
+/* Like pread(2) on what is compressed: fewer bytes at the end, or before damage; -1 and errno,
+ * EBADMSG for damage. */
 ssize_t sp_segment_zip_read(struct sp_segment_zip *zip, void *buf, size_t len_bytes,
                             uint64_t offset);
 
