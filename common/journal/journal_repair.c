@@ -274,19 +274,41 @@ static sp_status save_lost(struct cut *cut, sp_text *kept_in, struct sp_err *err
     return status;
 }
 
-static sp_status put_aside(const struct cut *cut, uint64_t first_seq, const char *suffix,
-                           struct sp_err *err)
+static sp_status put_file_aside(const struct cut *cut, const char *from, const char *name,
+                                struct sp_err *err)
 {
-    char from[SP_SEGMENT_PATH_SIZE], to[SP_SEGMENT_PATH_SIZE], name[NAME_BYTES];
-    sp_status status = sp_segment_path_as(cut->dir, first_seq, suffix, from, err);
+    char to[SP_SEGMENT_PATH_SIZE];
 
-    if (status != SP_OK || access(from, F_OK) != 0) return status;
-    snprintf(name, sizeof name, "segment-%020" PRIu64 "%s", first_seq, suffix);
-    status = free_path(cut, name, to, err);
+    if (access(from, F_OK) != 0) return SP_OK;
+    sp_status status = free_path(cut, name, to, err);
     if (status != SP_OK) return status;
     if (cut->port->rename(cut->port->self, from, to) != 0)
         return storage_failed("put aside", from, err);
     return SP_OK;
+}
+
+static sp_status put_aside(const struct cut *cut, uint64_t first_seq, const char *suffix,
+                           struct sp_err *err)
+{
+    char from[SP_SEGMENT_PATH_SIZE], name[NAME_BYTES];
+    sp_status status = sp_segment_path_as(cut->dir, first_seq, suffix, from, err);
+
+    if (status != SP_OK) return status;
+    snprintf(name, sizeof name, "segment-%020" PRIu64 "%s", first_seq, suffix);
+    return put_file_aside(cut, from, name, err);
+}
+
+static sp_status put_files_aside(const struct cut *cut, const char *const *files,
+                                 struct sp_err *err)
+{
+    sp_status status = SP_OK;
+
+    for (; files != NULL && *files != NULL && status == SP_OK; files++) {
+        char from[SP_SEGMENT_PATH_SIZE];
+        snprintf(from, sizeof from, "%.480s/%.24s", cut->dir, *files);
+        status = put_file_aside(cut, from, *files, err);
+    }
+    return status == SP_OK ? sync_dirs(cut, err) : status;
 }
 
 /* An index says nothing that the segment does not: it just goes. */
@@ -368,6 +390,7 @@ sp_status sp_repair_do(const char *dir, const struct sp_repair *repair,
     snprintf(cut.quarantine, sizeof cut.quarantine, "%.480s/quarantine", dir);
     sp_status status = sp_file_make_dirs(port, cut.quarantine, err);
     if (status == SP_OK) status = save_lost(&cut, kept_in, err);
+    if (status == SP_OK) status = put_files_aside(&cut, repair->also, err);
     if (status == SP_OK) status = put_later_aside(&cut, err);
     if (status == SP_OK && !repair->whole_segment) status = rewrite_segment(&cut, err);
     return status;

@@ -26,6 +26,9 @@ struct sp_repair {
     uint64_t lost_lines; /* records that can still be read there, if not verified */
     uint64_t lost_kinds[SP_KIND_NUMBER_MAX + 1];
     char why[240];
+    /* Set by the caller after a look: names of other files in the folder that say what the journal
+     * will not say any more; put aside if they are there. NULL-terminated, or NULL. */
+    const char *const *also;
 };
 
 /* SP_OK: nothing to repair (a torn tail is none: a start cuts it off). SP_CORRUPT: *out says what
@@ -33,8 +36,8 @@ struct sp_repair {
  * SP_VERSION, SP_IO, SP_NO_MEMORY, SP_TOO_LONG. */
 SP_NODISCARD sp_status sp_repair_look(const char *dir, struct sp_repair *out, struct sp_err *err);
 /* Does it, in this order: all that can be read of what goes to a new file in quarantine/, whose
- * name is written to kept_in; the later segments there, newest first; then the rest of this one.
- * SP_STORAGE, SP_IO, SP_NO_MEMORY: look again before trying again. */
+ * name is written to kept_in; the files of `also`; the later segments there, newest first; then the
+ * rest of this one. SP_STORAGE, SP_IO, SP_NO_MEMORY: look again before trying again. */
 SP_NODISCARD sp_status sp_repair_do(const char *dir, const struct sp_repair *repair,
                                     const struct sp_file_port *port, sp_text *kept_in,
                                     struct sp_err *err);

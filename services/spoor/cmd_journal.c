@@ -1,8 +1,7 @@
 /* journal: the records themselves, of one stream or of all, once or as they come. */
-#include "services/spoor/chain.h"
 #include "services/spoor/describe.h"
-#include "services/spoor/evidence_open.h"
 #include "services/spoor/journal_check.h"
+#include "services/spoor/journal_filter.h"
 
 #include "common/journal/journal.h"
 
@@ -16,34 +15,15 @@
 #define FOLLOW_POLL_MS 1000 /* also when no notice comes */
 
 struct view {
-    const char *data, *stream, *kind_name, *id, *since_text, *until_text;
+    const char *data, *stream;
+    struct sp_journal_filter filter;
     uint64_t seq; /* 0 for all */
     bool follow, json;
-    const char *strategy;
-    enum sp_kind kind; /* NONE for all */
-    sp_wall since, until;
+    uint32_t printed;
 };
 
-/* "2026-01-05T18:22:07Z", or "18:22:07" of any day: then only the time of day counts. */
-static bool parse_time(const char *text, sp_wall *out)
-{
-    char whole[64];
-
-    if (sp_wall_parse(text, strlen(text), out) == SP_OK) return true;
-    snprintf(whole, sizeof whole, "1970-01-01T%sZ", text);
-    return sp_wall_parse(whole, strlen(whole), out) == SP_OK;
-}
-
-#define DAY_NS (INT64_C(86400) * 1000000000)
-
-static bool is_before(sp_wall time, sp_wall limit)
-{
-    bool only_clock = limit.ns < DAY_NS;
-
-    return (only_clock ? time.ns % DAY_NS : time.ns) < limit.ns;
-}
-
-static int finish(struct view *view)
+/* STREAM, STREAM:SEQ or STREAM/EPOCH:SEQ: a sequence is unique without its epoch. */
+static int split_stream(struct view *view)
 {
     char *colon = view->stream != NULL ? strrchr(view->stream, ':') : NULL;
 
@@ -56,41 +36,23 @@ static int finish(struct view *view)
         *colon = '\0';
     }
     char *slash = view->stream != NULL ? strchr(view->stream, '/') : NULL;
-    if (slash != NULL) *slash = '\0'; /* "execution/2:57": a sequence is unique without its epoch */
-    if (view->kind_name != NULL &&
-        !sp_kind_parse(view->kind_name, strlen(view->kind_name), &view->kind))
-        return sp_cli_usage("Kinds are in docs, for example FILL, TRADE_CLOSED, PLAN_REFUSED",
-                            "there is no kind of record \"%s\"", view->kind_name);
-    if (view->since_text != NULL && !parse_time(view->since_text, &view->since))
-        return sp_cli_usage("Write 18:22:07 or 2026-01-05T18:22:07Z", "--since %s is no time",
-                            view->since_text);
-    if (view->until_text != NULL && !parse_time(view->until_text, &view->until))
-        return sp_cli_usage("Write 18:22:07 or 2026-01-05T18:22:07Z", "--until %s is no time",
-                            view->until_text);
+    if (slash != NULL) *slash = '\0';
     return SP_EXIT_OK;
 }
 
 static int parse(const struct sp_cli *cli, struct view *view)
 {
     static char stream[SP_NAME_SIZE + 32];
-    const struct {
-        const char *name;
-        const char **value;
-    } options[] = {{"--data", &view->data},
-                   {"--type", &view->kind_name},
-                   {"--id", &view->id},
-                   {"--since", &view->since_text},
-                   {"--until", &view->until_text}};
-
     view->json = cli->json;
-    view->strategy = cli->strategy;
+    view->filter.strategy = cli->strategy;
     for (int i = 1; i < cli->argc; i++) {
         const char *arg = cli->argv[i];
-        size_t o = 0, count = sizeof options / sizeof options[0];
-        while (o < count && !sp_cli_option(cli, &i, options[o].name, options[o].value))
-            o++;
-        if (o < count) {
-            if (*options[o].value == NULL) return sp_cli_usage(NULL, "%s wants a value", arg);
+        bool taken = false;
+        int code = sp_journal_filter_option(cli, &i, &view->filter, &taken);
+        if (code != SP_EXIT_OK) return code;
+        if (taken) continue;
+        if (sp_cli_option(cli, &i, "--data", &view->data)) {
+            if (view->data == NULL) return sp_cli_usage(NULL, "--data wants a directory");
         } else if (strcmp(arg, "-f") == 0 || strcmp(arg, "--follow") == 0) {
             view->follow = true;
         } else if (arg[0] == '-' || view->stream != NULL) {
@@ -100,7 +62,7 @@ static int parse(const struct sp_cli *cli, struct view *view)
             view->stream = stream;
         }
     }
-    return finish(view);
+    return split_stream(view);
 }
 
 /* ---- Printing ---- */
@@ -169,25 +131,20 @@ static void print_whole(const struct view *view, const struct sp_record *record,
         print_field(&schema->fields[i], record);
 }
 
-static bool wanted(const struct view *view, const struct sp_record *record, const char *line,
-                   size_t len)
-{
-    if (view->kind != SP_REC_NONE && record->kind != view->kind) return false;
-    if (view->kind == SP_REC_NONE && record->kind == SP_REC_CURSOR && view->seq == 0) return false;
-    if (view->since_text != NULL && is_before(record->time, view->since)) return false;
-    if (view->until_text != NULL && !is_before(record->time, view->until)) return false;
-    if (view->strategy != NULL) {
-        sp_name link = sp_record_link(record);
-        if (!sp_name_is(&link, view->strategy)) return false;
-    }
-    return view->id == NULL || memmem(line, len, view->id, strlen(view->id)) != NULL;
-}
-
 /* ---- Reading ---- */
 
+static bool print_found(void *ctx, const struct sp_record *record, const char *line, size_t len)
+{
+    struct view *view = ctx;
+
+    print_record(view, record, line, len);
+    view->printed++;
+    return !ferror(stdout);
+}
+
 /* What is there now. SP_AGAIN at the end. */
-static sp_status print_available(const struct view *view, struct sp_journal_reader *reader,
-                                 uint32_t *printed, struct sp_err *err)
+static sp_status print_available(struct view *view, struct sp_journal_reader *reader,
+                                 struct sp_err *err)
 {
     static struct sp_record record;
     sp_status status;
@@ -195,86 +152,80 @@ static sp_status print_available(const struct view *view, struct sp_journal_read
 
     while ((status = sp_journal_reader_next(reader, &record, NULL, err)) == SP_OK) {
         const char *line = sp_journal_reader_line(reader, &len);
-        if (view->seq != 0 && record.seq > view->seq) return SP_AGAIN;
-        if (!wanted(view, &record, line, len)) continue;
         if (view->seq != 0 && !view->follow) {
-            print_whole(view, &record, line, len);
-            *printed += 1;
+            if (record.seq == view->seq) {
+                print_whole(view, &record, line, len);
+                view->printed++;
+            }
             return SP_AGAIN;
         }
-        print_record(view, &record, line, len);
-        *printed += 1;
+        if (sp_journal_filter_takes(&view->filter, &record, line, len))
+            print_found(view, &record, line, len);
     }
     fflush(stdout);
     return status;
 }
 
 /* Waits for a write to the journal, and prints, until interrupted. */
-static sp_status follow(const struct view *view, struct sp_journal_reader *reader, const char *dir,
+static sp_status follow(struct view *view, struct sp_journal_reader *reader, const char *dir,
                         struct sp_err *err)
 {
     struct pollfd watch = {.fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK), .events = POLLIN};
     sp_status status = SP_AGAIN;
-    uint32_t printed = 0;
 
     if (watch.fd >= 0) SP_IGNORE(inotify_add_watch(watch.fd, dir, IN_MODIFY | IN_CREATE) < 0);
     while (status == SP_AGAIN && !ferror(stdout)) {
         char notices[4096];
         if (poll(&watch, watch.fd >= 0 ? 1 : 0, FOLLOW_POLL_MS) > 0)
             SP_IGNORE(read(watch.fd, notices, sizeof notices) < 0); /* that it came says enough */
-        status = print_available(view, reader, &printed, err);
+        status = print_available(view, reader, err);
     }
     if (watch.fd >= 0) close(watch.fd);
     return status;
 }
 
-static int print_stream(const struct view *view, const char *data_dir, const char *stream)
+static sp_status read_stream(struct view *view, const char *dir, struct sp_err *err)
 {
     struct sp_journal_reader *reader = NULL;
+
+    if (view->seq == 0 && !view->follow)
+        return sp_journal_walk(dir, &view->filter, print_found, view, err);
+    sp_status status = sp_journal_reader_open(dir, NULL, view->seq, &reader, err);
+    if (status == SP_OK) status = print_available(view, reader, err);
+    if (status == SP_AGAIN && view->follow) status = follow(view, reader, dir, err);
+    sp_journal_reader_close(reader);
+    return status == SP_AGAIN ? SP_OK : status;
+}
+
+static int print_stream(struct view *view, const char *data_dir, const char *stream)
+{
     struct sp_err err = {0};
     char dir[SP_PATH_SIZE + SP_NAME_SIZE + 2];
-    uint32_t printed = 0;
 
+    view->printed = 0;
     snprintf(dir, sizeof dir, "%s/%s", data_dir, stream);
-    sp_status status = sp_journal_reader_open(dir, NULL, view->seq, &reader, &err);
+    sp_status status = read_stream(view, dir, &err);
     if (status == SP_NOT_FOUND)
         return sp_cli_fail(SP_EXIT_NOT_RUNNING, "spoor journal stat lists the journals",
                            "there is no journal \"%s\" in %s", stream, sp_cli_path(data_dir));
-    if (status == SP_OK) status = print_available(view, reader, &printed, &err);
-    if (status == SP_AGAIN && view->follow) status = follow(view, reader, dir, &err);
-    sp_journal_reader_close(reader);
-    if (status != SP_AGAIN) return sp_cli_fail(sp_status_exit_code(status), NULL, "%s", err.text);
-    if (view->seq != 0 && printed == 0)
+    fflush(stdout);
+    if (status != SP_OK) return sp_cli_fail(sp_status_exit_code(status), NULL, "%s", err.text);
+    if (view->seq != 0 && view->printed == 0)
         return sp_cli_fail(SP_EXIT_NOT_RUNNING, "spoor journal stat shows how far it goes",
                            "journal %s has no such record %" PRIu64, stream, view->seq);
     return SP_EXIT_OK;
 }
 
-/* An id given short is searched by the whole one. */
-static int resolve_id(struct view *view, const char *data_dir, char whole[SP_ID_TEXT_SIZE])
-{
-    struct sp_evidence *evidence = NULL;
-    struct sp_evidence_id id;
-
-    if (view->id == NULL) return SP_EXIT_OK;
-    int code = sp_cli_evidence(data_dir, &evidence);
-    if (code != SP_EXIT_OK) return code;
-    code = sp_cli_id(evidence, view->id, &id);
-    if (code == SP_EXIT_OK) view->id = sp_id_format(id.type, id.id, whole);
-    sp_evidence_free(evidence);
-    return code;
-}
-
 int sp_cmd_journal(const struct sp_cli *cli)
 {
     struct view view = {0};
-    char data_dir[SP_PATH_SIZE], whole[SP_ID_TEXT_SIZE];
+    char data_dir[SP_PATH_SIZE];
     struct sp_journal_names names = {0};
 
     if (cli->argc > 1 && sp_journal_check_is(cli->argv[1])) return sp_journal_check(cli);
     int code = parse(cli, &view);
     if (code == SP_EXIT_OK) code = sp_cli_data_dir(cli, view.data, data_dir);
-    if (code == SP_EXIT_OK) code = resolve_id(&view, data_dir, whole);
+    if (code == SP_EXIT_OK) code = sp_journal_filter_finish(&view.filter, data_dir);
     if (code != SP_EXIT_OK) return code;
     if (view.stream != NULL) return print_stream(&view, data_dir, view.stream);
     if (view.follow)

@@ -11,11 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct check {
-    const char *word; /* verify, stat or dump */
-    const char *data, *stream;
-    bool json;
-};
+typedef int journal_fn(struct sp_journal_job *job, const char *dir, const sp_name *name);
 
 static int is_dir_name(const struct dirent *entry)
 {
@@ -48,20 +44,15 @@ int sp_journal_names(const char *data_dir, struct sp_journal_names *out)
                        error != 0 ? strerror(error) : "");
 }
 
-bool sp_journal_check_is(const char *word)
-{
-    return strcmp(word, "verify") == 0 || strcmp(word, "stat") == 0 || strcmp(word, "dump") == 0;
-}
-
 /* One line per journal; its exit code. */
-static int report(const struct check *check, const char *dir, const sp_name *name)
+static int verify(struct sp_journal_job *job, const char *dir, const sp_name *name)
 {
     struct sp_journal_report r = {0};
     struct sp_err err = {0};
     char bytes[SP_WALL_TEXT_SIZE];
 
     sp_status status = sp_journal_verify(dir, name, &r, &err);
-    if (check->json) {
+    if (job->json) {
         printf("{\"stream\":\"%s\",\"status\":\"%s\",\"first_seq\":%" PRIu64
                ",\"last_seq\":%" PRIu64 ",\"records\":%" PRIu64 ",\"batches\":%" PRIu64
                ",\"bytes\":%" PRIu64
@@ -78,74 +69,103 @@ static int report(const struct check *check, const char *dir, const sp_name *nam
     }
     if (status == SP_OK) return SP_EXIT_OK;
     fflush(stdout);
-    return sp_cli_fail(sp_status_exit_code(status), NULL, "%s", err.text);
+    char hint[SP_NAME_SIZE + 64];
+    snprintf(hint, sizeof hint, "spoor journal repair %s shows what can be kept", name->s);
+    return sp_cli_fail(sp_status_exit_code(status), status == SP_CORRUPT ? hint : NULL, "%s",
+                       err.text);
 }
 
-/* Every line as it is, without judging: for jq and for looking at damage. */
-static int dump(const char *dir)
+static const struct word {
+    const char *word;
+    journal_fn *fn;
+    bool filters; /* takes --kind, --id, ... */
+} words[] = {
+    {"verify", verify, false},
+    {"stat", sp_journal_stat, false},
+    {"dump", sp_journal_dump, true},
+    {"export", sp_journal_export, true},
+    {"repair", sp_journal_repair, false},
+};
+
+static const struct word *find_word(const char *text)
 {
-    struct dirent **entries = NULL;
-    int count = scandir(dir, &entries, is_dir_name, alphasort);
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        if (strcmp(words[i].word, text) == 0) return &words[i];
+    return NULL;
+}
+
+bool sp_journal_check_is(const char *word)
+{
+    return find_word(word) != NULL;
+}
+
+static int parse_option(const struct sp_cli *cli, int *index, bool filters,
+                        struct sp_journal_job *job)
+{
+    const char *arg = cli->argv[*index];
+    bool taken = false;
+
+    if (filters) {
+        int code = sp_journal_filter_option(cli, index, &job->filter, &taken);
+        if (code != SP_EXIT_OK || taken) return code;
+    }
+    if (sp_cli_option(cli, index, "--data", &job->data)) {
+        if (job->data == NULL) return sp_cli_usage(NULL, "--data wants a directory");
+    } else if (strcmp(arg, "--csv") == 0 && strcmp(job->word, "export") == 0) {
+        job->csv = true;
+    } else if (strcmp(arg, "--yes") == 0 && strcmp(job->word, "repair") == 0) {
+        job->yes = true;
+    } else if (arg[0] == '-' || job->stream != NULL) {
+        return sp_cli_usage("See: spoor journal --help", "journal %s does not know \"%s\"",
+                            job->word, arg);
+    } else {
+        job->stream = arg;
+    }
+    return SP_EXIT_OK;
+}
+
+static int parse(const struct sp_cli *cli, bool filters, struct sp_journal_job *job)
+{
     int code = SP_EXIT_OK;
 
-    for (int i = 0; i < count; i++) {
-        char path[SP_PATH_SIZE * 2 + 258], buf[65536];
-        size_t len = strlen(entries[i]->d_name), n = 0;
-        snprintf(path, sizeof path, "%s/%s", dir, entries[i]->d_name);
-        bool is_segment = len > 6 && strcmp(entries[i]->d_name + len - 6, ".jsonl") == 0;
-        free(entries[i]);
-        if (!is_segment) continue;
-        FILE *file = fopen(path, "re");
-        if (file == NULL) {
-            code = sp_cli_fail(SP_EXIT_STORAGE, NULL, "%s: %s", path, strerror(errno));
-            continue;
-        }
-        while ((n = fread(buf, 1, sizeof buf, file)) > 0)
-            fwrite(buf, 1, n, stdout);
-        fclose(file);
-    }
-    free(entries);
-    return code;
-}
-
-static int parse(const struct sp_cli *cli, struct check *check)
-{
-    check->word = cli->argv[1];
-    check->json = cli->json;
-    for (int i = 2; i < cli->argc; i++) {
-        if (sp_cli_option(cli, &i, "--data", &check->data)) {
-            if (check->data == NULL) return sp_cli_usage(NULL, "--data wants a directory");
-        } else if (cli->argv[i][0] == '-' || check->stream != NULL) {
-            return sp_cli_usage("See: spoor journal --help", "journal %s does not know \"%s\"",
-                                check->word, cli->argv[i]);
-        } else {
-            check->stream = cli->argv[i];
-        }
-    }
+    job->word = cli->argv[1];
+    job->json = cli->json;
+    if (filters) job->filter.strategy = cli->strategy;
+    for (int i = 2; i < cli->argc && code == SP_EXIT_OK; i++)
+        code = parse_option(cli, &i, filters, job);
+    if (code != SP_EXIT_OK) return code;
+    if (strcmp(job->word, "repair") == 0 && job->stream == NULL)
+        return sp_cli_usage("Example: spoor journal repair execution", "repair wants one journal");
+    if (strcmp(job->word, "export") == 0 && !job->csv)
+        return sp_cli_usage("JSON lines are what dump prints",
+                            "export wants a format; there is --csv");
     return SP_EXIT_OK;
 }
 
 int sp_journal_check(const struct sp_cli *cli)
 {
-    struct check check = {0};
+    const struct word *word = find_word(cli->argv[1]);
+    struct sp_journal_job job = {0};
     struct sp_journal_names names;
     char data_dir[SP_PATH_SIZE];
     bool found = false;
 
-    int code = parse(cli, &check);
-    if (code == SP_EXIT_OK) code = sp_cli_data_dir(cli, check.data, data_dir);
+    SP_ASSERT(word != NULL);
+    int code = parse(cli, word->filters, &job);
+    if (code == SP_EXIT_OK) code = sp_cli_data_dir(cli, job.data, data_dir);
+    if (code == SP_EXIT_OK) code = sp_journal_filter_finish(&job.filter, data_dir);
     if (code == SP_EXIT_OK) code = sp_journal_names(data_dir, &names);
     if (code != SP_EXIT_OK) return code;
     for (uint32_t i = 0; i < names.count; i++) {
         char dir[SP_PATH_SIZE + SP_NAME_SIZE + 2];
-        if (check.stream != NULL && !sp_name_is(&names.at[i], check.stream)) continue;
+        if (job.stream != NULL && !sp_name_is(&names.at[i], job.stream)) continue;
         found = true;
         snprintf(dir, sizeof dir, "%s/%s", data_dir, names.at[i].s);
-        int one = strcmp(check.word, "dump") == 0 ? dump(dir) : report(&check, dir, &names.at[i]);
+        int one = word->fn(&job, dir, &names.at[i]);
         if (one != SP_EXIT_OK) code = one;
     }
     if (!found)
         return sp_cli_fail(SP_EXIT_NOT_RUNNING, "spoor journal stat lists them",
-                           "there is no journal \"%s\" in %s", check.stream, data_dir);
+                           "there is no journal \"%s\" in %s", job.stream, data_dir);
     return code;
 }

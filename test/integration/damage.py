@@ -122,6 +122,37 @@ def case_flipped_byte_in_the_middle():
         assert b'"first_seq":7' in path.read_bytes(), "the evidence was changed"
 
 
+def case_repair():
+    with fresh() as system:
+        held = Service(system).await_ready()
+        told = system.spoor("journal", "repair", "execution", "--yes", expect=75)
+        assert "spoor down" in told.stderr, told.stderr
+        held.end(signal.SIGTERM)
+        for _ in range(3):
+            run_and_end(system, signal.SIGTERM)
+        assert "nothing to repair" in system.spoor("journal", "repair", "execution").stdout
+        path = next(p for p in segments(system) if b'"s":3,' in p.read_bytes())
+        bad = path.read_bytes().replace(b'"s":3,', b'"s":4,', 1)
+        path.write_bytes(bad)
+        expect_refusal(system, 65, "CORRUPT", path.name)
+        told = system.spoor("journal", "verify", "execution", expect=65)
+        assert "spoor journal repair execution" in told.stderr, told.stderr
+        told = system.spoor("journal", "repair", "execution", expect=65)
+        assert "records 1 to 2" in told.stdout and "from record 3 on" in told.stdout, told.stdout
+        assert path.read_bytes() == bad, "a look changed something"
+        told = system.spoor("journal", "repair", "execution", "--yes")
+        assert "spoor start execution" in told.stdout, told.stdout
+        kept = sorted((system.data / "execution" / "quarantine").glob("*-repair.torn"))
+        assert len(kept) == 1 and bad[bad.index(b'"s":4,') - 16:] in kept[0].read_bytes(), kept
+        assert (system.data / "execution" / "quarantine" / "ledger.db").exists()
+        run_and_end(system, signal.SIGTERM)
+        cut = next(r for r in system.records("execution", {"JOURNAL_TRUNCATED"}))
+        assert cut["s"] == 4 and cut["b"]["first_seq"] == 3, cut
+        assert cut["b"]["kept_in"] == f"quarantine/{kept[0].name}", cut
+        system.spoor("journal", "verify", "execution")
+        system.spoor("ledger", "verify")
+
+
 def case_missing_state():
     with fresh() as system:
         for _ in range(3):
@@ -275,6 +306,7 @@ def case_full_disk():
 
 def main():
     cases = [case_clean_stop_and_second_instance, case_torn_tail, case_flipped_byte_in_the_middle,
+             case_repair,
              case_missing_state, case_foreign_journal, case_unknown_key_and_wrong_type,
              case_port_in_use, case_disk_reserve, case_full_disk]
     for case in cases:

@@ -2,6 +2,8 @@
 
 usage: explain.py BUILD SOURCE
 """
+import csv
+import io
 import json
 import os
 import pathlib
@@ -140,6 +142,74 @@ def check_journal(folder):
     say("journal -f shows what is appended")
 
 
+def text_of(value):
+    """A JSON value as a cell of the table says it."""
+    if isinstance(value, list) and all(isinstance(v, str) for v in value):
+        return " ".join(value)
+    return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
+
+
+def check_filters(data):
+    lines = [json.loads(line) for line in run("journal", "--data", data, "--json")[0].splitlines()]
+    fills = run("journal", "--kind", "FILL", "--data", data)[0]
+    assert fills == run("journal", "--type", "FILL", "--data", data)[0]
+    assert len(fills.splitlines()) == sum(r["k"] == "FILL" for r in lines)
+    intent = next(r for r in lines if r["k"] == "ORDER_INTENT")
+    cause = intent["by"][0]
+    want = [r for r in lines if cause in r.get("by", []) or r.get("in") == cause]
+    for text in (cause, re.sub("/[0-9]+:", ":", cause)):
+        out, _ = run("journal", "--cause", text, "--data", data, "--json")
+        assert [json.loads(line) for line in out.splitlines()] == want and want, out
+    run("journal", "--cause", "nonsense", "--data", data, code=64)
+
+    trade = intent["b"]["trade_id"]
+    want = [r for r in lines if trade in json.dumps(r["b"])]
+    for text in (trade, trade[-6:]):
+        out, _ = run("journal", "dump", "--id", text, "--data", data)
+        got = [json.loads(line) for line in out.splitlines()]
+        assert [(r["s"], r["k"]) for r in got] == [(r["s"], r["k"]) for r in want] and got, out
+    out, _ = run("journal", "dump", "execution", "--data", data)
+    assert out == (data / "execution" / "00000000000000000001.jsonl").read_text()
+    say("records are found by kind, cause and id, short or whole")
+
+
+def check_export(data):
+    lines = [json.loads(line) for line in run("journal", "--data", data, "--json")[0].splitlines()]
+    out, _ = run("journal", "export", "--csv", "--data", data)
+    rows = list(csv.DictReader(io.StringIO(out, newline=""), strict=True))
+    assert [(r["record_stream"], int(r["record_sequence"])) for r in rows] == \
+        [(r["stream"], r["s"]) for r in lines]
+    for row, record in zip(rows, lines):
+        assert json.loads(row["body"]) == record["b"], row
+        assert row["record_causes"].split() == record.get("by", [])
+        assert row["record_time"] == record["t"]
+        assert row["record_consumed"] == record.get("in", "") and row["record_kind"] == record["k"]
+        assert row["trade_id"] == record["b"].get("trade_id", "")
+    for kind in sorted({r["k"] for r in lines}):
+        out, _ = run("journal", "export", "--csv", "--kind", kind, "--data", data)
+        assert out.replace("\r\n", "").count("\r") == 0
+        rows = list(csv.DictReader(io.StringIO(out, newline=""), strict=True))
+        of_kind = [r for r in lines if r["k"] == kind]
+        assert len(rows) == len(of_kind)
+        for row, record in zip(rows, of_kind):
+            cells = {name: text for name, text in list(row.items())[7:] if text}
+            assert cells == {name: text_of(v) for name, v in record["b"].items()}, (cells, record)
+    run("journal", "export", "--data", data, code=64)
+    say(f"the table says what {len(lines)} records say, to the last digit")
+
+
+def check_stat(data):
+    lines = run("journal", "dump", "execution", "--data", data)[0].splitlines()
+    records = [json.loads(line) for line in lines if '"k":' in line]
+    stat = json.loads(run("journal", "stat", "execution", "--data", data, "--json")[0])
+    assert stat["records"] == len(records) == sum(stat["kinds"].values()), stat
+    assert stat["kinds"]["FILL"] == sum(r["k"] == "FILL" for r in records)
+    assert [s["last_seq"] for s in stat["segments"]][-1] == records[-1]["s"], stat
+    assert stat["bytes"] == sum(len(line.encode()) + 1 for line in lines), stat
+    assert "FILL" in run("journal", "stat", "--data", data)[0]
+    say("stat counts what is there")
+
+
 def check_control(folder):
     config = folder / "config" / "demo"
     shutil.copytree(SOURCE / "config" / "demo", config)
@@ -175,6 +245,9 @@ def main():
         check_why(data)
         check_mistakes(data)
         check_trades(data)
+        check_filters(data)
+        check_export(data)
+        check_stat(data)
         check_planted_result(folder / "wrong")
         check_journal(folder / "journal")
         (folder / "control").mkdir()
