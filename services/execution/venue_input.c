@@ -264,7 +264,7 @@ static void missing_fill(struct sp_turn *turn)
 static void watch_report_numbers(struct sp_turn *turn, uint64_t number)
 {
     struct sp_execution *x = turn->x;
-    bool gap = x->last_report != 0 && number > x->last_report + 1;
+    bool gap = number > x->last_report + 1; /* also when the first of a connection is lost */
 
     if (number > x->last_report) x->last_report = number;
     if (!gap) return;

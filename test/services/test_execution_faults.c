@@ -199,6 +199,24 @@ static void test_execution_faults_a_gap_in_the_reports_is_closed(void **state)
     core_check_truth(s);
 }
 
+static void test_execution_faults_a_lost_first_report_is_missed(void **state)
+{
+    (void)state;
+    core_open(s, "ema");
+    core_price(s, 52000);
+    core_down(s);
+    core_up(s); /* reports count anew */
+    core_reconciled(s, true);
+    s->venue.report_seq = 0;
+    venue_move(&s->venue, s->venue.price, (sp_qty){0});
+    assert_int_equal(s->venue.said_count, 2);
+    venue_take(&s->venue, 0);
+    core_deliver(s);
+    core_pass(s, 1000);
+    assert_int_equal(core_count(s, SP_REC_TRADE_CLOSED), 1);
+    core_check_truth(s);
+}
+
 static void test_execution_faults_a_fill_that_cannot_be_halts(void **state)
 {
     struct sp_record report = {.kind = SP_REC_VENUE_REPORT};
@@ -500,6 +518,7 @@ int main(void)
         T(fills_in_every_order_end_the_same),
         T(an_end_does_not_hide_lost_fills),
         T(a_gap_in_the_reports_is_closed),
+        T(a_lost_first_report_is_missed),
         T(a_fill_that_cannot_be_halts),
         T(an_absent_order_that_fills_is_adopted),
         T(a_fill_after_the_close_is_managed),

@@ -71,7 +71,10 @@ int __real_fcntl64(int fd, int command, ...);
 #define MAPS_MAX 64
 
 static struct {
-    void *maps[MAPS_MAX];         /* of simulated files */
+    struct {
+        void *at;
+        struct sim_proc *proc;
+    } maps[MAPS_MAX]; /* of simulated files */
     int64_t wall_base, wall_step; /* wall = base + step + now */
     uint32_t boots;
     sim_notified_fn *notified;
@@ -278,26 +281,41 @@ void *__wrap_mmap64(void *at, size_t len, int protection, int flags, int fd, off
 {
     if (!sim_is_sim_fd(fd)) return __real_mmap64(at, len, protection, flags, fd, from);
     for (int i = 0; i < MAPS_MAX; i++) {
-        if (os.maps[i] != NULL) continue;
-        os.maps[i] = sim_alloc(len);
-        if (sim_pread(fd, os.maps[i], len, from) >= 0) return os.maps[i];
-        sim_free(os.maps[i]);
-        os.maps[i] = NULL;
-        return MAP_FAILED;
+        if (os.maps[i].at != NULL) continue;
+        void *copy = sim_alloc(len);
+        if (sim_pread(fd, copy, len, from) < 0) {
+            sim_free(copy);
+            return MAP_FAILED;
+        }
+        os.maps[i].at = copy;
+        os.maps[i].proc = sim_self();
+        return copy;
     }
     errno = ENOMEM;
     return MAP_FAILED;
 }
 
+static void unmap(int i)
+{
+    sim_free(os.maps[i].at);
+    os.maps[i].at = NULL;
+}
+
 int __wrap_munmap(void *at, size_t len)
 {
     for (int i = 0; i < MAPS_MAX; i++) {
-        if (os.maps[i] != at) continue;
-        sim_free(at);
-        os.maps[i] = NULL;
+        if (os.maps[i].at != at) continue;
+        unmap(i);
         return 0;
     }
     return __real_munmap(at, len);
+}
+
+void sim_calls_reap(struct sim_proc *proc)
+{
+    for (int i = 0; i < MAPS_MAX; i++) {
+        if (os.maps[i].at != NULL && os.maps[i].proc == proc) unmap(i);
+    }
 }
 
 FILE *__wrap_fopen64(const char *path, const char *mode)

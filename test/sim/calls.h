@@ -12,6 +12,7 @@ typedef void sim_notified_fn(struct sim_proc *proc, const char *text);
 typedef void sim_logged_fn(struct sim_proc *proc, const char *line, size_t len);
 
 void sim_calls_begin(int64_t wall_ns, sim_notified_fn *notified, sim_logged_fn *logged);
+void sim_calls_reap(struct sim_proc *proc);
 void sim_wall_step(int64_t ns);
 int64_t sim_wall_now(void);
 /* The machine starts anew: another boot id. */

@@ -4,6 +4,7 @@
 #include "kernel.h"
 #include "memory.h"
 
+#include <cJSON.h>
 #include <fcntl.h>
 #include <sqlite3.h>
 #include <stdio.h>
@@ -273,6 +274,9 @@ void sim_database_begin(void)
                               .xCurrentTime = vfs_time,
                               .xGetLastError = vfs_error};
 
+    cJSON_Hooks hooks = {.malloc_fn = malloc, .free_fn = free};
+
+    cJSON_InitHooks(&hooks); /* its trees, too, go with their process */
     SP_ASSERT(sqlite3_config(SQLITE_CONFIG_SINGLETHREAD) == SQLITE_OK);
     SP_ASSERT(sqlite3_config(SQLITE_CONFIG_MALLOC, &memory) == SQLITE_OK);
     SP_ASSERT(sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0) == SQLITE_OK);

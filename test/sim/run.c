@@ -127,6 +127,9 @@ static void heal(void)
         return;
     }
     sim_hands_heal();
+    /* A venue that loses the last report of an order says nothing that could be missed: a person
+     * sees what reconciliation may not correct by itself, and restarts execution. */
+    if (sim_fault_fired(SIM_FAULT_REPORT_LOST) > 0) sim_world_restart(sim_world_find("execution"));
     if (!wait_for(sim_check_is_calm, HEAL_NS)) {
         sim_violation("not calm %d s after the faults: %s", (int)(HEAL_NS / SIM_S),
                       sim_check_unrest());
@@ -157,6 +160,7 @@ static void reap(struct sim_proc *proc)
     sim_live_reap(proc);
     sim_sockets_reap(proc);
     sim_files_reap(proc);
+    sim_calls_reap(proc);
     sim_memory_reap(proc);
 }
 
