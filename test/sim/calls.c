@@ -74,7 +74,7 @@ static struct {
     struct {
         void *at;
         struct sim_proc *proc;
-    } maps[MAPS_MAX]; /* of simulated files */
+    } maps[MAPS_MAX];             /* of simulated files */
     int64_t wall_base, wall_step; /* wall = base + step + now */
     uint32_t boots;
     sim_notified_fn *notified;
