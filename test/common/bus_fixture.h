@@ -51,6 +51,7 @@ struct fixture {
     struct sp_loop *loop;     /* the publisher's */
     struct sp_loop *sub_loop; /* the subscriber's */
     uint32_t queue_max;       /* of the sockets opened next */
+    uint64_t segment_bytes;   /* of the journal opened next */
     struct sp_journal *journal;
     struct sp_bus *pub, *sub;
     struct sp_subscription *subscription;
@@ -235,6 +236,7 @@ static inline void open_journal(struct fixture *f, uint32_t epoch)
                                          .installation = "testbench",
                                          .world = "paper",
                                          .epoch = epoch,
+                                         .segment_bytes = f->segment_bytes,
                                          .sync_every = {-1}};
     struct sp_err err = {0};
 

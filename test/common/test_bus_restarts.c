@@ -237,6 +237,82 @@ static void test_bus_restarts_a_lost_tail_is_announced_at_the_next_start(void **
     each_way(state, lost_tail_unseen);
 }
 
+/* ---- Segments that were deleted ---- */
+
+/* Deletes the segments that end before `seq`; returns what is held first. */
+static uint64_t delete_before(const struct fixture *f, uint64_t seq)
+{
+    char dir[600], path[1200];
+    uint64_t first[64], low = 1;
+    uint32_t count = 0;
+
+    snprintf(dir, sizeof(dir), "%s/%s", f->data, stream_name);
+    DIR *open_dir = opendir(dir);
+    assert_non_null(open_dir);
+    for (struct dirent *e = readdir(open_dir); e != NULL; e = readdir(open_dir)) {
+        if (strlen(e->d_name) != 26 || strcmp(e->d_name + 20, ".jsonl") != 0) continue;
+        assert_true(count < 64);
+        first[count++] = strtoull(e->d_name, NULL, 10);
+    }
+    closedir(open_dir);
+    for (uint32_t i = 0; i < count; i++) {
+        if (first[i] <= seq && first[i] > low) low = first[i];
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        snprintf(path, sizeof(path), "%s/%020" PRIu64 ".jsonl", dir, first[i]);
+        if (first[i] < low) assert_int_equal(unlink(path), 0);
+    }
+    assert_true(low > 1);
+    return low;
+}
+
+static void deleted_segments(struct fixture *f, bool files)
+{
+    f->segment_bytes = 4096;
+    open_publisher(f, 1);
+    add_facts(f, 1, 300, false);
+    close_publisher(f);
+    uint64_t low = delete_before(f, 200);
+    assert_in_range(low, 100, 200);
+    open_publisher(f, 2);
+    add_facts(f, 2, 5, true);
+    subscribe_facts(f, cursor_at(stream_name, 1, 50), files);
+    assert_true(run_until(f, is_caught_up, last_seq(f)));
+    assert_true(f->seen.at[0].notice);
+    assert_int_equal(f->seen.at[0].type, SP_SUB_GAP);
+    assert_int_equal(f->seen.at[0].seq, 51);
+    assert_int_equal(f->seen.at[0].last_seq, low - 1);
+    assert_facts(f, low, last_seq(f));
+    assert_int_equal(notices_of(f, SP_SUB_GAP), 1);
+    assert_int_equal(sp_bus_stats(f->sub).ring_gone, 1);
+}
+
+static void test_bus_restarts_deleted_segments_are_announced(void **state)
+{
+    each_way(state, deleted_segments);
+}
+
+/* The cursor's record was taken back, and where that epoch began is deleted too. */
+static void deleted_rewind(struct fixture *f, bool files)
+{
+    f->segment_bytes = 4096;
+    open_publisher(f, 3);
+    add_facts(f, 3, 300, false);
+    uint64_t low = delete_before(f, 100);
+    subscribe_facts(f, cursor_at(stream_name, 1, 250), files);
+    assert_true(run_until(f, is_caught_up, 301));
+    assert_int_equal(notices_of(f, SP_SUB_REWOUND), 1);
+    assert_int_equal(f->seen.at[0].type, SP_SUB_REWOUND);
+    assert_int_equal(f->seen.at[0].seq, low);
+    assert_int_equal(f->seen.at[0].last_seq, 250);
+    assert_facts(f, low, 301);
+}
+
+static void test_bus_restarts_a_lost_tail_is_announced_from_the_middle(void **state)
+{
+    each_way(state, deleted_rewind);
+}
+
 /* ---- The subscriber ---- */
 
 /* It goes on behind what it has applied, as its journal says. */
@@ -428,6 +504,8 @@ int main(void)
         TEST(test_bus_restarts_a_dead_publisher_is_read_to_its_end),
         TEST(test_bus_restarts_a_lost_tail_is_announced),
         TEST(test_bus_restarts_a_lost_tail_is_announced_at_the_next_start),
+        TEST(test_bus_restarts_deleted_segments_are_announced),
+        TEST(test_bus_restarts_a_lost_tail_is_announced_from_the_middle),
         TEST(test_bus_restarts_of_the_subscriber_lose_nothing),
         TEST(test_bus_restarts_of_both_at_once_lose_nothing),
         TEST(test_bus_restarts_unreadable_files_are_replayed_by_socket),
