@@ -271,7 +271,7 @@ const struct sp_strict_node *sp_strict_first(const struct sp_strict_node *node)
 
 const struct sp_strict_node *sp_strict_next(const struct sp_strict_node *node)
 {
-    return node_at(node->json, node->token->next);
+    return node == NULL ? NULL : node_at(node->json, node->token->next);
 }
 
 uint32_t sp_strict_count(const struct sp_strict_node *node)
@@ -302,6 +302,7 @@ sp_status sp_strict_bool(const struct sp_strict_node *node, bool *out)
 
 const char *sp_strict_text(const struct sp_strict_node *node)
 {
+    if (node == NULL) return NULL;
     switch (node->token->kind) {
     case SP_STRICT_STRING: return node->item->valuestring;
     case SP_STRICT_INTEGER:

@@ -59,7 +59,7 @@ uint32_t sp_strict_column(const struct sp_strict_node *node);
 const char *sp_strict_key(const struct sp_strict_node *node);
 /* The member of that exact name. NULL if there is none or `object` is NULL or no object. */
 const struct sp_strict_node *sp_strict_get(const struct sp_strict_node *object, const char *key);
-/* The members of a list or object, in file order. NULL after the last, and for other kinds. */
+/* The members of a list or object, in file order. NULL after the last, for other kinds and NULL. */
 const struct sp_strict_node *sp_strict_first(const struct sp_strict_node *node);
 const struct sp_strict_node *sp_strict_next(const struct sp_strict_node *node);
 uint32_t sp_strict_count(const struct sp_strict_node *node);
@@ -68,7 +68,8 @@ uint32_t sp_strict_count(const struct sp_strict_node *node);
 SP_NODISCARD sp_status sp_strict_string(const struct sp_strict_node *node, const char **out);
 SP_NODISCARD sp_status sp_strict_integer(const struct sp_strict_node *node, int64_t *out);
 SP_NODISCARD sp_status sp_strict_bool(const struct sp_strict_node *node, bool *out);
-/* What a string holds, or a number, true, false or null as written. NULL for lists and objects. */
+/* What a string holds, or a number, true, false or null as written. NULL for lists, objects
+ * and NULL. */
 const char *sp_strict_text(const struct sp_strict_node *node);
 
 #endif

@@ -1,4 +1,5 @@
-/* The exchange's door for other programs: REST over HTTP on loopback. One thread: the loop's.
+/* The exchange's door for other programs, on loopback: REST, market streams, and requests with user
+ * data over WebSockets. One thread: the loop's.
  */
 #ifndef SP_VENUE_API_IO_H
 #define SP_VENUE_API_IO_H
@@ -24,7 +25,9 @@ SP_NODISCARD sp_status sp_api_open(const struct sp_api_options *options, struct 
                                    struct sp_err *err);
 void sp_api_close(struct sp_api *api);
 uint16_t sp_api_port(const struct sp_api *api);
-/* One event of an instrument's public stream. */
+/* Tells the holders of the account what happened to their orders. */
+void sp_api_report(struct sp_api *api, const struct sp_venue_changes *changes);
+/* One event of an instrument's public stream, after the exchange has taken it. */
 void sp_api_market(struct sp_api *api, uint32_t instrument, const struct sp_market_event *event);
 
 #endif

@@ -179,22 +179,30 @@ void sp_market_view_candles(const struct sp_market_view *view, const struct sp_c
     walk_ring(ring, &walk);
 }
 
-static void keep_last(void *ctx, const struct sp_candle *candle)
+struct first_of {
+    struct sp_candle first;
+    uint32_t count;
+};
+
+static void keep_first(void *ctx, const struct sp_candle *candle)
 {
-    *(struct sp_candle *)ctx = *candle;
+    struct first_of *of = ctx;
+
+    if (of->count++ == 0) of->first = *candle;
 }
 
-bool sp_market_view_candle(const struct sp_market_view *view, int64_t interval_ms,
+bool sp_market_view_candle(const struct sp_market_view *view, int64_t interval_ms, uint32_t back,
                            struct sp_candle *out)
 {
     struct sp_candle_query query = {.interval_ms = interval_ms,
-                                    .from_ms = 0,
                                     .until_ms = INT64_MAX,
-                                    .max = 1};
+                                    .max = back + 1};
+    struct first_of of = {.count = 0};
 
-    out->trades = 0;
-    sp_market_view_candles(view, &query, keep_last, out);
-    return out->trades > 0;
+    sp_market_view_candles(view, &query, keep_first, &of);
+    if (of.count != back + 1) return false;
+    *out = of.first;
+    return true;
 }
 
 bool sp_market_view_day(const struct sp_market_view *view, struct sp_candle *out)

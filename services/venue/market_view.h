@@ -61,9 +61,10 @@ struct sp_candle_query {
 };
 void sp_market_view_candles(const struct sp_market_view *view, const struct sp_candle_query *query,
                             sp_candle_fn *fn, void *ctx);
-/* The candle of that length that the newest trade is in; false if there is none. */
+/* The candle of that length that the newest trade is in (0), or one `back` before it; false if
+ * there are not so many. */
 SP_NODISCARD bool sp_market_view_candle(const struct sp_market_view *view, int64_t interval_ms,
-                                        struct sp_candle *out);
+                                        uint32_t back, struct sp_candle *out);
 /* All minutes of the last 24 hours as one; false if there was no trade. */
 SP_NODISCARD bool sp_market_view_day(const struct sp_market_view *view, struct sp_candle *out);
 

@@ -19,38 +19,39 @@
 
 enum security { OPEN, SIGNED };
 
+/* `path` is behind /api/v3/, `name` the method of the same thing over a WebSocket (NULL: none). */
 struct route {
     enum sp_http_method method;
-    const char *path;
+    const char *path, *name;
     enum security security;
     uint32_t weight;
     sp_rest_fn *fn;
 };
 
 static const struct route routes[] = {
-    {SP_HTTP_GET, "ping", OPEN, 1, sp_rest_ping},
-    {SP_HTTP_GET, "time", OPEN, 1, sp_rest_time},
-    {SP_HTTP_GET, "exchangeInfo", OPEN, 20, sp_rest_exchange_info},
-    {SP_HTTP_GET, "depth", OPEN, 5, sp_rest_depth},
-    {SP_HTTP_GET, "trades", OPEN, 25, sp_rest_trades},
-    {SP_HTTP_GET, "historicalTrades", OPEN, 25, sp_rest_trades},
-    {SP_HTTP_GET, "aggTrades", OPEN, 4, sp_rest_agg_trades},
-    {SP_HTTP_GET, "klines", OPEN, 2, sp_rest_klines},
-    {SP_HTTP_GET, "avgPrice", OPEN, 2, sp_rest_avg_price},
-    {SP_HTTP_GET, "ticker/24hr", OPEN, 2, sp_rest_ticker_day},
-    {SP_HTTP_GET, "ticker/price", OPEN, 2, sp_rest_ticker_price},
-    {SP_HTTP_GET, "ticker/bookTicker", OPEN, 2, sp_rest_ticker_book},
-    {SP_HTTP_POST, "order", SIGNED, 1, sp_rest_place},
-    {SP_HTTP_POST, "order/test", SIGNED, 1, sp_rest_place_test},
-    {SP_HTTP_GET, "order", SIGNED, 4, sp_rest_order},
-    {SP_HTTP_DELETE, "order", SIGNED, 1, sp_rest_cancel},
-    {SP_HTTP_GET, "openOrders", SIGNED, 6, sp_rest_open_orders},
-    {SP_HTTP_DELETE, "openOrders", SIGNED, 1, sp_rest_cancel_all},
-    {SP_HTTP_GET, "allOrders", SIGNED, 20, sp_rest_all_orders},
-    {SP_HTTP_GET, "account", SIGNED, 20, sp_rest_account},
-    {SP_HTTP_GET, "myTrades", SIGNED, 20, sp_rest_my_trades},
-    {SP_HTTP_GET, "rateLimit/order", SIGNED, 40, sp_rest_order_limits},
-    {SP_HTTP_GET, "account/commission", SIGNED, 20, sp_rest_commission},
+    {SP_HTTP_GET, "ping", "ping", OPEN, 1, sp_rest_ping},
+    {SP_HTTP_GET, "time", "time", OPEN, 1, sp_rest_time},
+    {SP_HTTP_GET, "exchangeInfo", "exchangeInfo", OPEN, 20, sp_rest_exchange_info},
+    {SP_HTTP_GET, "depth", "depth", OPEN, 5, sp_rest_depth},
+    {SP_HTTP_GET, "trades", "trades.recent", OPEN, 25, sp_rest_trades},
+    {SP_HTTP_GET, "historicalTrades", "trades.historical", OPEN, 25, sp_rest_trades},
+    {SP_HTTP_GET, "aggTrades", "trades.aggregate", OPEN, 4, sp_rest_agg_trades},
+    {SP_HTTP_GET, "klines", "klines", OPEN, 2, sp_rest_klines},
+    {SP_HTTP_GET, "avgPrice", "avgPrice", OPEN, 2, sp_rest_avg_price},
+    {SP_HTTP_GET, "ticker/24hr", "ticker.24hr", OPEN, 2, sp_rest_ticker_day},
+    {SP_HTTP_GET, "ticker/price", "ticker.price", OPEN, 2, sp_rest_ticker_price},
+    {SP_HTTP_GET, "ticker/bookTicker", "ticker.book", OPEN, 2, sp_rest_ticker_book},
+    {SP_HTTP_POST, "order", "order.place", SIGNED, 1, sp_rest_place},
+    {SP_HTTP_POST, "order/test", "order.test", SIGNED, 1, sp_rest_place_test},
+    {SP_HTTP_GET, "order", "order.status", SIGNED, 4, sp_rest_order},
+    {SP_HTTP_DELETE, "order", "order.cancel", SIGNED, 1, sp_rest_cancel},
+    {SP_HTTP_GET, "openOrders", "openOrders.status", SIGNED, 6, sp_rest_open_orders},
+    {SP_HTTP_DELETE, "openOrders", "openOrders.cancelAll", SIGNED, 1, sp_rest_cancel_all},
+    {SP_HTTP_GET, "allOrders", "allOrders", SIGNED, 20, sp_rest_all_orders},
+    {SP_HTTP_GET, "account", "account.status", SIGNED, 20, sp_rest_account},
+    {SP_HTTP_GET, "myTrades", "myTrades", SIGNED, 20, sp_rest_my_trades},
+    {SP_HTTP_GET, "rateLimit/order", "account.rateLimits.orders", SIGNED, 40, sp_rest_order_limits},
+    {SP_HTTP_GET, "account/commission", "account.commission", SIGNED, 20, sp_rest_commission},
 };
 
 /* ---- For the handlers ---- */
@@ -196,11 +197,8 @@ SP_NODISCARD static bool may_order(struct sp_rest_call *call)
 
 /* ---- Checks ---- */
 
-static const struct sp_rest_key *key_of(struct sp_rest_call *call,
-                                        const struct sp_http_request *request)
+static const struct sp_rest_key *key_of(struct sp_rest_call *call, const char *key)
 {
-    const char *key = sp_http_header(request, "X-MBX-APIKEY");
-
     if (key == NULL || key[0] == '\0' || strlen(key) >= SP_REST_KEY_SIZE) {
         sp_rest_fail(call, 401, -2014, "API-key format invalid.");
         return NULL;
@@ -292,26 +290,22 @@ static uint32_t weight_of(const struct route *route, const struct sp_rest_params
     return short_ticker && all ? 4 : route->weight;
 }
 
-static void run(const struct sp_http_request *request, const struct route *route,
-                struct sp_rest_call *call)
+bool sp_rest_check_signed(struct sp_rest_call *call, const char *api_key)
+{
+    const struct sp_rest_key *key = key_of(call, api_key);
+
+    return key != NULL && check_signature(call, key) && check_time(call);
+}
+
+static void run(const struct route *route, struct sp_rest_call *call, const char *api_key)
 {
     struct sp_rest *rest = call->rest;
     bool places = route->fn == sp_rest_place;
-
-    sp_status status =
-        sp_rest_params_parse(request->query, request->body, request->body_bytes, &rest->params);
-    if (status != SP_OK) {
-        sp_rest_fail(call, 400, REST_ILLEGAL_CHARS,
-                     "Illegal characters found in a parameter, or too many parameters.");
-        return;
-    }
     /* Orders and cancels that succeed cost nothing. */
     bool trades = places || route->fn == sp_rest_cancel || route->fn == sp_rest_cancel_all;
+
     if (!take_weight(call, trades ? 0 : weight_of(route, &rest->params))) return;
-    if (route->security == SIGNED) {
-        const struct sp_rest_key *key = key_of(call, request);
-        if (key == NULL || !check_signature(call, key) || !check_time(call)) return;
-    }
+    if (route->security == SIGNED && !sp_rest_check_signed(call, api_key)) return;
     if (places && !may_order(call)) return;
     route->fn(call);
     if (places && !call->failed) {
@@ -323,12 +317,8 @@ static void run(const struct sp_http_request *request, const struct route *route
     if (trades && call->failed) rest->weight.used++;
 }
 
-void sp_rest_handle(struct sp_rest *rest, const struct sp_http_request *request,
-                    struct sp_rest_call *call)
+void sp_rest_begin(struct sp_rest *rest, struct sp_rest_call *call)
 {
-    bool known_path = false;
-    const struct route *route = route_of(request, &known_path);
-
     call->rest = rest;
     call->params = &rest->params;
     call->status = 200;
@@ -336,13 +326,40 @@ void sp_rest_handle(struct sp_rest *rest, const struct sp_http_request *request,
     call->header_count = 0;
     call->changes->count = 0;
     sp_json_text_clear(call->body);
+}
+
+void sp_rest_handle(struct sp_rest *rest, const struct sp_http_request *request,
+                    struct sp_rest_call *call)
+{
+    bool known_path = false;
+    const struct route *route = route_of(request, &known_path);
+
+    sp_rest_begin(rest, call);
     if (route == NULL) {
         sp_rest_fail(call, known_path ? 405 : 404, REST_UNKNOWN,
                      known_path ? "Method not allowed." : "No such endpoint at this exchange.");
         return;
     }
-    run(request, route, call);
+    sp_status status =
+        sp_rest_params_parse(request->query, request->body, request->body_bytes, &rest->params);
+    if (status == SP_OK) {
+        run(route, call, sp_http_header(request, "X-MBX-APIKEY"));
+    } else {
+        sp_rest_fail(call, 400, REST_ILLEGAL_CHARS,
+                     "Illegal characters found in a parameter, or too many parameters.");
+    }
     add_header(call, "X-MBX-USED-WEIGHT-1M", rest->weight.used);
+}
+
+void sp_rest_handle_method(struct sp_rest *rest, const char *method, struct sp_rest_call *call)
+{
+    sp_rest_begin(rest, call);
+    for (size_t i = 0; i < sizeof routes / sizeof *routes; i++) {
+        if (strcmp(routes[i].name, method) != 0) continue;
+        run(&routes[i], call, sp_rest_param(&rest->params, "apiKey"));
+        return;
+    }
+    sp_rest_fail(call, 400, REST_UNKNOWN, "Unknown method '%.40s'.", method);
 }
 
 /* ---- Life ---- */

@@ -64,6 +64,9 @@ void sp_rest_init(struct sp_rest *rest, struct sp_exchange *exchange, struct sp_
 SP_NODISCARD sp_status sp_rest_load_keys(struct sp_rest *rest, const char *path,
                                          struct sp_err *err);
 
+/* The same for a method of the WebSocket protocol; the parameters are in rest->params already. */
+void sp_rest_handle_method(struct sp_rest *rest, const char *method, struct sp_rest_call *call);
+
 /* Answers a request at the real time `now`; `body` and `changes` are the caller's and are
  * overwritten. */
 void sp_rest_handle(struct sp_rest *rest, const struct sp_http_request *request,

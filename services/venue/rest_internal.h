@@ -30,6 +30,11 @@ enum {
 
 typedef void sp_rest_fn(struct sp_rest_call *call);
 
+/* Makes ready for an answer. */
+void sp_rest_begin(struct sp_rest *rest, struct sp_rest_call *call);
+/* Key, signature and time of the parameters; false after an error. */
+SP_NODISCARD bool sp_rest_check_signed(struct sp_rest_call *call, const char *api_key);
+
 /* Makes the answer an error. Only the first one counts. */
 void sp_rest_fail(struct sp_rest_call *call, int http, int code, const char *fmt, ...)
     SP_PRINTF(4, 5);

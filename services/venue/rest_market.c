@@ -209,6 +209,23 @@ static void put_levels(struct sp_json_text *json, const struct sp_seen *seen, en
     sp_jtext_end(json, ']');
 }
 
+/* The public book, which the depth stream's changes continue. */
+static void put_book(struct sp_json_text *json, const struct sp_seen *seen, enum sp_side side,
+                     int64_t limit)
+{
+    uint32_t count = sp_book_count(&seen->sync.book, side);
+
+    sp_jtext_begin(json, '[');
+    for (uint32_t i = 0; i < count && i < limit; i++) {
+        struct sp_level level = sp_book_at(&seen->sync.book, side, i);
+        sp_jtext_begin(json, '[');
+        sp_jtext_e8(json, level.px.e8);
+        sp_jtext_e8(json, level.qty.e8);
+        sp_jtext_end(json, ']');
+    }
+    sp_jtext_end(json, ']');
+}
+
 void sp_rest_depth(struct sp_rest_call *call)
 {
     int instrument = sp_rest_instrument(call);
@@ -217,12 +234,13 @@ void sp_rest_depth(struct sp_rest_call *call)
     if (instrument < 0 || !sp_rest_number(call, "limit", 100, &limit)) return;
     if (limit > LEVELS_MAX) limit = LEVELS_MAX;
     const struct sp_seen *seen = &call->rest->exchange->match[instrument].seen;
+    bool has_book = seen->sync.state == SP_SYNC_SYNCED;
     sp_jtext_begin(call->body, '{');
     sp_jtext_put_int(call->body, "lastUpdateId", (int64_t)seen->sync.book.last_update_id);
     sp_jtext_key(call->body, "bids");
-    put_levels(call->body, seen, SP_SIDE_BUY, limit);
+    (has_book ? put_book : put_levels)(call->body, seen, SP_SIDE_BUY, limit);
     sp_jtext_key(call->body, "asks");
-    put_levels(call->body, seen, SP_SIDE_SELL, limit);
+    (has_book ? put_book : put_levels)(call->body, seen, SP_SIDE_SELL, limit);
     sp_jtext_end(call->body, '}');
 }
 

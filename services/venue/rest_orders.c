@@ -1,5 +1,6 @@
 /* Orders: placing, cancelling, asking. */
 #include "services/venue/rest_internal.h"
+#include "services/venue/user_data.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -7,19 +8,6 @@
 #define ORDERS_MAX 1000
 
 /* ---- Rows as JSON ---- */
-
-static const char *status_of(enum sp_order_state state)
-{
-    static const char *const names[SP_ORDER_STATE_COUNT] = {
-        [SP_ORDER_STATE_PARTIALLY_FILLED] = "PARTIALLY_FILLED",
-        [SP_ORDER_STATE_FILLED] = "FILLED",
-        [SP_ORDER_STATE_CANCELED] = "CANCELED",
-        [SP_ORDER_STATE_EXPIRED] = "EXPIRED",
-        [SP_ORDER_STATE_REJECTED] = "REJECTED",
-    };
-
-    return names[state] != NULL ? names[state] : "NEW";
-}
 
 static const char *tif_of(const struct sp_venue_order_row *row)
 {
@@ -46,7 +34,7 @@ static void put_amounts(struct sp_json_text *json, const struct sp_venue_order_r
     sp_jtext_put_e8(json, "executedQty", row->filled.e8);
     sp_jtext_put_e8(json, "origQuoteOrderQty", row->quote_qty.e8);
     sp_jtext_put_e8(json, "cummulativeQuoteQty", row->quote_filled.e8);
-    sp_jtext_put_string(json, "status", status_of(row->state));
+    sp_jtext_put_string(json, "status", sp_user_data_status(row->state));
     sp_jtext_put_string(json, "timeInForce", tif_of(row));
     sp_jtext_put_string(json, "type", sp_enum_name(SP_ENUM_ORDER_TYPE, (uint8_t)row->type));
     sp_jtext_put_string(json, "side", sp_enum_name(SP_ENUM_SIDE, (uint8_t)row->side));

@@ -1,5 +1,8 @@
 #include "services/venue/rest_params.h"
 
+#include "common/config/strict_json.h"
+
+#include <stdlib.h>
 #include <string.h>
 
 /* Appends decoded text and its NUL. */
@@ -92,4 +95,73 @@ const char *sp_rest_param(const struct sp_rest_params *params, const char *name)
         if (strcmp(params->at[i].name, name) == 0) return params->at[i].value;
     }
     return NULL;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    const struct sp_rest_param *x = a, *y = b;
+
+    return strcmp(x->name, y->name);
+}
+
+SP_NODISCARD static bool put_text(char *to, size_t room, size_t *at, const char *text)
+{
+    size_t len_bytes = strlen(text);
+
+    if (len_bytes > room - *at) return false;
+    memcpy(to + *at, text, len_bytes);
+    *at += len_bytes;
+    return true;
+}
+
+/* Copies the member's name and value: the document does not outlive the request. */
+SP_NODISCARD static sp_status take_member(struct sp_rest_params *params,
+                                          const struct sp_strict_node *node)
+{
+    const char *text = sp_strict_text(node);
+    struct sp_rest_param param;
+    struct sp_rest_param *last = &params->at[params->count];
+
+    if (text == NULL) return SP_INVALID;
+    if (params->count == SP_REST_PARAMS_MAX) return SP_TOO_LONG;
+    const char *parts[] = {sp_strict_key(node), text};
+    const char **to[] = {&param.name, &param.value};
+    for (size_t i = 0; i < 2; i++) {
+        *to[i] = params->text + params->text_bytes;
+        if (!put_text(params->text, sizeof params->text - 1, &params->text_bytes, parts[i])) {
+            return SP_TOO_LONG;
+        }
+        params->text[params->text_bytes++] = '\0';
+    }
+    if (strcmp(param.name, "signature") == 0) {
+        params->signature = param.value;
+        return SP_OK;
+    }
+    *last = param;
+    params->count++;
+    return SP_OK;
+}
+
+sp_status sp_rest_params_from_json(const struct sp_strict_node *object, struct sp_rest_params *out)
+{
+    const size_t room = sizeof out->payload;
+    sp_status status = SP_OK;
+    bool fits = true;
+
+    out->count = 0;
+    out->signature = NULL;
+    out->text_bytes = out->payload_bytes = 0;
+    for (const struct sp_strict_node *node = sp_strict_first(object);
+         node != NULL && status == SP_OK; node = sp_strict_next(node)) {
+        status = take_member(out, node);
+    }
+    if (status != SP_OK) return status;
+    qsort(out->at, out->count, sizeof *out->at, by_name);
+    for (uint32_t i = 0; i < out->count && fits; i++) {
+        fits = (i == 0 || put_text(out->payload, room, &out->payload_bytes, "&")) &&
+               put_text(out->payload, room, &out->payload_bytes, out->at[i].name) &&
+               put_text(out->payload, room, &out->payload_bytes, "=") &&
+               put_text(out->payload, room, &out->payload_bytes, out->at[i].value);
+    }
+    return fits ? SP_OK : SP_TOO_LONG;
 }

@@ -27,6 +27,12 @@ struct sp_rest_params {
 /* SP_TOO_LONG: too many bytes or parameters. SP_INVALID: wrong percent-encoding, or a NUL. */
 SP_NODISCARD sp_status sp_rest_params_parse(const char *query, const char *body, size_t body_bytes,
                                             struct sp_rest_params *out);
+/* The same of a JSON object's members, whose signature is over name=value pairs in the order of
+ * their names, not encoded; numbers and truth values count as they were written. SP_TOO_LONG,
+ * SP_INVALID (a member that is a list or an object). NULL is an empty object. */
+struct sp_strict_node;
+SP_NODISCARD sp_status sp_rest_params_from_json(const struct sp_strict_node *object,
+                                                struct sp_rest_params *out);
 /* The value; NULL if it was not sent. */
 const char *sp_rest_param(const struct sp_rest_params *params, const char *name);
 

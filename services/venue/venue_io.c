@@ -107,6 +107,7 @@ static void report_changes(struct io *io)
             report_to(io, &io->subscribers[s], &io->changes.at[i]);
         }
     }
+    if (io->api != NULL) sp_api_report(io->api, &io->changes);
     io->changes.count = 0;
 }
 
@@ -329,8 +330,8 @@ static void on_market(void *ctx, const struct sp_record *record)
     io->market.time = record->time;
     io->market.kind = record->kind;
     memcpy(&io->market.body, &record->body, sp_schema_of(sp_kind_info(record->kind)->dto)->size);
-    if (io->api != NULL) sp_api_market(io->api, (uint32_t)instrument, &io->market);
     sp_exchange_market(&io->exchange, (uint32_t)instrument, &io->market, &io->changes);
+    if (io->api != NULL) sp_api_market(io->api, (uint32_t)instrument, &io->market);
     sp_bus_set_market_time(io->service->bus, io->exchange.time);
     if (keep_changes(io)) report_changes(io);
 }

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "common/config/strict_json.h"
 #include "services/venue/rest_params.h"
 
 static struct sp_rest_params params;
@@ -96,6 +97,41 @@ static void test_rest_params_payloads_match_known_signatures(void **state)
     }
 }
 
+/* Members in any order; numbers and truth values as they were written; text not encoded. */
+static void test_rest_params_of_json_are_signed_by_name(void **state)
+{
+    static const struct sp_strict_limits limits = {.bytes_max = 4096, .depth_max = 4};
+    static const struct {
+        const char *json, *signature;
+    } vectors[] = {
+        {"{\"symbol\":\"BTCUSDT\",\"side\":\"SELL\",\"type\":\"LIMIT\",\"timeInForce\":\"GTC\","
+         "\"quantity\":\"0.01000000\",\"price\":\"52000.00\",\"recvWindow\":100,"
+         "\"timestamp\":1645423376532,\"apiKey\":\"spoor-example-key\"}",
+         "72f271cad1316c6c65d99f09065521a00036ff4d5bc90c9b30f6d3aa59ee8155"},
+        {"{\"symbol\":\"\uff11\uff12\uff13\uff14\uff15\uff16\",\"side\":\"BUY\",\"type\":\"LIMIT\","
+         "\"timeInForce\":\"GTC\",\"quantity\":\"1.00000000\",\"price\":\"0.10000000\","
+         "\"recvWindow\":5000,\"timestamp\":1645423376532,\"apiKey\":\"spoor-example-key\"}",
+         "0bb385c757a5e427147d0f489e054faf5f9d9250f7213007ea13257332f521b2"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++) {
+        struct sp_strict_json *json = NULL;
+        uint8_t mac[SP_SHA256_BYTES];
+        char text[2 * SP_SHA256_BYTES + 1];
+        assert_int_equal(
+            sp_strict_json_parse(vectors[i].json, strlen(vectors[i].json), &limits, &json, NULL),
+            SP_OK);
+        assert_int_equal(sp_rest_params_from_json(sp_strict_json_root(json), &params), SP_OK);
+        sp_strict_json_free(json);
+        assert_string_equal(sp_rest_param(&params, "side"), i == 0 ? "SELL" : "BUY");
+        struct sp_bytes payload = {params.payload, params.payload_bytes};
+        assert_true(sp_hmac_sha256("spoor-example-secret", 20, &payload, 1, mac));
+        sp_hex(mac, sizeof mac, text);
+        assert_string_equal(text, vectors[i].signature);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -103,6 +139,7 @@ int main(void)
         cmocka_unit_test(test_rest_params_decodes_and_lets_the_query_win),
         cmocka_unit_test(test_rest_params_refuses_what_it_cannot_hold),
         cmocka_unit_test(test_rest_params_payloads_match_known_signatures),
+        cmocka_unit_test(test_rest_params_of_json_are_signed_by_name),
     };
     return cmocka_run_group_tests_name("rest_params", tests, NULL, NULL);
 }

@@ -1,0 +1,34 @@
+/* Requests over a WebSocket: the REST face by method names, and who wants user data. Pure but for
+ * the store behind `rest`; one thread.
+ */
+#ifndef SP_VENUE_WS_API_H
+#define SP_VENUE_WS_API_H
+
+#include "services/venue/rest.h"
+
+#define SP_WS_API_HOLDERS_MAX 1000
+
+/* A connection that is told about its account. */
+struct sp_ws_holder {
+    uint64_t connection;
+    uint32_t subscription; /* its number on this connection */
+};
+
+struct sp_ws_api {
+    struct sp_rest *rest;
+    struct sp_json_text result;
+    uint32_t holder_count, last_subscription;
+    struct sp_ws_holder holders[SP_WS_API_HOLDERS_MAX];
+};
+
+/* Answers one message of a connection; `call` as for sp_rest_handle, its body is the whole answer.
+ */
+void sp_ws_api_handle(struct sp_ws_api *api, uint64_t connection, const char *text,
+                      size_t len_bytes, struct sp_rest_call *call);
+/* The connection has ended. */
+void sp_ws_api_leave(struct sp_ws_api *api, uint64_t connection);
+/* An event as that holder gets it. */
+void sp_ws_api_wrap(struct sp_json_text *out, const struct sp_ws_holder *holder,
+                    const struct sp_json_text *event);
+
+#endif
