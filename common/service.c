@@ -175,14 +175,15 @@ static sp_status open_role_and_journal(struct life *life, struct sp_err *err)
     if (!life->spec->journal) return SP_OK;
 
     const struct sp_world_config *world = sp_config_world(life->config);
-    struct sp_journal_options options = {.dir = service->dir,
-                                         .stream = service->stream,
-                                         .installation = life->config->platform.installation.s,
-                                         .world = world->id.s,
-                                         .epoch = service->role.epoch,
-                                         .compress_after =
-                                             life->config->platform.journal_compress_after,
-                                         .port = &life->journal_port};
+    struct sp_journal_options options = {
+        .dir = service->dir,
+        .stream = service->stream,
+        .installation = life->config->platform.installation.s,
+        .world = world->id.s,
+        .epoch = service->role.epoch,
+        .compress_after = life->config->platform.journal_compress_after,
+        .segment_bytes = life->config->platform.journal_segment_bytes,
+        .port = &life->journal_port};
     return sp_journal_open(&options, &service->journal, err);
 }
 
@@ -242,6 +243,27 @@ static void send_metrics_line(void *ctx, const char *line)
     SP_IGNORE(sp_bus_reply(to->life->service.bus, to->peer, answer)); /* the asker has gone */
 }
 
+static void answer_retain(struct life *life, const struct sp_peer *peer,
+                          const struct sp_retain *request)
+{
+    struct sp_service *service = &life->service;
+    struct sp_command_reply reply = {0};
+
+    if (service->on_retain != NULL) {
+        service->on_retain(service->on_retain_ctx, request, &reply);
+    } else {
+        reply.status = sp_name_of(sp_status_name(SP_REFUSED));
+        sp_text_printf(&reply.text, "%s keeps no journal that it could delete of",
+                       service->instance.s);
+    }
+    reply.request_id = request->request_id;
+    memset(&life->answer, 0, sizeof life->answer);
+    life->answer.kind = SP_REC_COMMAND_REPLY;
+    life->answer.time = sp_clock_wall();
+    life->answer.body.command_reply = reply;
+    SP_IGNORE(sp_bus_reply(service->bus, peer, &life->answer)); /* the asker has gone */
+}
+
 static void on_request(void *ctx, const struct sp_peer *peer, const struct sp_record *request)
 {
     struct life *life = ctx;
@@ -254,6 +276,8 @@ static void on_request(void *ctx, const struct sp_peer *peer, const struct sp_re
         sp_metrics_print(life->service.metrics, send_metrics_line, &to);
         sp_bus_print_metrics(life->service.bus, send_metrics_line, &to);
         send_metrics_line(&to, NULL);
+    } else if (request->kind == SP_REC_RETAIN) {
+        answer_retain(life, peer, &request->body.retain);
     } else if (life->spec->on_request != NULL) {
         life->spec->on_request(&life->service, peer, request);
     }

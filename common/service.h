@@ -28,7 +28,11 @@ struct sp_service {
     struct sp_metrics *metrics;
     sp_name stream;            /* of the journal: the instance's name */
     struct sp_storage storage; /* looked at each second */
-    void *state;               /* the service's own */
+    /* Answers a request to delete old segments: set by who knows what a start needs (the shell);
+     * NULL: nothing is deleted. */
+    void (*on_retain)(void *ctx, const struct sp_retain *request, struct sp_command_reply *reply);
+    void *on_retain_ctx;
+    void *state; /* the service's own */
 };
 
 struct sp_service_spec {

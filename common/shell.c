@@ -1,7 +1,9 @@
 #include "common/shell.h"
 
+#include "common/journal/journal_segment.h"
 #include "common/log.h"
 #include "common/planted_bug.h"
+#include "common/retain.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -205,6 +207,32 @@ static void on_timer(void *ctx)
     if (shell->snapshots != NULL) take_snapshot(shell);
 }
 
+static bool begins_later(const struct sp_config *config, const char *instance)
+{
+    char dir[SP_PATH_SIZE];
+    struct sp_segment_list list;
+
+    sp_config_instance_dir(config, instance, dir);
+    if (sp_segment_list_read(dir, &list, NULL) != SP_OK) return false;
+    bool later = list.first[0] > 1;
+    sp_segment_list_free(&list);
+    return later;
+}
+
+/* Whether segments were deleted of any journal here: then a fold from the first record may not be
+ * possible, and a snapshot is more than an accelerator. */
+static bool is_history_partial(const struct sp_service *service)
+{
+    struct sp_instance instances[SP_INSTANCES_MAX];
+
+    if (sp_journal_first_seq(service->journal) > 1) return true;
+    uint32_t count = sp_config_instances(service->config, instances);
+    for (uint32_t i = 0; i < count; i++) {
+        if (begins_later(service->config, instances[i].name.s)) return true;
+    }
+    return false;
+}
+
 static sp_status open_snapshots(struct sp_shell *shell, struct sp_err *err)
 {
     const struct sp_shell_options *options = &shell->options;
@@ -216,7 +244,8 @@ static sp_status open_snapshots(struct sp_shell *shell, struct sp_err *err)
         .core = options->core,
         .core_state = options->core_state,
         .every = options->snapshot_every,
-        .every_records = options->snapshot_records};
+        .every_records = options->snapshot_records,
+        .partial = is_history_partial(service)};
 
     if (options->core->save == NULL || options->snapshot_every.ns < 0) return SP_OK;
     if (service->metrics != NULL) {
@@ -228,6 +257,46 @@ static sp_status open_snapshots(struct sp_shell *shell, struct sp_err *err)
             sp_metrics_gauge(m, "spoor_snapshot_ms", "", "time the newest took, beside the loop");
     }
     return sp_snapshots_open(&snapshots, &shell->snapshots, err);
+}
+
+static sp_status trim(struct sp_shell *shell, const struct sp_journal_trimmed *trimmed,
+                      struct sp_err *err)
+{
+    begin(shell);
+    sp_decision_add(&shell->decision, SP_REC_JOURNAL_TRIMMED, NULL)->body.journal_trimmed =
+        *trimmed;
+    if (!keep_and_tell(shell)) return SP_FAIL(err, SP_STORAGE, "the journal failed");
+    return sp_journal_delete_before(shell->options.service->journal, trimmed->first_seq, err);
+}
+
+static void on_retain(void *ctx, const struct sp_retain *request, struct sp_command_reply *reply)
+{
+    struct sp_shell *shell = ctx;
+    const struct sp_service *service = shell->options.service;
+    struct sp_retain_input input = {.config = service->config,
+                                    .dir = service->dir,
+                                    .stream = service->stream,
+                                    .request = request};
+    struct sp_journal_trimmed trimmed = {0};
+    struct sp_err err = {0};
+
+    SP_ASSERT(!shell->busy);
+    if (shell->snapshots != NULL) input.snapshot_seq = sp_snapshots_oldest(shell->snapshots);
+    if (shell->options.needs != NULL) input.own = shell->options.needs(shell->options.ctx);
+    sp_status status = sp_retain_decide(&input, &trimmed, &err);
+    if (status == SP_OK && trimmed.segments > 0) status = trim(shell, &trimmed, &err);
+    reply->ok = status == SP_OK;
+    if (status != SP_OK) {
+        reply->status = sp_name_of(sp_status_name(status));
+        sp_text_printf(&reply->text, "%s", err.text);
+        sp_log_err(SP_LOG_ERROR, "journal_not_trimmed", &err);
+        return;
+    }
+    sp_retain_say(&trimmed, &reply->text);
+    sp_log(SP_LOG_INFO, "journal_trimmed",
+           "segments=%u bytes=%" PRIu64 " first_seq=%" PRIu64 " limited_by=%s by=%s",
+           trimmed.segments, trimmed.bytes, trimmed.first_seq, trimmed.limited_by.s,
+           request->operator_name.s);
 }
 
 sp_status sp_shell_open(const struct sp_shell_options *options, struct sp_shell **out,
@@ -251,6 +320,8 @@ sp_status sp_shell_open(const struct sp_shell_options *options, struct sp_shell 
         free(shell);
         return status;
     }
+    options->service->on_retain = on_retain;
+    options->service->on_retain_ctx = shell;
     *out = shell;
     return SP_OK;
 }
@@ -258,6 +329,7 @@ sp_status sp_shell_open(const struct sp_shell_options *options, struct sp_shell 
 void sp_shell_close(struct sp_shell *shell)
 {
     if (shell == NULL) return;
+    shell->options.service->on_retain = NULL;
     write_due_cursors(shell);
     sp_timer_cancel(shell->cursor_timer);
     sp_snapshots_close(shell->snapshots);
@@ -289,6 +361,14 @@ sp_status sp_shell_replay(struct sp_shell *shell, uint64_t from_seq, struct sp_e
     uint64_t first = from_seq > 0 ? from_seq : sp_journal_first_seq(service->journal);
 
     if (record == NULL) return SP_FAIL(err, SP_NO_MEMORY, "replay record");
+    if (from_seq == 0 && first > 1) {
+        free(record);
+        return SP_FAIL(err, SP_CORRUPT,
+                       "%s: records before %" PRIu64
+                       " were deleted, and no sound snapshot stands for "
+                       "them: restore %s.json from a backup, or the segments",
+                       service->dir, first, service->instance.s);
+    }
     sp_status status = sp_journal_read(service->journal, first, &reader, err);
     while (status == SP_OK) {
         status = sp_journal_reader_next(reader, record, NULL, err);
@@ -439,10 +519,27 @@ void sp_shell_on_record(void *ctx, const struct sp_record *record)
     sp_shell_event(shell, SP_EVENT_RECORD, 0, record);
 }
 
+static void fail_for_gap(struct sp_shell *shell, const struct sp_sub_notice *notice)
+{
+    struct sp_service *service = shell->options.service;
+    struct sp_ref cursor = sp_shell_cursor(shell, &notice->stream);
+    char at[SP_REF_TEXT_SIZE];
+    struct sp_err err = {0};
+
+    SP_IGNORE(SP_FAIL(&err, SP_CORRUPT,
+                      "%s: records %" PRIu64 " to %" PRIu64
+                      " were deleted before they were read here "
+                      "(read: %s): restore them, or move %s away to begin anew",
+                      notice->stream.s, notice->first_seq, notice->last_seq,
+                      sp_ref_format(&cursor, at), service->dir));
+    sp_service_fail(service, &err);
+}
+
 void sp_shell_on_notice(void *ctx, const struct sp_sub_notice *notice)
 {
     struct sp_shell *shell = ctx;
 
+    if (notice->type == SP_SUB_GAP) fail_for_gap(shell, notice);
     if (notice->type != SP_SUB_REWOUND) return;
     begin(shell);
     struct sp_record *record = sp_decision_add(&shell->decision, SP_REC_STREAM_REWOUND, NULL);

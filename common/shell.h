@@ -7,6 +7,7 @@
 #ifndef SP_COMMON_SHELL_H
 #define SP_COMMON_SHELL_H
 
+#include "common/consumers.h"
 #include "common/decider.h"
 #include "common/service.h"
 #include "common/snapshot.h"
@@ -22,6 +23,9 @@ struct sp_shell_options {
     /* Sees every record after it was applied, and after the effects of its decision (metrics, log,
      * ledger queue). May be NULL. */
     void (*applied)(void *ctx, const struct sp_record *record);
+    /* The lowest sequence of its journal that the service needs besides (a ledger); 0: none. Asked
+     * before old segments are deleted. May be NULL. */
+    struct sp_need (*needs)(void *ctx);
     void *ctx;
     /* Of a core that can save: as in sp_snapshots_options; every < 0: none are taken or used. */
     sp_dur snapshot_every;
@@ -32,7 +36,8 @@ SP_NODISCARD sp_status sp_shell_open(const struct sp_shell_options *options, str
                                      struct sp_err *err);
 void sp_shell_close(struct sp_shell *shell);
 /* Folds the journal from `from_seq` on (0: all of it) into the core by apply, and learns the
- * cursors. Call in init before subscribing. */
+ * cursors. Call in init before subscribing. SP_CORRUPT: all of it, but its begin was deleted; else
+ * the statuses of the reader. */
 SP_NODISCARD sp_status sp_shell_replay(struct sp_shell *shell, uint64_t from_seq,
                                        struct sp_err *err);
 /* The same, from the newest snapshot on if there is one that fits; else from the first record. */
@@ -48,8 +53,9 @@ void sp_shell_event_at(struct sp_shell *shell, enum sp_event_type type, uint32_t
                        const struct sp_record *record, sp_mono at);
 void sp_shell_set_market(struct sp_shell *shell, sp_wall market);
 sp_wall sp_shell_market(const struct sp_shell *shell);
-/* Ready-made callbacks: a facts subscription that feeds SP_EVENT_RECORD (notices become
- * STREAM_REWOUND / DATA_GAP records); ctx is the struct sp_shell. */
+/* Ready-made callbacks: a facts subscription that feeds SP_EVENT_RECORD (REWOUND becomes a
+ * STREAM_REWOUND record); ctx is the struct sp_shell. A GAP ends the service with SP_CORRUPT: facts
+ * were deleted that it has not read, and it must not go on as if they had not been. */
 void sp_shell_on_record(void *shell, const struct sp_record *record);
 void sp_shell_on_notice(void *shell, const struct sp_sub_notice *notice);
 

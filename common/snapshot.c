@@ -76,7 +76,7 @@ static sp_status read_base(struct sp_snapshots *s, struct sp_rows_reader *reader
         return SP_FAIL(err, SP_INVALID, "snapshot: does not say where it stands");
     }
     if (status != SP_OK) return status;
-    if (!sp_name_eq(&row.snapshot_head.build, &s->build)) {
+    if (!sp_name_eq(&row.snapshot_head.build, &s->build) && !s->options.partial) {
         return SP_FAIL(err, SP_VERSION, "snapshot: written by build %s", row.snapshot_head.build.s);
     }
     *base = (struct sp_snapshot_base){
@@ -117,7 +117,7 @@ bool sp_snapshots_load(struct sp_snapshots *s, struct sp_snapshot_base *base)
 
     s->generation = sp_state_next_generation(status, outcome, &header);
     if (status == SP_OK && outcome == SP_STATE_NEW) return false;
-    if (status == SP_OK && outcome == SP_STATE_DEGRADED) {
+    if (status == SP_OK && outcome == SP_STATE_DEGRADED && !s->options.partial) {
         status = SP_FAIL(&err, SP_CORRUPT, "snapshot: only the generation before is readable");
     }
     if (status == SP_OK) status = load_rows(s, &header, json, base, &err);
@@ -250,6 +250,24 @@ void sp_snapshots_tick(struct sp_snapshots *s, const struct sp_snapshot_base *no
     }
     bool durable = durable_seq >= s->base.at.seq || SP_BUG(snapshot_ahead);
     if (s->stage == COPIED && durable) start(s);
+}
+
+/* 0: there is no such generation, or it is not sound. */
+static uint64_t includes(const struct sp_snapshots *s, bool before)
+{
+    struct sp_state_header header = {0};
+    char *json = NULL;
+
+    if (sp_state_peek(&s->options.file, before, &header, &json, NULL) != SP_OK) return 0;
+    free(json);
+    return header.noted_seq;
+}
+
+uint64_t sp_snapshots_oldest(struct sp_snapshots *s)
+{
+    if (s->stage == SAVING) finish(s);
+    uint64_t older = includes(s, true), newer = includes(s, false);
+    return newer == 0 || older > newer ? 0 : older;
 }
 
 struct sp_snapshots_stats sp_snapshots_stats(const struct sp_snapshots *s)

@@ -23,6 +23,9 @@ struct sp_snapshots_options {
     sp_dur every;               /* if the journal grew; 0 = 10 s */
     uint64_t every_records;     /* 0 = 50,000 */
     const char *build;          /* NULL = this build */
+    bool partial;               /* a part of some history was deleted, so that there may be nothing
+                                 * else to start from: the generation before is taken too, and what
+                                 * another build wrote */
 };
 
 /* What a state stands on. */
@@ -54,6 +57,9 @@ void sp_snapshots_begin(struct sp_snapshots *snapshots, uint64_t seq);
  * `now` is what the core's state stands on. */
 void sp_snapshots_tick(struct sp_snapshots *snapshots, const struct sp_snapshot_base *now,
                        uint64_t durable_seq);
+/* The sequence that the older of two sound generations includes: a start may need every record
+ * behind it. 0 while there are fewer than two. Waits for a save under way. */
+uint64_t sp_snapshots_oldest(struct sp_snapshots *snapshots);
 struct sp_snapshots_stats sp_snapshots_stats(const struct sp_snapshots *snapshots);
 
 #endif

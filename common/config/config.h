@@ -34,7 +34,8 @@ struct sp_platform {
     uint32_t queue_max; /* messages per peer */
     uint64_t message_max_bytes;
     uint64_t disk_warn_bytes, disk_reduce_only_bytes, disk_ballast_bytes;
-    sp_ratio disk_warn_part;              /* of the file system */
+    sp_ratio disk_warn_part; /* of the file system */
+    uint64_t journal_segment_bytes;
     sp_dur snapshot_every;                /* how often a service saves its state */
     sp_dur journal_compress_after;        /* age of sealed segments; 0 = never */
     sp_dur ledger_backup_every;           /* 0: never */

@@ -122,6 +122,14 @@ static const struct sp_field journal_fields[] = {
      .max = "3650 d",
      .example = "\"1 d\"",
      SP_AT(sp_platform, journal_compress_after)},
+    {.key = "segment",
+     .doc = "size at which a new journal file is begun",
+     .type = SP_VALUE_BYTES,
+     .fallback = "64 MiB",
+     .min = "4 KiB",
+     .max = "1 GiB",
+     .example = "\"64 MiB\"",
+     SP_AT(sp_platform, journal_segment_bytes)},
 };
 static const struct sp_table journal_table = SP_TABLE(journal_fields, "journals and snapshots");
 

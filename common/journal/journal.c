@@ -22,6 +22,7 @@
 #include "common/journal/journal_keeper.h"
 #include "common/journal/journal_ops.h"
 #include "common/journal/journal_writer.h"
+#include "common/journal/retention.h"
 #include "common/planted_bug.h"
 
 #include <errno.h>
@@ -348,6 +349,17 @@ static sp_status file_append(struct sp_journal *journal, const struct sp_record 
     return SP_OK;
 }
 
+sp_status sp_journal_delete_before(struct sp_journal *journal, uint64_t first_kept,
+                                   struct sp_err *err)
+{
+    SP_ASSERT(atomic_load(&journal->durable_seq) == journal->next_seq - 1);
+    if (journal->keeper != NULL) sp_keeper_hold(journal->keeper);
+    sp_status status = sp_retention_delete(journal->dir, first_kept, journal->port, err);
+    if (journal->keeper != NULL) sp_keeper_release(journal->keeper);
+    if (status == SP_OK && first_kept > journal->first_seq) journal->first_seq = first_kept;
+    return status;
+}
+
 static sp_status append_started(struct sp_journal *journal,
                                 const struct sp_journal_options *options,
                                 const struct sp_recovered *from, struct sp_err *err)
@@ -446,6 +458,9 @@ static sp_status open_recovered(struct sp_journal *journal,
     if (status == SP_OK && (from.segment_first_seq == 0 || from.sealed)) {
         status = begin_segment(journal, err);
     }
+    /* A trim whose writer died before all of its files were deleted. */
+    if (status == SP_OK && from.trimmed_to > from.first_seq)
+        status = sp_journal_delete_before(journal, from.trimmed_to, err);
     if (status == SP_OK) status = append_started(journal, options, &from, err);
     if (status == SP_OK) status = start_helper(journal, err);
     return status;

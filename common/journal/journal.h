@@ -61,6 +61,12 @@ struct sp_journal_reader;
 SP_NODISCARD sp_status sp_journal_read(const struct sp_journal *journal, uint64_t first_seq,
                                        struct sp_journal_reader **out, struct sp_err *err);
 
+/* Deletes the whole segments before `first_kept`, after the JOURNAL_TRIMMED that says so was
+ * appended and synced (asserted: everything is durable). The statuses of sp_retention_delete; after
+ * SP_STORAGE some may be left, and the next open goes on. Nothing is poisoned by it. */
+SP_NODISCARD sp_status sp_journal_delete_before(struct sp_journal *journal, uint64_t first_kept,
+                                                struct sp_err *err);
+
 uint64_t sp_journal_next_seq(const struct sp_journal *journal);
 uint64_t sp_journal_first_seq(const struct sp_journal *journal); /* oldest record still held */
 uint64_t sp_journal_durable_seq(const struct sp_journal *journal);

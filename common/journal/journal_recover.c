@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #define NAME_BYTES 64
+#define HEAD_BYTES 192 /* of a line: its kind stands within */
 /* No writer comes this far in a lifetime; one that went on from here might write what no reader
  * takes. */
 #define SEQ_ROOM_BELOW (SP_SEGMENT_SEQ_MAX / 2)
@@ -202,6 +203,25 @@ static sp_status find_unsynced(const struct sp_journal_options *options,
     return status;
 }
 
+/* A trim is asked for by hand, so it is looked for where every line begins, and rarely decoded. */
+static void look_for_trim(const struct sp_segment_cursor *cursor, const struct sp_batch *batch,
+                          uint64_t *trimmed_to)
+{
+    static const char kind[] = "\"k\":\"JOURNAL_TRIMMED\"";
+    struct sp_line_meta meta;
+
+    for (uint32_t i = 0; i < batch->count; i++) {
+        size_t head = batch->line[i].len_bytes < HEAD_BYTES ? batch->line[i].len_bytes : HEAD_BYTES;
+        if (memmem(batch->line[i].text, head, kind, sizeof kind - 1) == NULL) continue;
+        struct sp_record *record = malloc(sizeof *record);
+        if (record == NULL) return; /* the next open finishes it */
+        if (sp_json_decode_line(batch->line[i].text, batch->line[i].len_bytes, &cursor->head.stream,
+                                record, &meta, NULL) == SP_OK)
+            *trimmed_to = record->body.journal_trimmed.first_seq;
+        free(record);
+    }
+}
+
 /* Steps 2 to 4. */
 static sp_status recover_last(const struct sp_journal_options *options,
                               struct sp_segment_cursor *cursor, struct sp_recovered *out,
@@ -212,6 +232,7 @@ static sp_status recover_last(const struct sp_journal_options *options,
 
     do {
         status = sp_segment_next(cursor, &batch, err);
+        if (status == SP_OK) look_for_trim(cursor, &batch, &out->trimmed_to);
     } while (status == SP_OK);
     if (status == SP_IO) return status;
     if (status != SP_CORRUPT) cursor->why = NULL;

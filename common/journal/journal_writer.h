@@ -17,6 +17,7 @@ struct sp_recovered {
     uint64_t segment_bytes;
     bool sealed;
     uint64_t unsynced_at; /* offset behind which nothing was ever promised */
+    uint64_t trimmed_to;  /* what the newest JOURNAL_TRIMMED of the last segment keeps; 0: none */
     /* A tail that was cut off; bytes 0 if none. */
     uint64_t torn_bytes;
     sp_text torn_kept_in;

@@ -534,6 +534,17 @@ static sp_status choose(const struct sp_state_file *file, const struct snapshot 
     return SP_OK;
 }
 
+static char *take_payload(struct snapshot *snapshot)
+{
+    char *text = snapshot->text;
+
+    snapshot->len_bytes -= HEADER_BYTES + TRAILER_BYTES;
+    memmove(text, text + HEADER_BYTES, snapshot->len_bytes);
+    text[snapshot->len_bytes] = '\0';
+    snapshot->text = NULL;
+    return text;
+}
+
 sp_status sp_state_load(const struct sp_state_file *file, uint64_t generation_expected,
                         enum sp_state_outcome *outcome, struct sp_state_header *header, char **json,
                         struct sp_err *err)
@@ -553,13 +564,8 @@ sp_status sp_state_load(const struct sp_state_file *file, uint64_t generation_ex
     *header = (struct sp_state_header){0};
     *json = NULL;
     if (plan.outcome != SP_STATE_NEW) {
-        struct snapshot *used = &all[plan.use];
-        *header = used->header;
-        used->len_bytes -= HEADER_BYTES + TRAILER_BYTES;
-        memmove(used->text, used->text + HEADER_BYTES, used->len_bytes);
-        used->text[used->len_bytes] = '\0';
-        *json = used->text;
-        used->text = NULL;
+        *header = all[plan.use].header;
+        *json = take_payload(&all[plan.use]);
     }
     forget_all(all);
     return SP_OK;
@@ -572,4 +578,23 @@ uint64_t sp_state_next_generation(sp_status loaded, enum sp_state_outcome outcom
     if (loaded != SP_OK) return 0;
     if (outcome == SP_STATE_DEGRADED) return header->generation + 2; /* one was lost */
     return header->generation + 1;
+}
+
+sp_status sp_state_peek(const struct sp_state_file *file, bool before,
+                        struct sp_state_header *header, char **json, struct sp_err *err)
+{
+    struct snapshot found = {0};
+    sp_status status = check_file(file, err);
+
+    if (status == SP_OK) status = classify(file, before ? BACKUP : CURRENT, &found, err);
+    if (status != SP_OK) return status;
+    if (found.condition != VALID) {
+        status = found.condition == ABSENT ? SP_NOT_FOUND : SP_CORRUPT;
+        return SP_FAIL(err, status, "state %s/%s%s: not there, or damaged", file->dir, file->name,
+                       suffixes[before ? BACKUP : CURRENT]);
+    }
+    *header = found.header;
+    *json = take_payload(&found);
+    forget(&found);
+    return SP_OK;
 }

@@ -52,4 +52,11 @@ SP_NODISCARD sp_status sp_state_load(const struct sp_state_file *file, uint64_t 
 uint64_t sp_state_next_generation(sp_status loaded, enum sp_state_outcome outcome,
                                   const struct sp_state_header *header);
 
+/* The current generation as it is, or the one before, without changing anything: for others than
+ * the writer, also while it writes. *json as above. SP_NOT_FOUND: there is none; SP_CORRUPT:
+ * damaged; SP_INVALID: foreign; SP_VERSION, SP_NO_MEMORY, SP_IO. */
+SP_NODISCARD sp_status sp_state_peek(const struct sp_state_file *file, bool before,
+                                     struct sp_state_header *header, char **json,
+                                     struct sp_err *err);
+
 #endif

@@ -429,6 +429,15 @@ static void honour_halt_file(struct io *io)
     sp_log(SP_LOG_WARN, "halt_file_honoured", "scope=%s", record.body.operator_command.scope.s);
 }
 
+/* What the ledger's file has for good; the next start reads on behind it. */
+static struct sp_need needs(void *ctx)
+{
+    struct io *io = ctx;
+
+    return (struct sp_need){.seq = sp_ledger_make_durable(io->ledger.ledger) + 1,
+                            .who = sp_name_of("ledger")};
+}
+
 static sp_status init(struct sp_service *service, struct sp_err *err)
 {
     struct io *io = calloc(1, sizeof *io);
@@ -445,6 +454,7 @@ static sp_status init(struct sp_service *service, struct sp_err *err)
                                      .core_state = &io->core,
                                      .perform = perform,
                                      .applied = applied,
+                                     .needs = needs,
                                      .ctx = io,
                                      .snapshot_every = service->config->platform.snapshot_every};
     sp_status status = sp_shell_open(&shell, &io->shell, err);

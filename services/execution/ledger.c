@@ -13,6 +13,7 @@
 #define REPLACED_MAX 3
 #define RETRY_S_MAX  60
 #define HEAP_BYTES   (INT64_C(64) << 20)
+#define DURABLE_S    2
 
 struct sp_ledger {
     struct sp_ledger_options options;
@@ -27,10 +28,13 @@ struct sp_ledger {
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t wake;
-    uint64_t target;                /* under lock: write up to here */
-    uint64_t first_seq;             /* under lock: the oldest that the journal holds */
-    uint64_t asked;                 /* under lock: backups */
-    bool stop;                      /* under lock */
+    uint64_t target;    /* under lock: write up to here */
+    uint64_t first_seq; /* under lock: the oldest that the journal holds */
+    uint64_t asked;     /* under lock: backups */
+    bool stop;          /* under lock */
+    bool want_durable;  /* under lock: put it on disk, set `durable`, wake `told` */
+    uint64_t durable;   /* under lock; 0: it could not be done */
+    pthread_cond_t told;
     struct sp_ledger_report report; /* under lock */
 };
 
@@ -181,6 +185,22 @@ static bool may_write(const struct sp_ledger *ledger)
     return !ledger->report.ended && (due || ledger->stop);
 }
 
+/* A checkpoint syncs the write-ahead log first. The lock is held before and after. */
+static void put_on_disk(struct sp_ledger *ledger)
+{
+    uint64_t cursor = atomic_load(&ledger->cursor);
+    sp_status status = SP_CLOSED;
+
+    pthread_mutex_unlock(&ledger->lock);
+    if (ledger->rows != NULL)
+        status =
+            sp_db_execute(sp_ledger_rows_db(ledger->rows), "PRAGMA wal_checkpoint(TRUNCATE)", NULL);
+    pthread_mutex_lock(&ledger->lock);
+    ledger->durable = status == SP_OK ? cursor : 0;
+    ledger->want_durable = false;
+    pthread_cond_broadcast(&ledger->told);
+}
+
 static void *work(void *ctx)
 {
     struct sp_ledger *ledger = ctx;
@@ -195,10 +215,12 @@ static void *work(void *ctx)
             pthread_mutex_lock(&ledger->lock);
         }
         if (stop) break;
+        if (ledger->want_durable) put_on_disk(ledger);
         int wait_ms = ledger->stop ? 0 : back_up(ledger);
         /* A stop that came meanwhile looks once more: an older target was written. */
         if (wait_ms > 0 && !ledger->stop) wait_a_while(ledger, wait_ms);
     }
+    pthread_cond_broadcast(&ledger->told);
     pthread_mutex_unlock(&ledger->lock);
     return NULL;
 }
@@ -211,6 +233,7 @@ static void release(struct sp_ledger *ledger)
     sp_backup_job_close(ledger->backup);
     pthread_mutex_destroy(&ledger->lock);
     pthread_cond_destroy(&ledger->wake);
+    pthread_cond_destroy(&ledger->told);
     free(ledger);
 }
 
@@ -225,6 +248,7 @@ sp_status sp_ledger_open(const struct sp_ledger_options *options, struct sp_ledg
     snprintf(ledger->journal_dir, sizeof ledger->journal_dir, "%s", options->journal_dir);
     pthread_mutex_init(&ledger->lock, NULL);
     pthread_cond_init(&ledger->wake, NULL);
+    pthread_cond_init(&ledger->told, NULL);
     ledger->first_seq = sp_journal_first_seq(options->journal);
     sp_db_limit_heap(HEAP_BYTES);
     ledger->options.backup.stream = options->stream;
@@ -281,6 +305,25 @@ void sp_ledger_close(struct sp_ledger *ledger)
     pthread_mutex_unlock(&ledger->lock);
     pthread_join(ledger->thread, NULL);
     release(ledger);
+}
+
+uint64_t sp_ledger_make_durable(struct sp_ledger *ledger)
+{
+    struct timespec until;
+
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += DURABLE_S;
+    pthread_mutex_lock(&ledger->lock);
+    ledger->durable = 0;
+    ledger->want_durable = true;
+    pthread_cond_signal(&ledger->wake);
+    while (ledger->want_durable && !ledger->report.ended) {
+        if (pthread_cond_timedwait(&ledger->told, &ledger->lock, &until) != 0) break;
+    }
+    uint64_t durable = ledger->durable;
+    ledger->want_durable = false;
+    pthread_mutex_unlock(&ledger->lock);
+    return durable;
 }
 
 uint64_t sp_ledger_cursor(const struct sp_ledger *ledger)

@@ -50,6 +50,10 @@ void sp_ledger_close(struct sp_ledger *ledger);
 /* Journal sequence the ledger includes. */
 uint64_t sp_ledger_cursor(const struct sp_ledger *ledger);
 
+/* Has the thread put what it wrote on disk, and returns the sequence that a power cut cannot take
+ * from the file; 0 if that was not possible within two seconds. Waits. */
+uint64_t sp_ledger_make_durable(struct sp_ledger *ledger);
+
 /* How it is, for people. */
 struct sp_ledger_report {
     sp_status status; /* SP_OK, or why nothing is written: the projection is behind */

@@ -1,5 +1,6 @@
 #include "services/spoor/cli.h"
 
+#include <pwd.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -146,4 +147,16 @@ const char *sp_cli_path(const char *path)
     size_t len = strlen(here);
     if (strncmp(path, here, len) != 0 || path[len] != '/' || path[len + 1] == '\0') return path;
     return path + len + 1;
+}
+
+sp_name sp_cli_operator(void)
+{
+    const struct passwd *user = getpwuid(getuid());
+    char text[SP_NAME_SIZE];
+    sp_name name = {{0}};
+
+    if (user != NULL && sp_name_set(&name, user->pw_name)) return name;
+    snprintf(text, sizeof text, "uid-%u", (unsigned)getuid());
+    SP_IGNORE(!sp_name_set(&name, text)); /* digits are a name */
+    return name;
 }

@@ -74,4 +74,7 @@ const char *sp_cli_path(const char *path);
  * frees *out with sp_config_free. */
 int sp_cli_config(const struct sp_cli *cli, struct sp_config **out);
 
+/* Who runs this: the user's name, or "uid-1000". */
+sp_name sp_cli_operator(void);
+
 #endif

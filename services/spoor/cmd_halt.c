@@ -7,7 +7,6 @@
 #include "common/clock.h"
 #include "proto/ids.h"
 
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,18 +20,6 @@ struct control {
     const char *word; /* "halt" */
     struct sp_operator_command command;
 };
-
-static sp_name operator_name(void)
-{
-    const struct passwd *user = getpwuid(getuid());
-    char text[SP_NAME_SIZE];
-    sp_name name = {{0}};
-
-    if (user != NULL && sp_name_set(&name, user->pw_name)) return name;
-    snprintf(text, sizeof text, "uid-%u", (unsigned)getuid());
-    SP_IGNORE(!sp_name_set(&name, text)); /* digits are a name */
-    return name;
-}
 
 static int set_scope(struct control *control, const char *scope)
 {
@@ -87,7 +74,7 @@ static void mint(struct control *control)
                                   .time = sp_clock_wall()};
 
     control->command.command_id = sp_cmd_id_mint(&source);
-    control->command.operator_name = operator_name();
+    control->command.operator_name = sp_cli_operator();
     control->command.asked = source.time;
 }
 

@@ -2,6 +2,7 @@
 #include "services/spoor/describe.h"
 #include "services/spoor/journal_check.h"
 #include "services/spoor/journal_filter.h"
+#include "services/spoor/journal_retain.h"
 
 #include "common/journal/journal.h"
 
@@ -223,6 +224,7 @@ int sp_cmd_journal(const struct sp_cli *cli)
     struct sp_journal_names names = {0};
 
     if (cli->argc > 1 && sp_journal_check_is(cli->argv[1])) return sp_journal_check(cli);
+    if (cli->argc > 1 && strcmp(cli->argv[1], "retain") == 0) return sp_journal_retain(cli);
     int code = parse(cli, &view);
     if (code == SP_EXIT_OK) code = sp_cli_data_dir(cli, view.data, data_dir);
     if (code == SP_EXIT_OK) code = sp_journal_filter_finish(&view.filter, data_dir);

@@ -35,6 +35,10 @@ static int explain(const struct job *job, sp_status status, const struct sp_err 
 
     if (status == SP_LOCKED)
         hint = "The execution service has it. Stop it first: spoor down";
+    else if (status == SP_GONE)
+        hint =
+            "Old segments were deleted (spoor journal retain), and the ledger needs them all for\n"
+            "  this. It cannot be written anew; nothing was changed. Keep backups of it.";
     else if (status == SP_CORRUPT || status == SP_VERSION)
         hint = "It can be written anew from the journal: spoor ledger rebuild";
     return sp_cli_fail(sp_status_exit_code(status), hint, "ledger %s: %s", job->word, err->text);

@@ -233,9 +233,14 @@ int sp_cmd_trades(const struct sp_cli *cli)
     if (code != SP_EXIT_OK) return code;
     gather(&trades, evidence);
     print[trades.format](&trades);
+    bool partial = sp_cli_deleted(evidence, what, sizeof what)[0] != '\0';
+    if (partial)
+        SP_IGNORE(sp_cli_fail(0, "The sum is of what is left.", "%s", what)); /* a warning */
     for (uint32_t i = 0; i < trades.count; i++) {
         char id[SP_ID_SHORT_SIZE];
-        if (!sp_trade_case_adds_up(&trades.at[i], what))
+        /* One that was opened in what was deleted cannot add up. */
+        bool begins_here = !partial || trades.at[i].opened != NULL;
+        if (begins_here && !sp_trade_case_adds_up(&trades.at[i], what))
             code = sp_cli_fail(SP_EXIT_DAMAGED, what, "the records of %s do not add up",
                                sp_trd_id_short(trades.at[i].trade_id, id));
         sp_trade_case_fini(&trades.at[i]);

@@ -88,6 +88,19 @@ static void add_anchors(struct sp_evidence *e)
     free(items);
 }
 
+static void note_begin(struct sp_evidence_stream *stream, const char *dir, struct sp_lookup *lookup)
+{
+    struct sp_segment_list list;
+    struct sp_index_record oldest;
+
+    if (sp_segment_list_read(dir, &list, NULL) != SP_OK) return;
+    stream->first_seq = list.first[0];
+    sp_segment_list_free(&list);
+    if (stream->first_seq > 1 && sp_lookup_count(lookup) > 0 &&
+        sp_lookup_record(lookup, 0, &oldest))
+        stream->first_time = oldest.time;
+}
+
 static void read_dir(struct sp_evidence *e, const char *data_dir, const char *name)
 {
     struct sp_lookup *lookup = NULL;
@@ -107,6 +120,7 @@ static void read_dir(struct sp_evidence *e, const char *data_dir, const char *na
         stream->name = sp_name_of("unnamed");
     if (lookup != NULL) {
         stream->records = sp_lookup_records(lookup);
+        note_begin(stream, path, lookup);
         e->item_count += sp_lookup_count(lookup);
     }
     snprintf(stream->damage, sizeof stream->damage, "%s",

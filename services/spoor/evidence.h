@@ -17,7 +17,9 @@ struct sp_evidence;
 struct sp_evidence_stream {
     sp_name name;
     uint64_t records;
-    char damage[240]; /* why it could be read only so far; "" if whole */
+    uint64_t first_seq; /* oldest held; above 1: what was before it was deleted */
+    sp_wall first_time; /* of the oldest listed record, if something was deleted */
+    char damage[240];   /* why it could be read only so far; "" if whole */
 };
 
 /* One record, by its number from 0: streams by name, within a stream by sequence. */

@@ -189,11 +189,34 @@ static int ambiguous(const char *text, const struct sp_evidence_id *ids, uint32_
     return sp_cli_fail(SP_EXIT_USAGE, hint, "\"%s\" is short for %u ids", text, count);
 }
 
+const char *sp_cli_deleted(const struct sp_evidence *evidence, char *buf, size_t size_bytes)
+{
+    size_t used = 0;
+
+    buf[0] = '\0';
+    for (uint32_t i = 0; i < sp_evidence_streams(evidence) && used < size_bytes; i++) {
+        const struct sp_evidence_stream *stream = sp_evidence_stream(evidence, i);
+        char time[SP_WALL_TEXT_SIZE];
+        if (stream->first_seq <= 1) continue;
+        int n =
+            snprintf(buf + used, size_bytes - used, "%srecords of %s before %" PRIu64 " (%.19s)",
+                     used > 0 ? ", " : "", stream->name.s, stream->first_seq,
+                     sp_wall_format(stream->first_time, time));
+        used += n > 0 ? (size_t)n : 0;
+    }
+    if (used > 0 && used < size_bytes) snprintf(buf + used, size_bytes - used, " were deleted");
+    return buf;
+}
+
 static int unknown(struct sp_evidence *evidence, const char *text)
 {
-    char hint[SP_LINE_SIZE];
+    char hint[SP_LINE_SIZE], deleted[SP_LINE_SIZE];
     uint64_t records = 0;
 
+    if (sp_cli_deleted(evidence, deleted, sizeof deleted)[0] != '\0')
+        return sp_cli_fail(SP_EXIT_NOT_RUNNING,
+                           "A backup of the journals may still have it: --data DIR",
+                           "no record mentions \"%s\" any more: %s", text, deleted);
     for (uint32_t i = 0; i < sp_evidence_streams(evidence); i++)
         records += sp_evidence_stream(evidence, i)->records;
     return sp_cli_fail(SP_EXIT_NOT_RUNNING, what_there_is(evidence, hint),

@@ -19,4 +19,8 @@ int sp_cli_id(struct sp_evidence *evidence, const char *text, struct sp_evidence
 /* The newest of what a word names. */
 int sp_cli_last(struct sp_evidence *evidence, const char *word, struct sp_evidence_id *out);
 
+/* "records of execution before 12345 (2026-01-05 18:22:07) were deleted", of every stream of which
+ * that is so; "" if none. Returns buf. */
+const char *sp_cli_deleted(const struct sp_evidence *evidence, char *buf, size_t size_bytes);
+
 #endif

@@ -355,6 +355,35 @@ static void headline_never_opened(struct sp_explain *x, const struct sp_trade_ca
     }
 }
 
+/* The stream of execution, if its oldest records were deleted and with them what this trade began
+ * with; else NULL. What is held of a trade's answer or opening on is whole. */
+static const struct sp_evidence_stream *cut_off(const struct sp_explain *x,
+                                                const struct sp_trade_case *c)
+{
+    if (c->opened != NULL || c->answers.count > 0) return NULL;
+    for (uint32_t i = 0; i < sp_evidence_streams(x->evidence); i++) {
+        const struct sp_evidence_stream *stream = sp_evidence_stream(x->evidence, i);
+        if (!sp_name_is(&stream->name, "execution") || stream->first_seq <= 1) continue;
+        bool newer = c->plans.count > 0 && c->plans.at[0]->time.ns > stream->first_time.ns;
+        return newer && c->closed == NULL && c->order_count == 0 ? NULL : stream;
+    }
+    return NULL;
+}
+
+static void explain_cut_off(struct sp_explain *x, const struct sp_trade_case *c,
+                            const struct sp_evidence_stream *stream)
+{
+    struct sp_evidence_id mention = {.type = SP_ID_TRD, .id = c->trade_id.raw};
+    struct sp_records records = sp_explain_all(x, mention);
+
+    sp_chain_headline(x->chain, "%s  %s  ITS BEGIN WAS DELETED", c->link.s, c->symbol.s);
+    sp_explain_list(x, "WHAT IS LEFT", &records);
+    sp_chain_say(x->chain, "DELETED",
+                 "records of execution before %" PRIu64 " (spoor journal retain)",
+                 stream->first_seq);
+    free(records.at);
+}
+
 void sp_explain_trade(struct sp_explain *x, sp_trd_id id)
 {
     struct sp_trade_case c;
@@ -365,6 +394,12 @@ void sp_explain_trade(struct sp_explain *x, sp_trd_id id)
         struct sp_records records = sp_explain_all(x, mention);
         sp_explain_list(x, "MENTIONED IN", &records);
         free(records.at);
+        return;
+    }
+    const struct sp_evidence_stream *cut = cut_off(x, &c);
+    if (cut != NULL) {
+        explain_cut_off(x, &c, cut);
+        sp_trade_case_fini(&c);
         return;
     }
     if (c.closed != NULL) {

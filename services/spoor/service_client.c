@@ -90,6 +90,23 @@ sp_status sp_service_query(const struct sp_config *config, const sp_name *servic
     return status;
 }
 
+sp_status sp_service_retain(const struct sp_config *config, const sp_name *service,
+                            const struct sp_retain *retain, sp_dur timeout,
+                            struct sp_command_reply *out)
+{
+    struct sp_record *request = request_of(SP_REC_RETAIN);
+    struct answer *answer = calloc(1, sizeof *answer);
+
+    SP_ASSERT(answer != NULL);
+    answer->kind = SP_REC_COMMAND_REPLY;
+    request->body.retain = *retain;
+    sp_status status = ask(config, service, request, timeout, answer);
+    if (status == SP_OK) *out = answer->body.command_reply;
+    free(answer);
+    free(request);
+    return status;
+}
+
 const char *sp_trading_word(uint8_t trading)
 {
     if (trading == SP_TRADING_ALLOWED) return "ALLOWED";

@@ -20,6 +20,10 @@ SP_NODISCARD sp_status sp_service_command(const struct sp_config *config, const 
 SP_NODISCARD sp_status sp_service_query(const struct sp_config *config, const sp_name *service,
                                         const char *what, sp_dur timeout,
                                         struct sp_command_reply *out);
+/* Asks it to delete old segments of its journal. */
+SP_NODISCARD sp_status sp_service_retain(const struct sp_config *config, const sp_name *service,
+                                         const struct sp_retain *request, sp_dur timeout,
+                                         struct sp_command_reply *out);
 /* "trading  REDUCE ONLY: halted (all): operator" and "next     spoor resume". */
 void sp_trading_print(const struct sp_service_status *status);
 /* "ALLOWED", "REDUCE ONLY", "STOPPED"; "UNKNOWN" for none. */

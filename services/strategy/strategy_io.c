@@ -17,6 +17,7 @@ struct facts {
     struct io *io;
     struct sp_subscription *sub;
     struct sp_ref decided;
+    bool began;      /* the first one came */
     uint64_t folded; /* of those, into the books since this start */
 };
 
@@ -34,6 +35,24 @@ static const char *const publishers[FACTS_COUNT] = {"execution", "marketdata"};
 
 /* ---- Events in ---- */
 
+/* The books are to be folded from the stream's beginning, and that was deleted. One that never
+ * decided on anything has no trades there. */
+static bool is_cut_off(struct facts *facts, const struct sp_record *first)
+{
+    struct sp_service *service = facts->io->service;
+    struct sp_ref place = sp_strategy_place(facts->io->strategy, &first->stream);
+    struct sp_err err = {0};
+
+    if (first->seq == 1 || sp_ref_is_none(&facts->decided) || !sp_ref_is_none(&place)) return false;
+    SP_IGNORE(SP_FAIL(&err, SP_CORRUPT,
+                      "%s: records before %" PRIu64
+                      " were deleted, and no sound snapshot stands for "
+                      "them: restore %s.json from a backup, or move %s away to begin anew",
+                      first->stream.s, first->seq, service->instance.s, service->dir));
+    sp_service_fail(service, &err);
+    return true;
+}
+
 /* The books are a fold of these streams; what lies behind the durable cursor was decided upon, so
  * it makes books and nothing else. */
 static void on_fact(void *ctx, const struct sp_record *record)
@@ -42,6 +61,8 @@ static void on_fact(void *ctx, const struct sp_record *record)
     const struct sp_ref *decided = &facts->decided;
     bool is_old = record->epoch <= decided->epoch && record->seq <= decided->seq;
 
+    if (!facts->began && is_cut_off(facts, record)) return;
+    facts->began = true;
     facts->folded += is_old;
     if (is_old)
         sp_strategy_fold(facts->io->strategy, record);
@@ -56,6 +77,7 @@ static void on_fact_notice(void *ctx, const struct sp_sub_notice *notice)
     struct facts *facts = ctx;
     struct sp_err err = {0};
 
+    if (notice->type == SP_SUB_GAP) sp_shell_on_notice(facts->io->shell, notice);
     if (notice->type != SP_SUB_REWOUND) return;
     sp_shell_on_notice(facts->io->shell, notice);
     SP_IGNORE(SP_FAIL(&err, SP_GONE, "%s took records back; starting anew to read it again",
