@@ -21,6 +21,16 @@ void sp_bus_wake(struct sp_bus *bus)
     SP_IGNORE(write(bus->pump_fd, &one, sizeof(one)) != (ssize_t)sizeof(one));
 }
 
+/* FNV-1a. */
+uint32_t sp_bus_hash(const sp_name *stream)
+{
+    uint32_t hash = UINT32_C(2166136261);
+
+    for (const char *at = stream->s; *at != '\0'; at++)
+        hash = (hash ^ (uint8_t)*at) * UINT32_C(16777619);
+    return hash;
+}
+
 static void on_pump(void *ctx)
 {
     struct sp_bus *bus = ctx;

@@ -172,6 +172,7 @@ struct sp_bus {
     uint64_t request_ids;
 
     struct bus_out *outs[BUS_STREAMS_MAX];
+    uint32_t out_hashes[BUS_STREAMS_MAX]; /* of their streams */
     uint32_t out_count, out_last;
     struct bus_out *unsent[BUS_STREAMS_MAX]; /* with a batch */
     uint32_t unsent_count;
@@ -181,6 +182,7 @@ struct sp_bus {
     struct bus_source *sources[BUS_SOURCES_MAX];
     uint32_t source_count;
     struct sp_subscription *subs[BUS_SUBS_MAX];
+    uint32_t sub_hashes[BUS_SUBS_MAX]; /* of their streams */
     uint32_t sub_count;
 
     sp_bus_request_fn *on_request;
@@ -195,6 +197,8 @@ struct sp_bus {
 
 /* bus.c */
 void sp_bus_wake(struct sp_bus *bus);
+/* Compared before names are: a table of many streams is searched for every record or frame. */
+uint32_t sp_bus_hash(const sp_name *stream);
 /* An empty control message of a kind, in bus->control. */
 struct sp_record *sp_bus_control(struct sp_bus *bus, enum sp_kind kind);
 SP_NODISCARD sp_status sp_bus_send_control(struct sp_bus *bus, const struct sp_peer *peer);

@@ -18,8 +18,9 @@ struct bus_out *sp_bus_find_out(struct sp_bus *bus, const sp_name *stream)
     if (bus->out_last < bus->out_count && sp_name_eq(&bus->outs[bus->out_last]->stream, stream)) {
         return bus->outs[bus->out_last];
     }
+    uint32_t hash = sp_bus_hash(stream);
     for (uint32_t i = 0; i < bus->out_count; i++) {
-        if (!sp_name_eq(&bus->outs[i]->stream, stream)) continue;
+        if (bus->out_hashes[i] != hash || !sp_name_eq(&bus->outs[i]->stream, stream)) continue;
         bus->out_last = i;
         return bus->outs[i];
     }
@@ -62,6 +63,12 @@ static sp_status add_out(struct sp_bus *bus, const sp_name *stream, struct bus_o
     return SP_OK;
 }
 
+static void keep_out(struct sp_bus *bus, struct bus_out *out)
+{
+    bus->out_hashes[bus->out_count] = sp_bus_hash(&out->stream);
+    bus->outs[bus->out_count++] = out;
+}
+
 sp_status sp_bus_add_facts(struct sp_bus *bus, struct sp_journal *journal, const sp_name *stream,
                            struct sp_err *err)
 {
@@ -76,7 +83,7 @@ sp_status sp_bus_add_facts(struct sp_bus *bus, struct sp_journal *journal, const
         return SP_FAIL(err, SP_NO_MEMORY, "stream %s", stream->s);
     }
     out->journal = journal;
-    bus->outs[bus->out_count++] = out;
+    keep_out(bus, out);
     return SP_OK;
 }
 
@@ -102,7 +109,7 @@ sp_status sp_bus_add_ring(struct sp_bus *bus, const sp_name *stream, uint32_t ca
     }
     out->snapshot = snapshot;
     out->ctx = ctx;
-    bus->outs[bus->out_count++] = out;
+    keep_out(bus, out);
     return SP_OK;
 }
 

@@ -252,6 +252,18 @@ bool sp_bus_serve_pump(struct sp_bus *bus)
     return more;
 }
 
+/* Who joins many streams asks for all of them at once, and control comes before the pump: without
+ * this all but the first would be refused and ask again only after their back-off. */
+static void end_short_answers(struct sp_bus *bus)
+{
+    for (uint32_t i = 0; i < BUS_SESSIONS_MAX; i++) {
+        struct bus_session *session = &bus->sessions[i];
+        while (session->serving == BUS_SERVE_SNAPSHOT || session->serving == BUS_SERVE_END) {
+            if (!step(bus, session)) break;
+        }
+    }
+}
+
 void sp_bus_serve_request(struct sp_bus *bus, const struct sp_peer *peer,
                           const struct sp_replay_request *request)
 {
@@ -259,6 +271,10 @@ void sp_bus_serve_request(struct sp_bus *bus, const struct sp_peer *peer,
 
     if (out == NULL) return; /* not ours, or not yet: the asker asks again */
     struct bus_session *session = take_session(bus, peer, out);
+    if (session == NULL) {
+        end_short_answers(bus);
+        session = take_session(bus, peer, out);
+    }
     if (session == NULL) {
         bus->stats.requests_refused++;
         return;

@@ -72,9 +72,11 @@ static void find_receivers(const struct bus_source *source, const sp_name *strea
                            struct receivers *out)
 {
     const struct sp_bus *bus = source->bus;
+    uint32_t hash = sp_bus_hash(stream);
 
     out->count = 0;
     for (uint32_t i = 0; i < bus->sub_count; i++) {
+        if (bus->sub_hashes[i] != hash) continue;
         struct sp_subscription *sub = bus->subs[i];
         if (sub->source != source || sub->watch) continue;
         if (sp_name_eq(&sub->options.stream, stream)) out->at[out->count++] = sub;

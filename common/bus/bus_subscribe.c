@@ -238,6 +238,7 @@ static sp_status add_sub(struct sp_bus *bus, const struct sp_sub_options *option
     struct sp_subscription *sub = calloc(1, sizeof(*sub));
     if (sub == NULL) return SP_FAIL(err, SP_NO_MEMORY, "subscription %s", options->stream.s);
     *sub = (struct sp_subscription){.bus = bus, .source = source, .options = *options, .next = 1};
+    bus->sub_hashes[bus->sub_count] = sp_bus_hash(&options->stream);
     bus->subs[bus->sub_count++] = sub;
     *out = sub;
     return SP_OK;

@@ -322,6 +322,68 @@ static void test_bus_batches_leave_at_a_flush(void **state)
     assert_int_equal(sp_bus_stats(f->pub).frames_published, 3);
 }
 
+/* ---- Many streams ---- */
+
+#define MANY 100
+
+static void count_record(void *ctx, const struct sp_record *record)
+{
+    struct fixture *f = ctx;
+
+    (void)record;
+    f->applied++;
+}
+
+static bool publish_many(void *ctx)
+{
+    struct fixture *f = ctx;
+
+    f->record = (struct sp_record){.kind = SP_REC_CURSOR, .body.cursor.inputs = 1};
+    for (int i = 0; i < MANY; i++) {
+        snprintf(f->record.stream.s, sizeof(f->record.stream.s), "md.test.%d", i);
+        assert_int_equal(sp_bus_publish(f->pub, &f->record, NULL), SP_OK);
+    }
+    return false;
+}
+
+/* Who joins them all asks for them all at once. */
+static void test_bus_batches_of_many_streams_are_joined_at_once(void **state)
+{
+    struct fixture *f = *state;
+    struct sp_subscription *subs[MANY];
+    bool live = false;
+
+    f->rings = 0;
+    open_rings(f, 0);
+    f->sub = open_bus(f, f->sub_loop, "strategy.ema");
+    for (int i = 0; i < MANY; i++) {
+        struct sp_sub_options options = {.publisher = sp_name_of("marketdata"),
+                                         .on_record = count_record,
+                                         .ctx = f};
+        snprintf(options.stream.s, sizeof(options.stream.s), "md.test.%d", i);
+        assert_int_equal(sp_bus_add_ring(f->pub, &options.stream, 10, NULL, NULL, NULL), SP_OK);
+        assert_int_equal(sp_bus_subscribe(f->sub, &options, &subs[i], NULL), SP_OK);
+    }
+    sp_mono start = sp_clock_mono();
+    while (!live) {
+        assert_true(sp_mono_since(sp_clock_mono(), start).ns < 10 * SP_NS_PER_S);
+        turn_pub(f);
+        assert_int_equal(sp_loop_turn(f->sub_loop, (sp_dur){SP_NS_PER_MS}, NULL), SP_OK);
+        live = true;
+        for (int i = 0; i < MANY; i++)
+            live = live && sp_subscription_caught_up(subs[i]);
+    }
+    struct sp_bus_stats stats = sp_bus_stats(f->pub);
+    assert_int_equal(stats.requests_refused, 0);
+    assert_true(stats.requests >= MANY);
+    sp_loop_set_idle(f->pub_loop, publish_many, f);
+    while (f->applied < MANY) {
+        assert_true(sp_mono_since(sp_clock_mono(), start).ns < 10 * SP_NS_PER_S);
+        turn_pub(f);
+        assert_int_equal(sp_loop_turn(f->sub_loop, (sp_dur){SP_NS_PER_MS}, NULL), SP_OK);
+    }
+}
+
 /* ---- A gap in the middle ---- */
 
 static bool publish_all_but_one(void *ctx)
@@ -446,6 +508,7 @@ int main(void)
         TEST(test_bus_batches_are_one_frame_per_stream),
         TEST(test_bus_batches_outside_of_callbacks_do_not_wait),
         TEST(test_bus_batches_leave_at_a_flush),
+        TEST(test_bus_batches_of_many_streams_are_joined_at_once),
         TEST(test_bus_batches_with_a_gap_inside_are_repaired),
         TEST(test_bus_batches_of_too_many_records_are_refused),
         TEST(test_bus_batches_of_too_many_bytes_are_refused),
