@@ -1,12 +1,13 @@
 #include "common/db.h"
 
+#include "common/planted_bug.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define STATEMENTS_MAX 64
@@ -173,6 +174,7 @@ static bool applies(const struct sp_db *db, const struct setting *setting)
 
 SP_NODISCARD static sp_status configure(struct sp_db *db, enum sp_db_sync sync, struct sp_err *err)
 {
+    const struct setting off = {"synchronous", "OFF", "0"};
     const struct setting lazy = {"synchronous", "NORMAL", "1"}, full = {"synchronous", "FULL", "2"};
 
     sp_status status = restrict_it(db, err);
@@ -184,17 +186,21 @@ SP_NODISCARD static sp_status configure(struct sp_db *db, enum sp_db_sync sync, 
                            " and does not confirm it",
                            db->path, sqlite3_libversion());
     }
-    if (status == SP_OK) status = set(db, sync == SP_DB_SYNC_FULL ? &full : &lazy, err);
+    const struct setting *synced = sync == SP_DB_SYNC_FULL ? &full : &lazy;
+    if (status == SP_OK) status = set(db, SP_BUG(ledger_sync_off) ? &off : synced, err);
     return status;
 }
 
+/* Asked of the file system that SQLite uses, which counts a log of no bytes as none. */
 static bool has_log(const char *path)
 {
+    sqlite3_vfs *files = sqlite3_vfs_find(NULL);
     char log[520];
-    struct stat st;
+    int there = 0;
 
+    if (files == NULL) return false;
     snprintf(log, sizeof log, "%s-wal", path);
-    return stat(log, &st) == 0 && st.st_size > 0;
+    return files->xAccess(files, log, SQLITE_ACCESS_EXISTS, &there) != SQLITE_OK || there != 0;
 }
 
 SP_NODISCARD static sp_status make(const char *path, struct sp_db **out, struct sp_err *err)
@@ -218,6 +224,7 @@ sp_status sp_db_open(const char *path, enum sp_db_sync sync, const char *schema,
 
     sp_status status = make(path, &db, err);
     if (status != SP_OK) return status;
+    sqlite3_initialize();
     db->unclean = has_log(path);
     if (sqlite3_open_v2(path, &db->handle, flags, NULL) != SQLITE_OK) {
         status = fail(db, err, "cannot open");

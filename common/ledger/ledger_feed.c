@@ -1,6 +1,7 @@
 #include "common/ledger/ledger_feed.h"
 
 #include "common/journal/journal.h"
+#include "common/planted_bug.h"
 
 #include <stdlib.h>
 
@@ -54,9 +55,10 @@ SP_NODISCARD static sp_status peek(struct sp_ledger_feed *feed, uint64_t upto, s
 SP_NODISCARD static sp_status put_batches(struct sp_ledger_feed *feed, uint64_t upto,
                                           uint64_t *cursor, struct sp_err *err)
 {
+    const uint32_t batch_min = SP_BUG(ledger_splits_batches) ? 1 : BATCH_MIN;
     bool within = false;
 
-    for (uint32_t count = 0; within || count < BATCH_MIN; count++) {
+    for (uint32_t count = 0; within || count < batch_min; count++) {
         sp_status status = peek(feed, upto, err);
         if (status == SP_AGAIN && within) {
             feed->journal_failed = true;
@@ -66,7 +68,7 @@ SP_NODISCARD static sp_status put_batches(struct sp_ledger_feed *feed, uint64_t 
         if (status == SP_OK) status = sp_ledger_rows_put(feed->rows, &feed->record, err);
         if (status != SP_OK) return status;
         *cursor = feed->record.seq;
-        within = feed->meta.batch_left > 0;
+        within = feed->meta.batch_left > 0 && !SP_BUG(ledger_splits_batches);
         feed->held = false;
     }
     return SP_OK;

@@ -2,6 +2,7 @@
 
 #include "common/clock.h"
 #include "common/ledger/ledger_feed.h"
+#include "common/planted_bug.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -147,6 +148,7 @@ static uint64_t writable(const struct sp_ledger *ledger)
 {
     uint64_t durable = sp_journal_durable_seq(ledger->options.journal);
 
+    if (SP_BUG(ledger_ahead)) return ledger->target;
     return ledger->target < durable ? ledger->target : durable;
 }
 
