@@ -47,6 +47,8 @@ static unsigned read_all(const uint8_t *data, size_t size, struct sp_record *out
         memset(&record, 0xa5, sizeof record);
         status = sp_wire_next(&records, &record, NULL);
         FUZZ_CHECK(status != SP_AGAIN && records.at > before && records.at <= records.end);
+        /* What the scan lets through is whole. */
+        FUZZ_CHECK(status != SP_TRUNCATED && status != SP_TOO_DEEP);
         FUZZ_CHECK((status == SP_OK) == (record.kind != SP_REC_NONE));
         if (status == SP_OK) check_record(&record);
         if (count == 0) *out = record;

@@ -103,6 +103,17 @@ def journal(root):
     yield "empty_file", STAMPED + b"\n"
 
 
+def segment(_root):
+    for name, how in (("index", b"\x04"), ("index_stamped", b"\x05"), ("zip", b"\x06"),
+                      ("zip_stamped", b"\x07")):
+        yield name, how
+        yield name + "_changed", how + bytes.fromhex("0000ff" "009801" "00a7aa" "02ff00" "0a1007")
+        yield name + "_counts", how + b"".join(bytes([0, at, 0xff]) for at in range(96, 156))
+    yield "no_index", b"\x00"
+    yield "no_zip", b"\x02"
+    yield "zip_only_facts", b"\x03" + bytes.fromhex("502a4d1828000000") + b"spoorseg" + b"\0" * 32
+
+
 def snapshot(generation, payload, prev=0, name="execution"):
     payload = payload.encode()
     header = (f'{{"h":{{"fmt":"st1","name":"{name}","inst":"testbench","gen":"{generation:020d}",'
@@ -203,7 +214,7 @@ def recording(_root):
 
 def main():
     root = pathlib.Path(sys.argv[1])
-    for target in (wire, json, journal, state, config, control, feed, recording):
+    for target in (wire, json, journal, segment, state, config, control, feed, recording):
         folder = root / "test/fuzz/corpus" / target.__name__
         folder.mkdir(parents=True, exist_ok=True)
         for name, data in target(root):
