@@ -17,7 +17,7 @@ struct file {
 static struct {
     struct disk_image live;
     struct disk_log *log;
-    bool killed, forever;
+    bool killed, forever, busy;
     uint64_t random, fail_at, calls, failed;
     uint32_t open_files;
 } vfs;
@@ -131,7 +131,9 @@ static int file_write(sqlite3_file *base, const void *buf, int len, sqlite3_int6
 
     if (vfs.killed) return SQLITE_IOERR_WRITE;
     size_t bytes = refused ? (size_t)len / 2 : (size_t)len;
+    vfs.busy = true;
     if (bytes > 0) write_bytes(of(base)->node, (uint64_t)at, buf, bytes);
+    vfs.busy = false;
     if (!refused) return SQLITE_OK;
     return vfs.calls % 2 == 0 ? SQLITE_FULL : SQLITE_IOERR_WRITE;
 }
@@ -141,7 +143,9 @@ static int file_truncate(sqlite3_file *base, sqlite3_int64 len)
     struct disk_op op = {.kind = DISK_TRUNCATE, .node = of(base)->node, .at = (uint64_t)len};
 
     if (vfs.killed || refuses()) return SQLITE_IOERR_TRUNCATE;
+    vfs.busy = true;
     perform(&op);
+    vfs.busy = false;
     return SQLITE_OK;
 }
 
@@ -371,6 +375,11 @@ uint64_t ledger_vfs_calls(void)
 uint64_t ledger_vfs_failed(void)
 {
     return vfs.failed;
+}
+
+bool ledger_vfs_busy(void)
+{
+    return vfs.busy;
 }
 
 uint32_t ledger_vfs_open_files(void)

@@ -24,5 +24,7 @@ void ledger_vfs_fail(uint64_t n, bool forever);
 uint64_t ledger_vfs_calls(void); /* since the last ledger_vfs_fail */
 uint64_t ledger_vfs_failed(void);
 uint32_t ledger_vfs_open_files(void);
+/* It works on the disk: what is allocated now is the test's own. */
+bool ledger_vfs_busy(void);
 
 #endif

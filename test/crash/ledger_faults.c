@@ -1,0 +1,399 @@
+/* Proof 2 for the ledger: every allocation, and every call of the file system under SQLite, fails
+ * once, and then for good.
+ *
+ * usage: ledger_faults [--runs N]   N runs of each kind, spread over all calls; 0: every call
+ *        ledger_faults --replay KIND:N:FOREVER
+ *
+ * A run opens the ledger, writes the journal into it in several transactions, and closes it; after
+ * a failure that may pass it tries once more, as the service does. Whatever fails: a clean status,
+ * nothing left allocated or open, a transaction that was reported is there at the next start, and
+ * the file is whole, a prefix of the journal, and the same as without a fault once caught up. A
+ * fault that happens once and is no lost sync does not keep the second attempt from the end.
+ */
+#include "ledger_vfs.h"
+
+#include "../common/folder.h"
+#include "../services/core_shell.h"
+#include "common/journal/journal.h"
+#include "common/ledger/ledger_check.h"
+#include "common/ledger/ledger_feed.h"
+#include "common/ledger/ledger_file.h"
+
+#include <inttypes.h>
+#include <sqlite3.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define TRADES       6
+#define SEQS_MAX     2048
+#define FAILURES_MAX 5
+#define LEDGER_PATH  "/crash/ledger.db"
+
+enum kind { CALL, ALLOCATION, KINDS };
+static const char *const kind_names[KINDS] = {[CALL] = "call", [ALLOCATION] = "allocation"};
+
+static struct {
+    struct folder folder;
+    struct core_shell *core;
+    struct sp_journal *journal;
+    sp_name stream;
+    uint64_t first, last; /* sequences: of the first transaction's end, of all */
+    char hash[SEQS_MAX][SP_LEDGER_HASH_SIZE];
+    uint64_t runs, failed, told, tried_again;
+} run;
+
+/* ---- Allocations: SQLite's and ours ---- */
+
+static struct {
+    uint64_t n, calls, failed;
+    bool forever, on;
+    int64_t held;
+    sqlite3_mem_methods real;
+} memory;
+
+static bool refuses(void)
+{
+    if (!memory.on || ledger_vfs_busy()) return false;
+    memory.calls++;
+    bool now =
+        memory.n != 0 && (memory.calls == memory.n || (memory.forever && memory.calls > memory.n));
+    if (now) memory.failed++;
+    return now;
+}
+
+static void *lib_malloc(int bytes)
+{
+    void *at = refuses() ? NULL : memory.real.xMalloc(bytes);
+
+    if (at != NULL) memory.held++;
+    return at;
+}
+
+static void lib_free(void *at)
+{
+    if (at != NULL) memory.held--;
+    memory.real.xFree(at);
+}
+
+static void *lib_realloc(void *at, int bytes)
+{
+    return refuses() ? NULL : memory.real.xRealloc(at, bytes);
+}
+
+void *__real_malloc(size_t bytes);
+void *__real_calloc(size_t count, size_t bytes);
+void *__real_realloc(void *at, size_t bytes);
+void __real_free(void *at);
+void *__wrap_malloc(size_t bytes);
+void *__wrap_calloc(size_t count, size_t bytes);
+void *__wrap_realloc(void *at, size_t bytes);
+void __wrap_free(void *at);
+
+static bool ours(const void *at)
+{
+    if (at != NULL && memory.on && !ledger_vfs_busy()) memory.held++;
+    return at != NULL;
+}
+
+void *__wrap_malloc(size_t bytes)
+{
+    void *at = refuses() ? NULL : __real_malloc(bytes);
+
+    return ours(at) ? at : NULL;
+}
+
+void *__wrap_calloc(size_t count, size_t bytes)
+{
+    void *at = refuses() ? NULL : __real_calloc(count, bytes);
+
+    return ours(at) ? at : NULL;
+}
+
+void *__wrap_realloc(void *at, size_t bytes)
+{
+    if (refuses()) return NULL;
+    if (at == NULL && memory.on && !ledger_vfs_busy()) memory.held++;
+    return __real_realloc(at, bytes);
+}
+
+void __wrap_free(void *at)
+{
+    if (at != NULL && memory.on && !ledger_vfs_busy()) memory.held--;
+    __real_free(at);
+}
+
+static void set_fault(enum kind kind, uint64_t n, bool forever)
+{
+    ledger_vfs_fail(kind == CALL ? n : 0, forever);
+    memory.n = kind == ALLOCATION ? n : 0;
+    memory.forever = forever;
+    memory.calls = memory.failed = 0;
+}
+
+/* ---- The journal ---- */
+
+static void must(sp_status status, const struct sp_err *err)
+{
+    if (status == SP_OK) return;
+    printf("FAILED: without a fault: %s\n", err->text);
+    exit(1);
+}
+
+static void write_journal(void)
+{
+    struct sp_journal_options options = {.dir = run.folder.path,
+                                         .stream = run.stream,
+                                         .installation = "testbench",
+                                         .world = "paper",
+                                         .epoch = 1,
+                                         .sync_every = {-1},
+                                         .start_time = {INT64_C(1795374000000000000)},
+                                         .build = "0.0.0",
+                                         .boot_id = sp_name_of("boot")};
+    struct sp_err err = {0};
+
+    for (int i = 0; i < TRADES; i++) {
+        core_price(run.core, 50000);
+        core_open(run.core, i % 2 == 0 ? "ema" : "mean");
+        core_move(run.core, i % 3 == 0 ? 52000 : 48900, 0);
+    }
+    must(sp_journal_open(&options, &run.journal, &err), &err);
+    for (uint32_t i = 1; i < run.core->record_count;) {
+        static struct sp_record batch[8];
+        uint32_t count = 0;
+        do {
+            batch[count] = run.core->records[i++];
+            batch[count].seq = sp_journal_next_seq(run.journal) + count;
+            count++;
+        } while (count < 8 && i < run.core->record_count &&
+                 batch[count - 1].kind != SP_REC_LEDGER_STATE_CHANGED);
+        must(sp_journal_append(run.journal, batch, count, &err), &err);
+        if (i * 2 < run.core->record_count) run.first = sp_journal_next_seq(run.journal) - 1;
+    }
+    run.last = sp_journal_next_seq(run.journal) - 1;
+    must(sp_journal_sync(run.journal, &err), &err);
+    SP_ASSERT(run.last < SEQS_MAX);
+}
+
+/* ---- A run ---- */
+
+static sp_status open_file(struct sp_ledger_rows **out, struct sp_ledger_finding *finding,
+                           struct sp_err *err)
+{
+    struct sp_ledger_place place = {.path = LEDGER_PATH,
+                                    .stream = run.stream,
+                                    .world = run.core->core.books.world,
+                                    .first_seq = 1,
+                                    .last_seq = run.last};
+
+    return sp_ledger_file_open(&place, false, out, finding, err);
+}
+
+/* One opening of the file and all that is written to it. *reported: a transaction said so. */
+static sp_status attempt(uint64_t *reported, bool *lost_sync, bool *replaced, struct sp_err *err)
+{
+    const uint64_t ends[] = {run.first, run.last};
+    struct sp_ledger_finding finding = {0};
+    struct sp_ledger_rows *rows = NULL;
+    struct sp_ledger_feed *feed = NULL;
+
+    sp_status status = open_file(&rows, &finding, err);
+    if (finding.aside[0] != '\0') *replaced = true;
+    if (status == SP_OK)
+        status = sp_ledger_feed_open(rows, run.folder.path, &run.stream, &feed, err);
+    for (size_t i = 0; i < 2 && status == SP_OK; i++) {
+        while (status == SP_OK) {
+            status = sp_ledger_feed_write(feed, ends[i], err);
+            *reported = sp_ledger_rows_cursor(rows);
+        }
+        if (status == SP_AGAIN) status = SP_OK;
+    }
+    *lost_sync = rows != NULL && sp_db_sync_failed(sp_ledger_rows_db(rows));
+    sp_ledger_feed_close(feed);
+    sp_ledger_rows_close(rows);
+    return status;
+}
+
+static bool may_pass(sp_status status)
+{
+    return status == SP_STORAGE || status == SP_NO_MEMORY;
+}
+
+static const char *expected(uint64_t cursor, struct sp_err *err)
+{
+    struct sp_ledger_rows *rows = NULL;
+    char *hash = run.hash[cursor];
+
+    if (hash[0] != '\0') return hash;
+    sp_status status =
+        sp_ledger_rows_open(":memory:", &run.stream, run.core->core.books.world, &rows, err);
+    if (status == SP_OK && cursor > 0)
+        status = sp_ledger_fold(rows, run.folder.path, &run.stream, cursor, err);
+    if (status == SP_OK) status = sp_ledger_hash(rows, hash, err);
+    sp_ledger_rows_close(rows);
+    must(status, err);
+    return hash;
+}
+
+static const char *look(struct sp_ledger_rows *rows, struct sp_err *err)
+{
+    char hash[SP_LEDGER_HASH_SIZE] = "";
+
+    if (sp_ledger_check(rows, err) != SP_OK) return "not whole";
+    if (sp_ledger_hash(rows, hash, err) != SP_OK) return "not read";
+    return strcmp(hash, expected(sp_ledger_rows_cursor(rows), err)) == 0
+               ? NULL
+               : "not what the journal gives";
+}
+
+/* The next start, without a fault. NULL if all is well. */
+static const char *afterwards(uint64_t reported, struct sp_err *err)
+{
+    struct sp_ledger_finding finding = {0};
+    struct sp_ledger_rows *rows = NULL;
+
+    if (open_file(&rows, &finding, err) != SP_OK) return "the next start is refused";
+    const char *wrong = finding.aside[0] != '\0' ? "the file was damaged" : NULL;
+    if (wrong != NULL) *err = finding.why;
+    if (wrong == NULL && sp_ledger_rows_cursor(rows) < reported)
+        wrong = "a transaction that was reported is not there";
+    if (wrong == NULL) wrong = look(rows, err);
+    if (wrong == NULL && sp_ledger_fold(rows, run.folder.path, &run.stream, 0, err) != SP_OK)
+        wrong = "it cannot catch up";
+    if (wrong == NULL && sp_ledger_rows_cursor(rows) != run.last) wrong = "it did not catch up";
+    if (wrong == NULL) wrong = look(rows, err);
+    sp_ledger_rows_close(rows);
+    return wrong;
+}
+
+static void begin_anew(void)
+{
+    struct disk_image *image = ledger_vfs_image();
+
+    disk_clear(image);
+    image->nodes = 1;
+    image->node[DISK_ROOT].is_dir = true;
+    ledger_vfs_seed(1);
+}
+
+/* NULL if all is well. */
+static const char *try_fault(enum kind kind, uint64_t n, bool forever, struct sp_err *err)
+{
+    uint64_t reported = 0;
+    bool lost_sync = false, replaced = false;
+
+    begin_anew();
+    memory.held = 0;
+    memory.on = true;
+    set_fault(kind, n, forever);
+    sp_status status = attempt(&reported, &lost_sync, &replaced, err);
+    if (status != SP_OK) run.told++;
+    sp_status first = status;
+    if (may_pass(status) && !lost_sync) {
+        run.tried_again++;
+        status = attempt(&reported, &lost_sync, &replaced, err);
+    }
+    bool happened = kind == CALL ? ledger_vfs_failed() > 0 : memory.failed > 0;
+    memory.on = false;
+    int64_t held = memory.held;
+    set_fault(kind, 0, false);
+    if (!happened && n != 0) return "there was no such call";
+    if (first != SP_OK && !may_pass(first)) return "not a status for this";
+    if (status != SP_OK && !may_pass(status)) return "not a status for this";
+    if (!forever && !lost_sync && status != SP_OK) return "the second attempt failed, too";
+    if (replaced) return "a sound file was put aside";
+    if (held != 0) {
+        SP_IGNORE(SP_FAIL(err, SP_NO_MEMORY, "%lld pieces", (long long)held));
+        return "something is left allocated";
+    }
+    if (ledger_vfs_open_files() != 0) return "a file is left open";
+    return afterwards(reported, err);
+}
+
+static void report(enum kind kind, uint64_t n, bool forever)
+{
+    struct sp_err err = {0};
+    const char *wrong = try_fault(kind, n, forever, &err);
+
+    run.runs++;
+    if (wrong == NULL) return;
+    run.failed++;
+    printf("FAILED: %s (%s); replay: ledger_faults --replay %d:%" PRIu64 ":%d\n", wrong, err.text,
+           (int)kind, n, forever);
+    fflush(stdout);
+}
+
+static void try_kind(enum kind kind, uint64_t runs)
+{
+    struct sp_err err = {0};
+    const char *wrong = try_fault(kind, 0, false, &err);
+    if (wrong != NULL) wrong = try_fault(kind, 0, false, &err); /* the library keeps some things */
+    uint64_t calls = 0, before = run.runs;
+
+    if (wrong != NULL) {
+        printf("FAILED: without a fault: %s (%s)\n", wrong, err.text);
+        exit(1);
+    }
+    begin_anew();
+    set_fault(kind, 0, false);
+    memory.on = true;
+    uint64_t reported = 0;
+    bool lost_sync = false, replaced = false;
+    must(attempt(&reported, &lost_sync, &replaced, &err), &err);
+    memory.on = false;
+    calls = kind == CALL ? ledger_vfs_calls() : memory.calls;
+    uint64_t stride = runs == 0 || calls <= runs ? 1 : calls / runs;
+    for (uint64_t n = 1; n <= calls && run.failed < FAILURES_MAX; n += stride) {
+        report(kind, n, false);
+        report(kind, n, true);
+    }
+    printf("%s: %" PRIu64 " of them, %" PRIu64 " runs, one in %" PRIu64 "\n", kind_names[kind],
+           calls, run.runs - before, stride);
+}
+
+static void prepare(void)
+{
+    sqlite3_mem_methods methods;
+
+    sqlite3_config(SQLITE_CONFIG_GETMALLOC, &memory.real);
+    methods = memory.real;
+    methods.xMalloc = lib_malloc;
+    methods.xFree = lib_free;
+    methods.xRealloc = lib_realloc;
+    sqlite3_config(SQLITE_CONFIG_MALLOC, &methods);
+    sqlite3_config(SQLITE_CONFIG_LOOKASIDE, 0, 0); /* small ones, too, are allocations */
+    ledger_vfs_install();
+    run.stream = sp_name_of("execution");
+    run.folder = folder_make();
+    run.core = core_ready();
+    write_journal();
+}
+
+int main(int argc, char **argv)
+{
+    uint64_t runs = 150, n = 0;
+    int kind = -1, forever = 0;
+    time_t began = time(NULL);
+
+    for (int i = 1; i + 1 < argc; i += 2) {
+        if (strcmp(argv[i], "--runs") == 0) runs = strtoull(argv[i + 1], NULL, 10);
+        if (strcmp(argv[i], "--replay") == 0 &&
+            sscanf(argv[i + 1], "%d:%" SCNu64 ":%d", &kind, &n, &forever) != 3)
+            return 64;
+    }
+    prepare();
+    if (kind >= 0) {
+        report((enum kind)kind, n, forever != 0);
+    } else {
+        for (int i = 0; i < KINDS; i++)
+            try_kind((enum kind)i, runs);
+    }
+    printf("%" PRIu64 " runs, %" PRIu64 " failures; %" PRIu64 " told of their fault, %" PRIu64
+           " tried again; %ld s\n",
+           run.runs, run.failed, run.told, run.tried_again, (long)(time(NULL) - began));
+    sp_journal_close(run.journal);
+    core_free(run.core);
+    folder_remove(&run.folder);
+    return run.failed == 0 ? 0 : 1;
+}
