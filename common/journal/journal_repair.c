@@ -245,7 +245,9 @@ static sp_status free_path(const struct cut *cut, const char *name, char out[SP_
         int n = snprintf(out, SP_SEGMENT_PATH_SIZE, "%s/%s%s", cut->quarantine, name, suffix);
         if (n < 0 || n >= SP_SEGMENT_PATH_SIZE)
             return SP_FAIL(err, SP_TOO_LONG, "path of %d bytes is too long", n);
-        if (access(out, F_OK) != 0) return SP_OK;
+        if (access(out, F_OK) == 0) continue;
+        if (errno == ENOENT) return SP_OK;
+        return storage_failed("look at", out, err); /* in doubt nothing is written over */
     }
     return SP_FAIL(err, SP_STORAGE, "%s holds too many of %s", cut->quarantine, name);
 }
@@ -279,7 +281,8 @@ static sp_status put_file_aside(const struct cut *cut, const char *from, const c
 {
     char to[SP_SEGMENT_PATH_SIZE];
 
-    if (access(from, F_OK) != 0) return SP_OK;
+    if (access(from, F_OK) != 0)
+        return errno == ENOENT ? SP_OK : storage_failed("look at", from, err);
     sp_status status = free_path(cut, name, to, err);
     if (status != SP_OK) return status;
     if (cut->port->rename(cut->port->self, from, to) != 0)

@@ -131,6 +131,14 @@ uint32_t sp_line_stamp(char *text, size_t len_bytes, uint32_t prev_crc)
     return crc;
 }
 
+uint32_t sp_line_crc(const char *text)
+{
+    uint32_t crc = 0;
+
+    SP_IGNORE(!hex_parse(text + CRC_AT, &crc)); /* it verified */
+    return crc;
+}
+
 bool sp_line_crc_holds(const char *text, size_t len_bytes, uint32_t prev_crc)
 {
     uint32_t stored = 0;

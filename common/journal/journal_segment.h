@@ -52,6 +52,8 @@ size_t sp_segment_seal_line(const struct sp_segment_seal *seal, uint32_t prev_cr
 uint32_t sp_line_stamp(char *text, size_t len_bytes, uint32_t prev_crc);
 /* Reads the first fields of a line without its newline. Checks no CRC. */
 void sp_line_parse(const char *text, size_t len_bytes, struct sp_line *out);
+/* The CRC that a line which verified says. */
+uint32_t sp_line_crc(const char *text);
 bool sp_line_crc_holds(const char *text, size_t len_bytes, uint32_t prev_crc);
 
 /* "DIR/00000000000000000042.jsonl". SP_TOO_LONG. */
