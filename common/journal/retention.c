@@ -3,6 +3,7 @@
 #include "common/journal/retention.h"
 
 #include "common/journal/journal_keeper.h"
+#include "common/planted_bug.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -153,6 +154,18 @@ static sp_status check_boundary(const char *dir, uint64_t first_kept, struct sp_
     return SP_FAIL(err, SP_INVALID, "%s: no segment begins at %" PRIu64, dir, first_kept);
 }
 
+/* Synced before the next one goes: names that are removed together may stay in any order, and a
+ * journal with a hole is damaged. */
+static sp_status delete_one(const char *dir, uint64_t first_seq, const struct sp_file_port *port,
+                            struct sp_err *err)
+{
+    sp_status status = sp_keeper_remove(dir, first_seq, port, err);
+
+    if (status != SP_OK || SP_BUG(removed_together)) return status;
+    if (port->sync_dir(port->self, dir) == 0) return SP_OK;
+    return SP_FAIL(err, SP_STORAGE, "cannot sync %s: %s", dir, strerror(errno));
+}
+
 sp_status sp_retention_delete(const char *dir, uint64_t first_kept, const struct sp_file_port *port,
                               struct sp_err *err)
 {
@@ -162,7 +175,7 @@ sp_status sp_retention_delete(const char *dir, uint64_t first_kept, const struct
     if (status == SP_OK) status = sp_segment_list_read(dir, &list, err);
     if (status != SP_OK) return status;
     for (size_t i = 0; i < list.count && list.first[i] < first_kept && status == SP_OK; i++)
-        status = sp_keeper_remove(dir, list.first[i], port, err);
+        status = delete_one(dir, list.first[i], port, err);
     sp_segment_list_free(&list);
     if (status == SP_OK && port->sync_dir(port->self, dir) != 0)
         status = SP_FAIL(err, SP_STORAGE, "cannot sync %s: %s", dir, strerror(errno));

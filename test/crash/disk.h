@@ -64,6 +64,7 @@ struct disk_bounds {
     uint64_t seq_issued, seq_acked; /* journal records */
     uint64_t gen_issued, gen_acked; /* state generations */
     uint32_t gen_epoch;             /* of who wrote the acknowledged one */
+    uint64_t trim_issued;           /* records below may be deleted */
 };
 
 struct disk_op {

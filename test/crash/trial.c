@@ -184,6 +184,34 @@ static bool keep_segments(struct life *life)
     return went_on(life, sp_keeper_pass(&options, &done, &err), "keeping", &err);
 }
 
+/* Deletes old segments, as a person asks for it. */
+static bool trim(struct life *life)
+{
+    struct sp_segment_list list = {0};
+    struct sp_record record = {.stream = sp_name_of("execution"),
+                               .epoch = life->epoch,
+                               .time = {START_NS},
+                               .kind = SP_REC_JOURNAL_TRIMMED};
+    struct sp_err err = {0};
+
+    if (!sync_journal(life)) return false;
+    if (!went_on(life, sp_segment_list_read(life->dir, &list, &err), "list", &err)) return false;
+    size_t keep_from = (size_t)trial_random(life->trial, list.count);
+    uint64_t first_kept = list.first[keep_from];
+    sp_segment_list_free(&list);
+    if (keep_from == 0) return true;
+    record.seq = sp_journal_next_seq(life->journal);
+    record.body.journal_trimmed.first_seq = first_kept;
+    issue(life, record.seq, true);
+    life->trial->bounds.trim_issued = first_kept;
+    recorder_mark(&life->trial->bounds);
+    if (!went_on(life, sp_journal_append(life->journal, &record, 1, &err), "append", &err) ||
+        !sync_journal(life)) {
+        return false;
+    }
+    return went_on(life, sp_journal_delete_before(life->journal, first_kept, &err), "trim", &err);
+}
+
 /* How the life ends, if nothing ends it before. */
 static bool choose_end(struct trial *trial)
 {
@@ -287,9 +315,9 @@ static bool begin(struct life *life)
 
 static bool step(struct life *life)
 {
-    static bool (*const steps[])(struct life *) = {append, append,       append,       append,
-                                                   append, sync_journal, sync_journal, save,
-                                                   save,   seal,         keep_segments};
+    static bool (*const steps[])(struct life *) = {append, append,       append,        append,
+                                                   append, sync_journal, sync_journal,  save,
+                                                   save,   seal,         keep_segments, trim};
 
     return steps[trial_random(life->trial, sizeof steps / sizeof steps[0])](life);
 }
@@ -402,7 +430,8 @@ static bool is_issued(const struct trial *trial, const struct sp_record *record)
 {
     if (record->seq >= TRIAL_SEQS || record->epoch != trial->epoch[record->seq]) return false;
     if (trial->is_started[record->seq]) {
-        return record->kind == SP_REC_STREAM_STARTED || record->kind == SP_REC_JOURNAL_TRUNCATED;
+        return record->kind == SP_REC_STREAM_STARTED || record->kind == SP_REC_JOURNAL_TRUNCATED ||
+               record->kind == SP_REC_JOURNAL_TRIMMED;
     }
     return record->kind == SP_REC_CURSOR &&
            record->body.cursor.inputs == (uint32_t)record->seq * 16 + record->epoch;
@@ -416,7 +445,8 @@ static uint64_t digest_line(uint64_t digest, const char *line, size_t len_bytes)
 }
 
 /* Records of the life before come first, then those that starts added: their epochs are above. */
-static bool read_back(const struct trial *trial, const char *dir, struct trial_start *out)
+static bool read_back(const struct trial *trial, const char *dir, uint64_t trim_issued,
+                      struct trial_start *out)
 {
     static struct sp_record record;
     struct sp_journal_reader *reader = NULL;
@@ -428,6 +458,10 @@ static bool read_back(const struct trial *trial, const char *dir, struct trial_s
     while (status == SP_OK) {
         status = sp_journal_reader_next(reader, &record, NULL, &err);
         if (status != SP_OK) break;
+        if (expected == 1 && record.seq <= trim_issued) {
+            expected = record.seq;
+            out->kept = record.seq - 1;
+        }
         bool issued = is_issued(trial, &record);
         bool added = record.epoch > TRIAL_LIVES && (record.kind == SP_REC_STREAM_STARTED ||
                                                     record.kind == SP_REC_JOURNAL_TRUNCATED);
@@ -469,10 +503,10 @@ static bool start_journal(const struct trial *trial, const struct trial_given *g
     sp_status status = sp_journal_open(&options, &journal, &err);
     if (status != SP_OK) return refuse(out, "journal", status, &err);
     out->next_seq = sp_journal_next_seq(journal);
-    bool right = read_back(trial, dir, out);
+    bool right = read_back(trial, dir, bounds->trim_issued, out);
     if (right && given->marks) {
-        recorder_mark(
-            &(struct disk_bounds){out->kept, out->kept, out->gen, out->gen, out->gen_epoch});
+        recorder_mark(&(struct disk_bounds){out->kept, out->kept, out->gen, out->gen,
+                                            out->gen_epoch, bounds->trim_issued});
     }
     sp_journal_close(journal);
     if (right && (out->kept < bounds->seq_acked || out->kept > bounds->seq_issued)) {
