@@ -187,6 +187,19 @@ static sp_status open_role_and_journal(struct life *life, struct sp_err *err)
     return sp_journal_open(&options, &service->journal, err);
 }
 
+/* After the journal is open: what is read is what its start found in order. */
+static sp_status start_scrub(struct life *life, struct sp_err *err)
+{
+    struct sp_service *service = &life->service;
+    struct sp_scrub_options options = {.dir = service->dir,
+                                       .bytes_per_second =
+                                           life->config->platform.scrub_bytes_per_second,
+                                       .every = life->config->platform.scrub_every};
+
+    if (service->journal == NULL) return SP_OK;
+    return sp_scrub_start(&options, &service->storage.scrub, err);
+}
+
 static sp_status open_bus(struct life *life, struct sp_err *err)
 {
     struct sp_service *service = &life->service;
@@ -447,6 +460,7 @@ static int finish(struct life *life, sp_status status, struct sp_err *err)
         if (status != SP_OK) sp_log_err(SP_LOG_ERROR, "seal_failed", err);
     }
     sp_bus_close(service->bus);
+    sp_scrub_stop(service->storage.scrub);
     sp_journal_close(service->journal);
     sp_loop_close(service->loop);
     sp_metrics_close(service->metrics);
@@ -485,6 +499,7 @@ int sp_service_main(int argc, char **argv, const struct sp_service_spec *spec)
         status = sp_loop_open(&life->service.loop, &err);
     }
     if (status == SP_OK) status = open_role_and_journal(life, &err);
+    if (status == SP_OK) status = start_scrub(life, &err);
     if (status == SP_OK) status = wire(life, &err);
     if (status == SP_OK) status = run(life, &err);
     code = finish(life, status, &err);

@@ -72,6 +72,12 @@ void sp_storage_init(struct sp_storage *storage, const struct sp_storage_options
         sp_metrics_gauge(m, "spoor_disk_level", "", "0 ample, 1 low, 2 within the reserve");
     storage->metrics.ballast =
         sp_metrics_gauge(m, "spoor_disk_ballast", "", "1 while the ballast is in place");
+    storage->metrics.scrub_bytes =
+        sp_metrics_gauge(m, "spoor_scrub_bytes", "", "of old journal files read for damage");
+    storage->metrics.scrub_passes =
+        sp_metrics_gauge(m, "spoor_scrub_passes", "", "times all of them were read");
+    storage->metrics.scrub_damaged =
+        sp_metrics_gauge(m, "spoor_scrub_damaged", "", "journal files found damaged");
 }
 
 static void tell(const struct sp_storage *storage, enum sp_disk_level before)
@@ -109,6 +115,23 @@ static void tend_ballast(struct sp_storage *storage)
     if (sp_ballast_make(ballast, &err) != SP_OK) sp_log_err(SP_LOG_WARN, "no_ballast", &err);
 }
 
+/* Damage is news once; nothing is repaired and nothing is stopped by it. */
+static void ask_scrub(struct sp_storage *storage)
+{
+    uint32_t before = storage->scrubbed.damaged;
+
+    storage->scrubbed = sp_scrub_report(storage->scrub);
+    if (storage->scrubbed.damaged > before)
+        sp_log(SP_LOG_ERROR, "journal_damaged",
+               "segments=%u why=\"%s\" next=\"restore it from a backup while the service is down; "
+               "trading goes on\"",
+               storage->scrubbed.damaged, storage->scrubbed.why.s);
+    if (storage->metrics.free == NULL) return;
+    sp_metric_set(storage->metrics.scrub_bytes, (int64_t)storage->scrubbed.bytes);
+    sp_metric_set(storage->metrics.scrub_passes, storage->scrubbed.passes);
+    sp_metric_set(storage->metrics.scrub_damaged, storage->scrubbed.damaged);
+}
+
 void sp_storage_check(struct sp_storage *storage)
 {
     const struct sp_disk_port *disk = storage->options.disk;
@@ -117,6 +140,7 @@ void sp_storage_check(struct sp_storage *storage)
     struct sp_disk_room space;
 
     storage->checks++;
+    if (storage->scrub != NULL) ask_scrub(storage);
     if (disk->read(disk->self, storage->options.dir, &space) == 0) {
         storage->room = space;
         storage->level = sp_disk_judge(&storage->options.limits, &space, before);
@@ -146,6 +170,10 @@ void sp_storage_say(const struct sp_storage *storage, sp_text *out)
     char left[SP_BYTES_TEXT_SIZE], limit[SP_BYTES_TEXT_SIZE];
 
     *out = (sp_text){{0}};
+    if (storage->scrubbed.damaged > 0 && storage->level != SP_DISK_RESERVE) {
+        sp_text_printf(out, "journal damaged: %s", storage->scrubbed.why.s);
+        return;
+    }
     sp_units_bytes_about(storage->room.free_bytes, left);
     if (storage->level == SP_DISK_RESERVE) {
         sp_text_printf(out, "disk reserve: %s free, %s are kept", left,

@@ -9,6 +9,7 @@
 #define SP_COMMON_STORAGE_H
 
 #include "common/journal/ballast.h"
+#include "common/journal/scrub.h"
 #include "common/metrics.h"
 
 struct sp_disk_room {
@@ -52,10 +53,12 @@ struct sp_storage {
     struct sp_storage_options options;
     struct sp_disk_room room; /* when last asked */
     enum sp_disk_level level;
-    uint64_t checks;   /* so far: a change shows that the rest is news */
+    uint64_t checks;        /* so far: a change shows that the rest is news */
+    struct sp_scrub *scrub; /* asked with the disk; NULL: there is none. Its owner's */
+    struct sp_scrub_report scrubbed;
     uint32_t given_up; /* of the ballast, as told in the log */
     struct {
-        struct sp_metric *free, *level, *ballast;
+        struct sp_metric *free, *level, *ballast, *scrub_bytes, *scrub_passes, *scrub_damaged;
     } metrics;
 };
 

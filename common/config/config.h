@@ -35,7 +35,8 @@ struct sp_platform {
     uint64_t message_max_bytes;
     uint64_t disk_warn_bytes, disk_reduce_only_bytes, disk_ballast_bytes;
     sp_ratio disk_warn_part; /* of the file system */
-    uint64_t journal_segment_bytes;
+    uint64_t journal_segment_bytes, scrub_bytes_per_second;
+    sp_dur scrub_every;
     sp_dur snapshot_every;                /* how often a service saves its state */
     sp_dur journal_compress_after;        /* age of sealed segments; 0 = never */
     sp_dur ledger_backup_every;           /* 0: never */

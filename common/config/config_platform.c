@@ -130,6 +130,22 @@ static const struct sp_field journal_fields[] = {
      .max = "1 GiB",
      .example = "\"64 MiB\"",
      SP_AT(sp_platform, journal_segment_bytes)},
+    {.key = "scrub_every",
+     .doc = "pause between two readings of all closed journal files in search of damage",
+     .type = SP_VALUE_DURATION,
+     .fallback = "12 h",
+     .min = "1 s",
+     .max = "365 d",
+     .example = "\"12 h\"",
+     SP_AT(sp_platform, scrub_every)},
+    {.key = "scrub_rate",
+     .doc = "bytes that this reads in a second",
+     .type = SP_VALUE_BYTES,
+     .fallback = "8 MiB",
+     .min = "64 KiB",
+     .max = "1 GiB",
+     .example = "\"8 MiB\"",
+     SP_AT(sp_platform, scrub_bytes_per_second)},
 };
 static const struct sp_table journal_table = SP_TABLE(journal_fields, "journals and snapshots");
 
