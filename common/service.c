@@ -7,6 +7,7 @@
 #include "common/service.h"
 
 #include "common/notify.h"
+#include "common/persist/persistor_factory.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -184,7 +185,8 @@ static sp_status open_role_and_journal(struct life *life, struct sp_err *err)
         .compress_after = life->config->platform.journal_compress_after,
         .segment_bytes = life->config->platform.journal_segment_bytes,
         .port = &life->journal_port};
-    return sp_journal_open(&options, &service->journal, err);
+    return sp_persistor_journal(&life->config->platform.persistence, &options, &service->journal,
+                                err);
 }
 
 /* After the journal is open: what is read is what its start found in order. */

@@ -2,6 +2,7 @@
 
 #include "common/journal/journal_segment.h"
 #include "common/log.h"
+#include "common/persist/persistor_factory.h"
 #include "common/planted_bug.h"
 #include "common/retain.h"
 
@@ -24,6 +25,7 @@ struct sp_shell {
     sp_wall market;
     uint32_t cursor_count;
     struct cursor cursors[CURSORS_MAX];
+    struct sp_state_persistor *state;
     struct sp_snapshots *snapshots; /* NULL: the core cannot save, or is not to */
     struct {
         struct sp_metric *taken, *failed, *ms;
@@ -237,15 +239,14 @@ static sp_status open_snapshots(struct sp_shell *shell, struct sp_err *err)
 {
     const struct sp_shell_options *options = &shell->options;
     struct sp_service *service = options->service;
-    struct sp_snapshots_options snapshots = {
-        .file = {.dir = service->dir,
-                 .name = service->instance.s,
-                 .installation = service->config->platform.installation.s},
-        .core = options->core,
-        .core_state = options->core_state,
-        .every = options->snapshot_every,
-        .every_records = options->snapshot_records,
-        .partial = is_history_partial(service)};
+    struct sp_state_file file = {.dir = service->dir,
+                                 .name = service->instance.s,
+                                 .installation = service->config->platform.installation.s};
+    struct sp_snapshots_options snapshots = {.core = options->core,
+                                             .core_state = options->core_state,
+                                             .every = options->snapshot_every,
+                                             .every_records = options->snapshot_records,
+                                             .partial = is_history_partial(service)};
 
     if (options->core->save == NULL || options->snapshot_every.ns < 0) return SP_OK;
     if (service->metrics != NULL) {
@@ -256,6 +257,10 @@ static sp_status open_snapshots(struct sp_shell *shell, struct sp_err *err)
         shell->metrics.ms =
             sp_metrics_gauge(m, "spoor_snapshot_ms", "", "time the newest took, beside the loop");
     }
+    sp_status status =
+        sp_persistor_state(&service->config->platform.persistence, &file, &shell->state, err);
+    if (status != SP_OK) return status;
+    snapshots.state = shell->state;
     return sp_snapshots_open(&snapshots, &shell->snapshots, err);
 }
 
@@ -317,6 +322,7 @@ sp_status sp_shell_open(const struct sp_shell_options *options, struct sp_shell 
     status = open_snapshots(shell, err);
     if (status != SP_OK) {
         sp_timer_cancel(shell->cursor_timer);
+        sp_state_persistor_close(shell->state);
         free(shell);
         return status;
     }
@@ -333,6 +339,7 @@ void sp_shell_close(struct sp_shell *shell)
     write_due_cursors(shell);
     sp_timer_cancel(shell->cursor_timer);
     sp_snapshots_close(shell->snapshots);
+    sp_state_persistor_close(shell->state);
     free(shell);
 }
 

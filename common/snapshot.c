@@ -113,7 +113,7 @@ bool sp_snapshots_load(struct sp_snapshots *s, struct sp_snapshot_base *base)
     struct sp_state_header header = {0};
     char *json = NULL;
     struct sp_err err = {0};
-    sp_status status = sp_state_load(&s->options.file, 0, &outcome, &header, &json, &err);
+    sp_status status = sp_state_persistor_load(s->options.state, 0, &outcome, &header, &json, &err);
 
     s->generation = sp_state_next_generation(status, outcome, &header);
     if (status == SP_OK && outcome == SP_STATE_NEW) return false;
@@ -125,8 +125,7 @@ bool sp_snapshots_load(struct sp_snapshots *s, struct sp_snapshot_base *base)
     if (status == SP_OK) return true;
     sp_snapshots_refuse(s, err.text);
     if (s->generation == 0) {
-        sp_log(SP_LOG_ERROR, "snapshots_off", "dir=%s next=\"move the snapshot away\"",
-               s->options.file.dir);
+        sp_log(SP_LOG_ERROR, "snapshots_off", "next=\"move the snapshot away\"");
     }
     return false;
 }
@@ -180,7 +179,8 @@ static void *save_run(void *ctx)
     if (s->status == SP_FULL) {
         s->status = SP_TOO_LONG;
     } else {
-        s->status = sp_state_save(&s->options.file, &header, s->text, writer.len_bytes, &s->err);
+        s->status =
+            sp_state_persistor_save(s->options.state, &header, s->text, writer.len_bytes, &s->err);
     }
     s->save.ns = sp_clock_mono().ns - begin.ns;
     atomic_store(&s->done, true);
@@ -258,7 +258,7 @@ static uint64_t includes(const struct sp_snapshots *s, bool before)
     struct sp_state_header header = {0};
     char *json = NULL;
 
-    if (sp_state_peek(&s->options.file, before, &header, &json, NULL) != SP_OK) return 0;
+    if (sp_state_persistor_peek(s->options.state, before, &header, &json, NULL) != SP_OK) return 0;
     free(json);
     return header.noted_seq;
 }

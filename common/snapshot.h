@@ -3,27 +3,27 @@
  * passed over, and the journal is folded from its first record.
  *
  * Taken between events: the state is copied in the loop; once the journal has synced what the copy
- * includes, a thread turns it into rows and saves it (common/journal/state.h). One thread, which
+ * includes, a thread turns it into rows and saves it (state_persistor.h). One thread, which
  * is the loop's, except for that.
  */
 #ifndef SP_COMMON_SNAPSHOT_H
 #define SP_COMMON_SNAPSHOT_H
 
 #include "common/decider.h"
-#include "common/journal/state.h"
+#include "common/persist/state_persistor.h"
 
 #define SP_SNAPSHOT_CURSORS_MAX 32
 
 struct sp_snapshots;
 
 struct sp_snapshots_options {
-    struct sp_state_file file;
-    const struct sp_core *core; /* with save and load */
-    void *core_state;           /* no record applied yet */
-    sp_dur every;               /* if the journal grew; 0 = 10 s */
-    uint64_t every_records;     /* 0 = 50,000 */
-    const char *build;          /* NULL = this build */
-    bool partial;               /* a part of some history was deleted, so that there may be nothing
+    struct sp_state_persistor *state; /* the caller's; closed after the snapshots */
+    const struct sp_core *core;       /* with save and load */
+    void *core_state;                 /* no record applied yet */
+    sp_dur every;                     /* if the journal grew; 0 = 10 s */
+    uint64_t every_records;           /* 0 = 50,000 */
+    const char *build;                /* NULL = this build */
+    bool partial; /* a part of some history was deleted, so that there may be nothing
                                  * else to start from: the generation before is taken too, and what
                                  * another build wrote */
 };
@@ -42,7 +42,7 @@ struct sp_snapshots_stats {
     size_t bytes;
 };
 
-/* `file`'s strings are kept, not copied. SP_NO_MEMORY. */
+/* SP_NO_MEMORY. */
 SP_NODISCARD sp_status sp_snapshots_open(const struct sp_snapshots_options *options,
                                          struct sp_snapshots **out, struct sp_err *err);
 /* Waits for a save under way. NULL is accepted. */

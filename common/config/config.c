@@ -149,6 +149,8 @@ static void load_all(struct loading *l, const char *dir_shown)
     }
     for (uint32_t i = 0; i < config->link_count; i++)
         load_blueprint(l, i, dir_shown);
+    if (l->platform.is_good && l->operation.is_good)
+        sp_config_check_persistence(&l->files, config, l->problems);
     if (l->platform.is_good) sp_config_check_storage(&l->files, config, l->problems);
     sp_config_check_clock(sp_clock_wall(), l->problems, l->platform.shown);
 }

@@ -23,6 +23,13 @@
 #define SP_PROBLEMS_MAX  100
 #define SP_ALERTS_MAX    8
 
+/* What the three persistors are (common/persist/persistor_factory.h). */
+struct sp_persistence {
+    enum sp_state_kind { SP_STATE_KIND_JSON, SP_STATE_KIND_MEMORY } state;
+    enum sp_journal_kind { SP_JOURNAL_KIND_JSON_LINES, SP_JOURNAL_KIND_MEMORY } journal;
+    enum sp_data_kind { SP_DATA_KIND_PARQUET, SP_DATA_KIND_NONE } data;
+};
+
 struct sp_platform {
     sp_name installation;
     char data_dir[SP_PATH_SIZE]; /* absolute, like all paths here */
@@ -42,7 +49,8 @@ struct sp_platform {
     sp_dur ledger_backup_every;           /* 0: never */
     char ledger_backup_dir[SP_PATH_SIZE]; /* "": DATA/execution/backup */
     uint32_t ledger_backup_keep;          /* 0: all */
-    char http_host[64];                   /* numeric IPv4 */
+    struct sp_persistence persistence;
+    char http_host[64]; /* numeric IPv4 */
     uint16_t http_port;
     uint32_t alert_count;
     struct sp_alert_config {

@@ -390,6 +390,46 @@ static void check_space(const struct sp_config_files *files, const struct sp_con
     }
 }
 
+/* ---- Persistors ---- */
+
+static void refuse_memory(const struct sp_config_files *files, const char *key, const char *instead,
+                          const struct sp_world_config *world, struct sp_problems *problems)
+{
+    char hint[64];
+
+    snprintf(hint, sizeof hint, "\"%s\"; \"memory\" is for backtests", instead);
+    sp_problems_error(problems,
+                      place(files->platform_shown, files->platform, KEYS("persistence", key)), hint,
+                      "persistence.%s: in memory nothing survives a process, and world %s must not "
+                      "lose its orders",
+                      key, world->id.s);
+}
+
+void sp_config_check_persistence(const struct sp_config_files *files,
+                                 const struct sp_config *config, struct sp_problems *problems)
+{
+    const struct sp_persistence *p = &config->platform.persistence;
+    const struct sp_world_config *world = sp_config_world(config);
+
+    if (world->type == SP_WORLD_PAPER || world->type == SP_WORLD_LIVE) {
+        if (p->state == SP_STATE_KIND_MEMORY)
+            refuse_memory(files, "state", "json", world, problems);
+        if (p->journal == SP_JOURNAL_KIND_MEMORY)
+            refuse_memory(files, "journal", "json-lines", world, problems);
+    } else if (p->journal == SP_JOURNAL_KIND_MEMORY && p->state != SP_STATE_KIND_MEMORY) {
+        sp_problems_error(
+            problems, place(files->platform_shown, files->platform, KEYS("persistence", "state")),
+            "\"memory\", or \"journal\": \"json-lines\"",
+            "persistence.state: a snapshot would outlive the journal that it stands on");
+    }
+    if (p->data == SP_DATA_KIND_NONE && world->feed.record) {
+        sp_problems_warn(problems,
+                         place(files->platform_shown, files->platform, KEYS("persistence", "data")),
+                         "\"parquet\", or remove \"record\" from the feed",
+                         "persistence.data: none, so nothing of world %s is recorded", world->id.s);
+    }
+}
+
 void sp_config_check_storage(const struct sp_config_files *files, const struct sp_config *config,
                              struct sp_problems *problems)
 {

@@ -17,6 +17,10 @@ struct sp_config_files {
  * whose schema has no error. */
 void sp_config_check_references(const struct sp_config_files *files, struct sp_config *config,
                                 struct sp_problems *problems);
+/* Whether the persistors keep what the world must not lose, and what its feed is told to record.
+ * Only for files whose schema has no error. */
+void sp_config_check_persistence(const struct sp_config_files *files,
+                                 const struct sp_config *config, struct sp_problems *problems);
 /* A blueprint against the link that names it. */
 void sp_config_check_link(const struct sp_config_files *files, const struct sp_config *config,
                           uint32_t link_index, struct sp_problems *problems);

@@ -171,6 +171,35 @@ static const struct sp_field ledger_fields[] = {
 };
 static const struct sp_table ledger_table = SP_TABLE(ledger_fields, "backups of the ledger");
 
+static const char *const state_kinds[] = {"json", "memory", NULL};
+static const char *const journal_kinds[] = {"json-lines", "memory", NULL};
+static const char *const data_kinds[] = {"parquet", "none", NULL};
+static const struct sp_field persistence_fields[] = {
+    {.key = "state",
+     .doc = "snapshots of services; in memory nothing survives, which only a backtest may want",
+     .type = SP_VALUE_WORD,
+     .words = state_kinds,
+     .fallback = "json",
+     .example = "\"json\"",
+     SP_AT(sp_platform, persistence.state)},
+    {.key = "journal",
+     .doc = "records of services; in memory nothing survives, which only a backtest may want",
+     .type = SP_VALUE_WORD,
+     .words = journal_kinds,
+     .fallback = "json-lines",
+     .example = "\"json-lines\"",
+     SP_AT(sp_platform, persistence.journal)},
+    {.key = "data",
+     .doc = "recorded market data; none keeps nothing, whatever a feed is told to record",
+     .type = SP_VALUE_WORD,
+     .words = data_kinds,
+     .fallback = "parquet",
+     .example = "\"parquet\"",
+     SP_AT(sp_platform, persistence.data)},
+};
+static const struct sp_table persistence_table =
+    SP_TABLE(persistence_fields, "what keeps state, journals and market data");
+
 static const struct sp_field http_fields[] = {
     {.key = "listen",
      .doc = "numeric IPv4 address and port of the health page",
@@ -234,6 +263,10 @@ static const struct sp_field platform_fields[] = {
      .doc = "backups of the ledger",
      .type = SP_VALUE_OBJECT,
      .table = &ledger_table},
+    {.key = "persistence",
+     .doc = "what keeps state, journals and market data",
+     .type = SP_VALUE_OBJECT,
+     .table = &persistence_table},
     {.key = "http", .doc = "the health page", .type = SP_VALUE_OBJECT, .table = &http_table},
     {.key = "alerts",
      .doc = "who is told about what",

@@ -2,6 +2,7 @@
 
 #include "common/market/generator.h"
 #include "common/market/recording.h"
+#include "common/persist/persistor_factory.h"
 #include "proto/decimal.h"
 #include "services/marketdata/play.h"
 
@@ -125,7 +126,12 @@ static sp_status open_recorder(struct io *io, struct sp_err *err)
                                           .world = world->venue};
 
     if (!world->feed.record) return SP_OK;
-    return sp_record_thread_open(&options, &io->play.recording, err);
+    struct sp_data_persistor *data = NULL;
+    sp_status status = sp_persistor_data(&config->platform.persistence, &options, &data, err);
+    if (status != SP_OK) return status;
+    status = sp_record_thread_open(data, &io->play.recording, err);
+    if (status != SP_OK) SP_IGNORE(sp_data_persistor_close(data, NULL)); /* it is empty */
+    return status;
 }
 
 /* ---- Metrics ---- */

@@ -16,7 +16,7 @@ struct sp_record_thread {
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t filled;
-    struct sp_recorder *recorder; /* the thread's, after it has started */
+    struct sp_data_persistor *data; /* the thread's, after it has started */
     uint8_t *bytes;
     size_t head; /* next to be taken */
     size_t tail; /* next to be put */
@@ -53,7 +53,7 @@ static void note(struct sp_record_thread *t, sp_status status, const struct sp_e
     int64_t took = sp_mono_since(sp_clock_mono(), at).ns;
 
     if (took > t->stats.append_ns_max) t->stats.append_ns_max = took;
-    t->stats.recorder = sp_recorder_stats(t->recorder);
+    t->stats.recorder = sp_data_persistor_stats(t->data);
     if (status == SP_OK) return;
     t->stats.failures++;
     t->stats.last = *err;
@@ -72,7 +72,7 @@ static void *run(void *ctx)
         pthread_mutex_unlock(&t->lock);
         struct sp_err err = {0};
         sp_mono at = sp_clock_mono();
-        sp_status status = sp_recorder_append(t->recorder, &t->record, &err);
+        sp_status status = sp_data_persistor_write(t->data, &t->record, &err);
         pthread_mutex_lock(&t->lock);
         note(t, status, &err, at);
     }
@@ -80,28 +80,26 @@ static void *run(void *ctx)
     return NULL;
 }
 
-sp_status sp_record_thread_open(const struct sp_recorder_options *options,
-                                struct sp_record_thread **out, struct sp_err *err)
+sp_status sp_record_thread_open(struct sp_data_persistor *data, struct sp_record_thread **out,
+                                struct sp_err *err)
 {
     struct sp_record_thread *t = calloc(1, sizeof *t);
 
     if (t == NULL) return SP_FAIL(err, SP_NO_MEMORY, "recording");
     t->bytes = malloc(QUEUE_BYTES);
-    sp_status status = t->bytes != NULL ? sp_recorder_open(options, &t->recorder, err)
-                                        : SP_FAIL(err, SP_NO_MEMORY, "recording queue");
-    if (status != SP_OK) {
-        free(t->bytes);
+    if (t->bytes == NULL) {
         free(t);
-        return status;
+        return SP_FAIL(err, SP_NO_MEMORY, "recording queue");
     }
+    t->data = data;
     pthread_mutex_init(&t->lock, NULL);
     pthread_cond_init(&t->filled, NULL);
     if (pthread_create(&t->thread, NULL, run, t) != 0) {
-        status = SP_FAIL(err, SP_IO, "recording thread");
-        SP_IGNORE(sp_recorder_close(t->recorder, NULL)); /* it is empty */
+        pthread_mutex_destroy(&t->lock);
+        pthread_cond_destroy(&t->filled);
         free(t->bytes);
         free(t);
-        return status;
+        return SP_FAIL(err, SP_IO, "recording thread");
     }
     *out = t;
     return SP_OK;
@@ -158,7 +156,7 @@ sp_status sp_record_thread_close(struct sp_record_thread *t, struct sp_err *err)
     pthread_cond_signal(&t->filled);
     pthread_mutex_unlock(&t->lock);
     pthread_join(t->thread, NULL);
-    sp_status status = sp_recorder_close(t->recorder, err);
+    sp_status status = sp_data_persistor_close(t->data, err);
     pthread_cond_destroy(&t->filled);
     pthread_mutex_destroy(&t->lock);
     free(t->bytes);

@@ -1,12 +1,12 @@
-/* Writes published market data to Parquet on a thread of its own, so that completing a file (sync
- * and reading back) never holds up the stream. Records go through a bounded queue: what does not
- * fit is dropped and counted, unless the caller waits for room (a replay can, a live feed cannot).
- * All functions are for the one thread that feeds it.
+/* Records published market data (IDataPersistor) on a thread of its own, so that completing a file
+ * (sync and reading back) never holds up the stream. Records go through a bounded queue: what does
+ * not fit is dropped and counted, unless the caller waits for room (a replay can, a live feed
+ * cannot). All functions are for the one thread that feeds it.
  */
 #ifndef SP_MARKETDATA_RECORD_THREAD_H
 #define SP_MARKETDATA_RECORD_THREAD_H
 
-#include "common/persist/recorder.h"
+#include "common/persist/data_persistor.h"
 
 struct sp_record_thread;
 
@@ -19,8 +19,9 @@ struct sp_record_thread_stats {
     struct sp_err last; /* of the failures */
 };
 
-/* Opens the recorder and starts the thread. SP_STORAGE, SP_NO_MEMORY, SP_INVALID, SP_IO. */
-SP_NODISCARD sp_status sp_record_thread_open(const struct sp_recorder_options *options,
+/* Starts the thread, which owns `data` from then on; on failure it stays the caller's.
+ * SP_NO_MEMORY, SP_IO. */
+SP_NODISCARD sp_status sp_record_thread_open(struct sp_data_persistor *data,
                                              struct sp_record_thread **out, struct sp_err *err);
 /* Whether a hundred records of any size fit. */
 bool sp_record_thread_has_room(struct sp_record_thread *thread);

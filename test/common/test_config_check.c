@@ -26,6 +26,25 @@ static void test_config_check_reference_faults(void **state)
     EXPECT(*state, cases);
 }
 
+/* The demo's world is a paper world: what its orders stand on must survive a process. */
+static void test_config_check_persistors_must_keep_what_matters(void **state)
+{
+    static const struct fault cases[] = {
+        {PLATFORM, "\"log\":", "\"persistence\": { \"journal\": \"memory\" },\n  \"log\":", 5,
+         "persistence.journal: in memory nothing survives a process, and world practice must not "
+         "lose its orders",
+         "\"json-lines\"; \"memory\" is for backtests"},
+        {PLATFORM, "\"log\":", "\"persistence\": { \"state\": \"memory\" },\n  \"log\":", 5,
+         "persistence.state: in memory nothing survives a process, and world practice must not "
+         "lose its orders",
+         "\"json\"; \"memory\" is for backtests"},
+        {PLATFORM, "\"log\":", "\"persistence\": { \"data\": \"parquett\" },\n  \"log\":", 5,
+         "persistence.data: \"parquett\" is not known", "did you mean \"parquet\"?"},
+    };
+
+    EXPECT(*state, cases);
+}
+
 static void test_config_check_recording_must_be_there_and_takes_no_seed(void **state)
 {
     struct fixture *f = *state;
@@ -321,6 +340,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_config_check_reference_faults),
+        cmocka_unit_test(test_config_check_persistors_must_keep_what_matters),
         cmocka_unit_test(test_config_check_recording_must_be_there_and_takes_no_seed),
         cmocka_unit_test(test_config_check_blueprint_must_fit_its_link),
         cmocka_unit_test(test_config_check_all_faults_of_all_files_come_at_once),

@@ -338,14 +338,12 @@ static void test_snapshot_of_another_build_is_refused(void **state)
     struct sp_snapshots *other = NULL;
     struct adder adder = {0};
     struct sp_snapshot_base base = {0};
-    struct sp_snapshots_options options = {
-        .file = {.dir = f->service.dir, .name = "tester", .installation = "test"},
-        .core = &core,
-        .core_state = &adder,
-        .build = "older"};
+    struct sp_snapshots_options options = {.core = &core, .core_state = &adder, .build = "older"};
 
     work(f, 25);
     await_snapshot(f);
+    struct sp_state_file file = {.dir = f->service.dir, .name = "tester", .installation = "test"};
+    assert_int_equal(sp_state_persistor_json(&file, &options.state, NULL), SP_OK);
     assert_int_equal(sp_snapshots_open(&options, &other, NULL), SP_OK);
     assert_false(sp_snapshots_load(other, &base));
     assert_int_equal(adder.applied, 0);
@@ -355,6 +353,7 @@ static void test_snapshot_of_another_build_is_refused(void **state)
     assert_true(sp_snapshots_load(other, &base));
     assert_int_equal(adder.applied, 26);
     sp_snapshots_close(other);
+    sp_state_persistor_close(options.state);
 }
 
 static void test_snapshot_of_another_installation_is_left_alone(void **state)
