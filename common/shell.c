@@ -28,7 +28,7 @@ struct sp_shell {
     struct sp_state_persistor *state;
     struct sp_snapshots *snapshots; /* NULL: the core cannot save, or is not to */
     struct {
-        struct sp_metric *taken, *failed, *ms;
+        struct sp_metric *taken, *failed, *ms, *generation, *age, *behind;
     } metrics;          /* of snapshots; NULL where there are none */
     struct sp_ref last; /* the last record applied */
     sp_wall last_time;
@@ -199,6 +199,12 @@ static void take_snapshot(struct sp_shell *shell)
     sp_metric_set(shell->metrics.taken, (int64_t)stats.taken);
     sp_metric_set(shell->metrics.failed, (int64_t)(stats.failed + stats.too_large));
     sp_metric_set(shell->metrics.ms, stats.save.ns / SP_NS_PER_MS);
+    sp_metric_set(shell->metrics.generation, (int64_t)stats.generation);
+    sp_metric_set(shell->metrics.behind, (int64_t)(shell->last.seq - stats.seq));
+    sp_metric_set(shell->metrics.age,
+                  stats.saved_at.ns == 0
+                      ? -1
+                      : sp_mono_since(sp_clock_mono(), stats.saved_at).ns / SP_NS_PER_S);
 }
 
 static void on_timer(void *ctx)
@@ -254,6 +260,12 @@ static sp_status open_snapshots(struct sp_shell *shell, struct sp_err *err)
         shell->metrics.taken = sp_metrics_gauge(m, "spoor_snapshots", "", "snapshots of the state");
         shell->metrics.failed =
             sp_metrics_gauge(m, "spoor_snapshots_failed", "", "not taken: too large, or the disk");
+        shell->metrics.generation =
+            sp_metrics_gauge(m, "spoor_snapshot_generation", "", "of the newest; 0 for none");
+        shell->metrics.behind = sp_metrics_gauge(m, "spoor_snapshot_records_behind", "",
+                                                 "journal records that a start would fold");
+        shell->metrics.age = sp_metrics_gauge(m, "spoor_snapshot_age_seconds", "",
+                                              "of the newest of this process; -1 for none");
         shell->metrics.ms =
             sp_metrics_gauge(m, "spoor_snapshot_ms", "", "time the newest took, beside the loop");
     }

@@ -122,7 +122,11 @@ bool sp_snapshots_load(struct sp_snapshots *s, struct sp_snapshot_base *base)
     }
     if (status == SP_OK) status = load_rows(s, &header, json, base, &err);
     free(json);
-    if (status == SP_OK) return true;
+    if (status == SP_OK) {
+        s->stats.generation = header.generation;
+        s->stats.seq = header.noted_seq;
+        return true;
+    }
     sp_snapshots_refuse(s, err.text);
     if (s->generation == 0) {
         sp_log(SP_LOG_ERROR, "snapshots_off", "next=\"move the snapshot away\"");
@@ -133,6 +137,7 @@ bool sp_snapshots_load(struct sp_snapshots *s, struct sp_snapshot_base *base)
 void sp_snapshots_refuse(struct sp_snapshots *s, const char *why)
 {
     SP_ASSERT(s->stage == IDLE);
+    s->stats.generation = s->stats.seq = 0;
     memcpy(s->options.core_state, s->copy, s->options.core->state_bytes);
     sp_log(SP_LOG_WARN, "snapshot_refused", "reason=\"%s\" next=fold_the_journal", why);
 }
@@ -179,6 +184,9 @@ static void *save_run(void *ctx)
     if (s->status == SP_FULL) {
         s->status = SP_TOO_LONG;
     } else {
+        s->status = sp_rows_verify(s->text, writer.len_bytes, &s->err);
+    }
+    if (s->status == SP_OK) {
         s->status =
             sp_state_persistor_save(s->options.state, &header, s->text, writer.len_bytes, &s->err);
     }
@@ -196,7 +204,9 @@ static void finish(struct sp_snapshots *s)
     s->stats.bytes = s->bytes;
     if (s->status == SP_OK) {
         s->stats.taken++;
-        s->generation++;
+        s->stats.generation = s->generation++;
+        s->stats.seq = s->base.at.seq;
+        s->stats.saved_at = sp_clock_mono();
         return;
     }
     if (s->status == SP_TOO_LONG) {

@@ -40,6 +40,8 @@ struct sp_snapshots_stats {
     uint64_t taken, failed, too_large;
     sp_dur copy, save; /* of the newest: in the loop; in the thread, encoding and writing */
     size_t bytes;
+    uint64_t generation, seq; /* of the newest that was saved or loaded; 0: none */
+    sp_mono saved_at;         /* 0: not in this process */
 };
 
 /* SP_NO_MEMORY. */

@@ -175,6 +175,30 @@ sp_status sp_rows_next(struct sp_rows_reader *reader, enum sp_dto *dto, union sp
     return status;
 }
 
+sp_status sp_rows_verify(const char *text, size_t len_bytes, struct sp_err *err)
+{
+    struct sp_rows_reader reader;
+    enum sp_dto dto = SP_DTO_NONE;
+    union sp_body row;
+    char again[SP_JSON_LINE_MAX];
+    size_t again_bytes = 0;
+    sp_status status = sp_rows_open(&reader, text, len_bytes, err);
+
+    while (status == SP_OK) {
+        status = sp_rows_next(&reader, &dto, &row, err);
+        if (status != SP_OK) break;
+        bool same = sp_json_encode_body(sp_schema_of(dto), &row, again, sizeof again,
+                                        &again_bytes) == SP_OK &&
+                    again_bytes <= reader.at &&
+                    memcmp(text + reader.at - again_bytes, again, again_bytes) == 0;
+        if (!same) {
+            status = SP_FAIL(err, SP_CORRUPT, "snapshot: a row of %s does not read as written",
+                             sp_schema_of(dto)->name);
+        }
+    }
+    return status == SP_AGAIN ? SP_OK : status;
+}
+
 static const struct sp_row_taker *taker_of(const struct sp_row_taker *takers, size_t count,
                                            enum sp_dto dto)
 {

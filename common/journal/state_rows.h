@@ -41,6 +41,10 @@ SP_NODISCARD sp_status sp_rows_open(struct sp_rows_reader *reader, const char *t
 SP_NODISCARD sp_status sp_rows_next(struct sp_rows_reader *reader, enum sp_dto *dto,
                                     union sp_body *row, struct sp_err *err);
 
+/* Reads a payload back and writes each of its rows again: SP_CORRUPT if that does not give the same
+ * bytes; the statuses of sp_rows_next. */
+SP_NODISCARD sp_status sp_rows_verify(const char *text, size_t len_bytes, struct sp_err *err);
+
 /* Takes rows of one DTO. False: it does not fit. */
 struct sp_row_taker {
     enum sp_dto dto;
