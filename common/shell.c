@@ -65,6 +65,7 @@ static void begin(struct sp_shell *shell)
 static bool needs_sync(const struct sp_decision *decision)
 {
     for (uint32_t i = 0; i < decision->record_count; i++) {
+        if (SP_BUG(effect_before_sync)) return false;
         if (sp_kind_info(decision->records[i].kind)->durability == SP_DURABLE_SYNC) return true;
     }
     return false;
@@ -445,7 +446,8 @@ sp_status sp_shell_restore(struct sp_shell *shell, struct sp_err *err)
 {
     sp_mono began = sp_clock_mono();
     uint64_t seq = restore_snapshot(shell);
-    sp_status status = sp_shell_replay(shell, seq > 0 ? seq + 1 : 0, err);
+    sp_status status =
+        sp_shell_replay(shell, seq > 0 ? seq + (SP_BUG(restore_skips_one) ? 2 : 1) : 0, err);
 
     if (status != SP_OK) return status;
     sp_log(SP_LOG_INFO, "state_restored", "from=%s folded=%" PRIu64 " ms=%" PRId64,

@@ -1,6 +1,7 @@
 #include "services/execution/book_rows.h"
 
 #include "common/journal/file.h"
+#include "common/planted_bug.h"
 
 #include <string.h>
 
@@ -247,7 +248,7 @@ static bool load_trade(void *ctx, const union sp_body *body)
                                .opportunity_ids = row->opportunity_ids,
                                .stop_px = row->stop_px,
                                .target_px = row->target_px,
-                               .legs = row->legs,
+                               .legs = SP_BUG(legs_not_kept) ? 1 : row->legs,
                                .opened = row->opened,
                                .closed = row->closed,
                                .protected_once = row->protected_once,
@@ -348,11 +349,12 @@ static bool load_scope(void *ctx, const union sp_body *body)
 {
     struct loading *loading = ctx;
     const struct sp_book_scope *row = &body->book_scope;
+    bool halted = row->halted && !SP_BUG(halt_not_kept);
     struct sp_books *books = loading->books;
 
     if (books->scope_count >= SP_SCOPES_MAX) return false;
     books->scopes[books->scope_count++] = (struct sp_scope_book){.scope = row->scope,
-                                                                 .halted = row->halted,
+                                                                 .halted = halted,
                                                                  .cause = row->cause,
                                                                  .reason = row->reason,
                                                                  .by = SP_ROW_REF(row, by)};

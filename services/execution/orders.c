@@ -1,5 +1,7 @@
 #include "services/execution/execution_internal.h"
 
+#include "common/planted_bug.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -24,7 +26,7 @@ void sp_x_fill_intent(struct sp_turn *turn, const struct sp_trade_book *trade, u
     intent->trade_id = trade->trade_id;
     intent->strategy_link_id = turn->x->books.links[trade->link].id;
     intent->symbol = trade->symbol;
-    intent->leg = trade->legs + leg_offset;
+    intent->leg = SP_BUG(leg_not_counted) ? leg_offset : trade->legs + leg_offset;
     intent->client_order_id =
         sp_execution_client_order_id(turn->decision->installation, trade->trade_id, intent->leg);
     intent->open_cause = trade->open_cause;
@@ -213,7 +215,9 @@ void sp_x_book_fill(struct sp_turn *turn, const struct sp_fill_view *view,
     struct sp_order *order = sp_books_order(&x->books, &view->client_order_id);
 
     if (order == NULL) return; /* not ours: reconciliation names it */
-    if (sp_books_has_fill(&x->books, &view->symbol, view->venue_trade_id)) {
+    bool known = sp_books_has_fill(&x->books, &view->symbol, view->venue_trade_id);
+    if (SP_BUG(fill_not_deduped)) known = false;
+    if (known) {
         x->duplicates++;
         return;
     }

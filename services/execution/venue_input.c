@@ -12,6 +12,8 @@
  */
 #include "services/execution/execution_internal.h"
 
+#include "common/planted_bug.h"
+
 #include <string.h>
 
 #define ANSWER_LIMIT_NS     (INT64_C(2000) * 1000000)
@@ -107,7 +109,7 @@ void sp_x_venue_up(struct sp_turn *turn)
 
     x->venue_generation = (uint32_t)turn->event->record->body.venue_query.request_id;
     x->venue_up = true;
-    x->reconciled = false;
+    x->reconciled = SP_BUG(trades_unreconciled);
     x->caught_up = false;
     x->last_report = 0;
     memset(x->pending, 0, sizeof x->pending);
@@ -201,7 +203,8 @@ static void answer_to_question(struct sp_turn *turn, struct sp_pending *pending,
     if (answer->ok || order == NULL) return;
     if (!sp_name_is(&answer->status, "NOT_FOUND")) return; /* a failed question says nothing */
     pending->absent_answers++;
-    if (pending->absent_answers < ABSENT_ANSWERS || waited.ns < ABSENT_AFTER_NS) return;
+    bool proven = pending->absent_answers >= ABSENT_ANSWERS && waited.ns >= ABSENT_AFTER_NS;
+    if (!proven && !SP_BUG(absent_at_once)) return;
     if (order->state != SP_ORDER_STATE_UNKNOWN || !turn->x->caught_up) return;
     sp_x_order_event(turn, SP_REC_ORDER_ABSENT_PROVEN, order,
                      "the venue does not know it, asked repeatedly after it could have arrived");
@@ -422,7 +425,10 @@ static void watch_order(struct sp_turn *turn, const struct sp_order *order)
         if (due) ask_order(turn, pending, order);
     } else if (sp_mono_since(now, pending->since).ns >= ANSWER_LIMIT_NS) {
         if (sp_order_is_in_flight(order->state) && order->state != SP_ORDER_STATE_UNKNOWN) {
-            sp_x_order_event(turn, SP_REC_ORDER_UNKNOWN, order, "no answer within 2 s");
+            enum sp_kind kind =
+                SP_BUG(timeout_is_reject) ? SP_REC_ORDER_REJECTED : SP_REC_ORDER_UNKNOWN;
+            sp_x_order_event(turn, kind, order, "no answer within 2 s");
+            if (SP_BUG(sent_again)) sp_x_send(turn, &order->intent);
         }
         pending->is_question = true;
         pending->request_id = 0;

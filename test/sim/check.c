@@ -1,6 +1,8 @@
 #include "check.h"
 
 #include "common/journal/journal.h"
+#include "common/ledger/ledger_check.h"
+#include "common/ledger/ledger_feed.h"
 #include "memory.h"
 #include "services/execution/books.h"
 #include "services/spoor/explain.h"
@@ -172,6 +174,44 @@ static void check_balances(void)
     }
 }
 
+/* Nothing is left at the venue, and nobody holds a position: the operation was stopped to be flat. */
+static void check_flat(void)
+{
+    for (uint32_t i = 0; i < c.books->trade_count; i++) {
+        const struct sp_trade_book *trade = &c.books->trades[i];
+        if (trade->opened && !trade->closed)
+            sim_violation("%s stopped with an open trade", c.books->links[trade->link].id.s);
+    }
+    for (uint32_t i = 0; i < sim_truth_order_count(); i++) {
+        const struct sim_truth_order *order = sim_truth_order(i);
+        if (!sp_order_is_terminal(order->state) && !order->is_external)
+            sim_violation("order %s is left at the venue", order->client_order_id.s);
+    }
+}
+
+/* The ledger is whole, and says of each asset what the journal says. */
+static void check_ledger(void)
+{
+    struct sp_ledger_rows *rows = NULL;
+    struct sp_ledger_sums sums = {0};
+    struct sp_err err = {0};
+    sp_name stream = sp_name_of("execution");
+    const struct sp_world_config *world = sp_config_world(sim_world_config());
+
+    sp_status status = sp_ledger_rows_open(EXECUTION_DIR "/ledger.db", &stream, world, &rows, &err);
+    if (status == SP_OK) status = sp_ledger_check(rows, &err);
+    if (status == SP_OK) status = sp_ledger_fold(rows, EXECUTION_DIR, &stream, 0, &err);
+    if (status == SP_OK) status = sp_ledger_sum(rows, world, EXECUTION_DIR, &stream, &sums, &err);
+    sp_ledger_rows_close(rows);
+    if (status != SP_OK) sim_violation("ledger: %s", err.text);
+    for (uint32_t i = 0; i < sums.count; i++) {
+        if (!sp_ledger_asset_agrees(&sums.at[i]))
+            sim_violation("ledger and journal differ in %s", sums.at[i].asset.s);
+    }
+    if (status == SP_OK && sums.fills != c.fill_count)
+        sim_violation("the ledger's journal has %llu fills", (unsigned long long)sums.fills);
+}
+
 static void check_orders(void)
 {
     for (uint32_t i = 0; i < sim_truth_order_count(); i++) {
@@ -251,6 +291,8 @@ void sim_check_final(struct sim_result *result)
     check_fills();
     check_balances();
     check_orders();
+    check_flat();
+    check_ledger();
     check_explained(result);
     result->fills = c.fill_count;
     result->trades = c.trade_count;

@@ -6,6 +6,7 @@
 #include "proto/wire.h"
 #include "run.h"
 #include "services/execution/execution_core.h"
+#include "truth.h"
 #include "world.h"
 
 #include <stdio.h>
@@ -86,9 +87,22 @@ static void fold(const struct sp_record *record)
     sp_books_apply(l.books, record);
 }
 
+/* "Refused" and "never arrived" are claims about the venue. */
+static void check_claim(const struct sp_record *record)
+{
+    const sp_name *id = &record->body.order_event.client_order_id;
+    uint32_t count = 0;
+
+    if (record->kind != SP_REC_ORDER_REJECTED && record->kind != SP_REC_ORDER_ABSENT_PROVEN) return;
+    if (sim_truth_find(id, &count) == NULL) return;
+    sim_violation("order %s is %s by the books, and the venue took it", id->s,
+                  sp_kind_name(record->kind));
+}
+
 static void see(const char *service, const struct sp_record *record)
 {
     watch_cursor(service, record);
+    check_claim(record);
     if (strcmp(service, "execution") == 0) fold(record);
     if (record->kind == SP_REC_RECONCILIATION_RESULT && record->body.reconciliation_result.clean)
         l.reconciled_epoch = record->body.reconciliation_result.execution_epoch;
