@@ -10,7 +10,6 @@
 
 #include "common/bus/bus.h"
 #include "common/clock.h"
-#include "common/planted_bug.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -62,7 +61,7 @@ static void go_down(struct sp_venue *venue, const char *reason)
 static void on_own_answer(struct sp_venue *venue, const struct sp_venue_answer *answer)
 {
     uint32_t epoch = answer->items;
-    bool joined = (venue->joining || SP_BUG(subscription_assumed)) && epoch == venue->epoch;
+    bool joined = venue->joining && epoch == venue->epoch;
 
     venue->own_request = 0;
     if (!answer->ok) return;

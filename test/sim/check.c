@@ -174,7 +174,7 @@ static void check_balances(void)
     }
 }
 
-/* Nothing is left at the venue, and nobody holds a position: the operation was stopped to be flat. */
+/* Nothing is left at the venue, nobody holds a position: the operation was stopped to be flat. */
 static void check_flat(void)
 {
     for (uint32_t i = 0; i < c.books->trade_count; i++) {
