@@ -5,12 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Appends decoded text and its NUL. */
+/* Appends decoded text and its NUL. False: wrong encoding, or no room. */
 SP_NODISCARD static bool decode(struct sp_rest_params *params, const char *from, size_t len_bytes,
                                 const char **out)
 {
     char *to = params->text + params->text_bytes;
 
+    if (len_bytes >= sizeof params->text - params->text_bytes) return false;
     *out = to;
     for (size_t i = 0; i < len_bytes; i++) {
         char c = from[i];
@@ -33,16 +34,20 @@ SP_NODISCARD static sp_status take_pair(struct sp_rest_params *params, const cha
     const char *equals = memchr(pair, '=', len_bytes);
     size_t name_bytes = equals != NULL ? (size_t)(equals - pair) : len_bytes;
     const char *value = equals != NULL ? equals + 1 : pair + len_bytes;
+    size_t before_bytes = params->text_bytes;
     struct sp_rest_param param;
 
     if (!decode(params, pair, name_bytes, &param.name)) return SP_INVALID;
     if (!decode(params, value, len_bytes - (size_t)(value - pair), &param.value)) return SP_INVALID;
     *is_signature = strcmp(param.name, "signature") == 0;
-    if (*is_signature) {
-        if (params->signature == NULL) params->signature = param.value;
+    if (*is_signature && params->signature == NULL) {
+        params->signature = param.value;
         return SP_OK;
     }
-    if (sp_rest_param(params, param.name) != NULL) return SP_OK;
+    if (*is_signature || sp_rest_param(params, param.name) != NULL) {
+        params->text_bytes = before_bytes; /* what is not kept takes no room */
+        return SP_OK;
+    }
     if (params->count == SP_REST_PARAMS_MAX) return SP_TOO_LONG;
     params->at[params->count++] = param;
     return SP_OK;
@@ -108,7 +113,7 @@ SP_NODISCARD static bool put_text(char *to, size_t room, size_t *at, const char 
 {
     size_t len_bytes = strlen(text);
 
-    if (len_bytes > room - *at) return false;
+    if (*at > room || len_bytes > room - *at) return false;
     memcpy(to + *at, text, len_bytes);
     *at += len_bytes;
     return true;
@@ -145,12 +150,14 @@ SP_NODISCARD static sp_status take_member(struct sp_rest_params *params,
 sp_status sp_rest_params_from_json(const struct sp_strict_node *object, struct sp_rest_params *out)
 {
     const size_t room = sizeof out->payload;
+    bool is_null = object == NULL || sp_strict_kind_of(object) == SP_STRICT_NULL;
     sp_status status = SP_OK;
     bool fits = true;
 
     out->count = 0;
     out->signature = NULL;
     out->text_bytes = out->payload_bytes = 0;
+    if (!is_null && sp_strict_kind_of(object) != SP_STRICT_OBJECT) return SP_INVALID;
     for (const struct sp_strict_node *node = sp_strict_first(object);
          node != NULL && status == SP_OK; node = sp_strict_next(node)) {
         status = take_member(out, node);

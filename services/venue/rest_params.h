@@ -29,7 +29,7 @@ SP_NODISCARD sp_status sp_rest_params_parse(const char *query, const char *body,
                                             struct sp_rest_params *out);
 /* The same of a JSON object's members, whose signature is over name=value pairs in the order of
  * their names, not encoded; numbers and truth values count as they were written. SP_TOO_LONG,
- * SP_INVALID (a member that is a list or an object). NULL is an empty object. */
+ * SP_INVALID (no object, or a member that is a list or an object). NULL and null are empty. */
 struct sp_strict_node;
 SP_NODISCARD sp_status sp_rest_params_from_json(const struct sp_strict_node *object,
                                                 struct sp_rest_params *out);

@@ -64,6 +64,25 @@ static void test_rest_params_refuses_what_it_cannot_hold(void **state)
     assert_int_equal(sp_rest_params_parse(large, "b", 1, &params), SP_TOO_LONG);
 }
 
+/* A name without a value is longer decoded than encoded. */
+static void test_rest_params_hold_many_names_without_values(void **state)
+{
+    static char body[SP_REST_BYTES_MAX + 1], payload[SP_REST_BYTES_MAX + 1];
+    static const char *const names[] = {"a&", "signature&"};
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        size_t len = strlen(names[i]), body_bytes = 0;
+        for (; body_bytes + len <= SP_REST_BYTES_MAX; body_bytes += len)
+            memcpy(body + body_bytes, names[i], len);
+        memcpy(payload, body, body_bytes);
+        assert_int_equal(sp_rest_params_parse("", body, body_bytes, &params), SP_OK);
+        assert_in_range(params.text_bytes, 1, sizeof params.text);
+        assert_int_equal(params.payload_bytes, i == 0 ? body_bytes - 1 : 0);
+        assert_memory_equal(params.payload, payload, params.payload_bytes);
+    }
+}
+
 /* Vectors that two other programs computed. */
 static void test_rest_params_payloads_match_known_signatures(void **state)
 {
@@ -132,14 +151,45 @@ static void test_rest_params_of_json_are_signed_by_name(void **state)
     }
 }
 
+static void test_rest_params_of_json_are_an_object(void **state)
+{
+    static const struct sp_strict_limits limits = {.bytes_max = 4096, .depth_max = 4};
+    static const struct {
+        const char *json;
+        sp_status status;
+    } cases[] = {
+        {"[\"a\"]", SP_INVALID},
+        {"[1,2]", SP_INVALID},
+        {"\"a\"", SP_INVALID},
+        {"{\"a\":[]}", SP_INVALID},
+        {"{\"a\":{}}", SP_INVALID},
+        {"null", SP_OK},
+        {"{}", SP_OK},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct sp_strict_json *json = NULL;
+        assert_int_equal(
+            sp_strict_json_parse(cases[i].json, strlen(cases[i].json), &limits, &json, NULL),
+            SP_OK);
+        assert_int_equal(sp_rest_params_from_json(sp_strict_json_root(json), &params),
+                         cases[i].status);
+        assert_int_equal(params.count, 0);
+        sp_strict_json_free(json);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rest_params_signs_the_bytes_as_they_came),
         cmocka_unit_test(test_rest_params_decodes_and_lets_the_query_win),
         cmocka_unit_test(test_rest_params_refuses_what_it_cannot_hold),
+        cmocka_unit_test(test_rest_params_hold_many_names_without_values),
         cmocka_unit_test(test_rest_params_payloads_match_known_signatures),
         cmocka_unit_test(test_rest_params_of_json_are_signed_by_name),
+        cmocka_unit_test(test_rest_params_of_json_are_an_object),
     };
     return cmocka_run_group_tests_name("rest_params", tests, NULL, NULL);
 }
