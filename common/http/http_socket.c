@@ -88,9 +88,10 @@ bool sp_http_socket_feed(struct http_socket *socket, const uint8_t *bytes, size_
     socket->in_bytes = len_bytes;
     bool fine = wslay_event_recv(socket->wslay) == 0;
     socket->in_bytes = 0;
-    /* Pongs and the answer to a close frame were queued by the library. */
+    /* Pongs and close frames were queued by the library, which reads no more once the peer has
+     * closed or broken the protocol. */
     return wslay_event_send(socket->wslay) == 0 && fine &&
-           !wslay_event_get_close_received(socket->wslay);
+           wslay_event_get_read_enabled(socket->wslay) != 0;
 }
 
 static bool queue(struct http_socket *socket, uint8_t opcode, const char *bytes, size_t len_bytes)

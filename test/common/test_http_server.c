@@ -325,6 +325,36 @@ static void test_http_server_speaks_websocket(void **state)
     close(fd);
 }
 
+static void test_http_server_ends_a_websocket_that_breaks_the_protocol(void **state)
+{
+    static const struct {
+        const char *bytes;
+        size_t len_bytes;
+        const char *code;
+    } cases[] = {
+        {"\x81\x02hh", 4, "\x03\xea"},                       /* not masked: 1002 */
+        {"\x83\x80\x01\x02\x03\x04", 6, "\x03\xea"},         /* no such opcode */
+        {"\x80\x80\x01\x02\x03\x04", 6, "\x03\xea"},         /* goes on with nothing */
+        {"\xc1\x80\x01\x02\x03\x04", 6, "\x03\xea"},         /* an extension's bit */
+        {"\x81\x81\x01\x02\x03\x04\xfe", 7, "\x03\xef"},     /* no UTF-8: 1007 */
+        {"\x81\xff\0\0\0\0\x7f\0\0\0abcde", 15, "\x03\xf1"}, /* 2 GB: 1009 */
+    };
+    struct fixture *f = *state;
+
+    for (uint32_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char heard[64];
+        int fd = handshake(f);
+        say(fd, cases[i].bytes, cases[i].len_bytes);
+        assert_int_equal(hear(f, fd, heard, 4), 4);
+        assert_memory_equal(heard, "\x88\x02", 2);
+        assert_memory_equal(heard + 2, cases[i].code, 2);
+        assert_true(has_ended(f, fd));
+        assert_int_equal(f->closed_count, i + 1);
+        close(fd);
+    }
+    assert_int_equal(f->text_count, 0);
+}
+
 static void test_http_server_cuts_off_who_does_not_read(void **state)
 {
     struct fixture *f = *state;
@@ -393,6 +423,7 @@ int main(void)
         TEST(test_http_server_refuses_what_is_too_large_or_wrong),
         TEST(test_http_server_drops_on_demand),
         TEST(test_http_server_speaks_websocket),
+        TEST(test_http_server_ends_a_websocket_that_breaks_the_protocol),
         TEST(test_http_server_cuts_off_who_does_not_read),
         TEST(test_http_server_bounds_its_connections),
         TEST(test_http_server_wants_loopback_and_a_free_port),
