@@ -370,6 +370,8 @@ static sp_status get_head(struct sp_wire_reader *reader, struct sp_record *out)
     sp_status status = read_token(reader, &array);
     if (status != SP_OK) return status;
     if (array.type != TOKEN_ARRAY) return FAILS(reader, SP_TYPE, "%s", "is no array");
+    /* The next value would be another record's. */
+    if (array.value == 0) return FAILS(reader, SP_TYPE, "%s", "is empty");
     reader->field = "version";
     status = get_uint(reader, UINT64_MAX, &version);
     if (status != SP_OK) return status;
@@ -515,6 +517,12 @@ static struct sp_wire_reader reader_of(const uint8_t *at, const uint8_t *end, st
         struct sp_wire_reader){.at = at, .end = end, .dto = "frame", .field = "frame", .err = err};
 }
 
+/* No bytes at all may be at NULL. */
+static const uint8_t *end_of(const uint8_t *buf, size_t len_bytes)
+{
+    return len_bytes > 0 ? buf + len_bytes : buf;
+}
+
 /* The size and the stream; the reader then stands before the first record. */
 static sp_status begin(struct sp_wire_reader *reader, sp_name *stream)
 {
@@ -530,7 +538,7 @@ static sp_status begin(struct sp_wire_reader *reader, sp_name *stream)
 sp_status sp_wire_open(const uint8_t *buf, size_t len_bytes, struct sp_wire_frame *out,
                        struct sp_err *err)
 {
-    struct sp_wire_reader reader = reader_of(buf, buf + len_bytes, err);
+    struct sp_wire_reader reader = reader_of(buf, end_of(buf, len_bytes), err);
     sp_name stream;
 
     sp_status status = begin(&reader, &stream);
@@ -565,7 +573,7 @@ sp_status sp_wire_next(struct sp_wire_frame *frame, struct sp_record *out, struc
 sp_status sp_wire_decode(const uint8_t *buf, size_t len_bytes, struct sp_record *out,
                          struct sp_err *err)
 {
-    struct sp_wire_reader reader = reader_of(buf, buf + len_bytes, err);
+    struct sp_wire_reader reader = reader_of(buf, end_of(buf, len_bytes), err);
 
     memset(out, 0, offsetof(struct sp_record, body));
     sp_status status = begin(&reader, &out->stream);

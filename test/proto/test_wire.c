@@ -392,6 +392,11 @@ static void test_wire_records_of_a_frame_are_read_one_by_one(void **state)
         frame = kept; /* bytes that were kept are a frame of their own */
     }
     assert_int_equal(OPEN("", &frame), SP_TRUNCATED);
+    /* An empty envelope does not borrow its version from the record behind it. */
+    assert_int_equal(OPEN("md.a\0\x90" TRADE("\x07"), &frame), SP_OK);
+    assert_int_equal(sp_wire_next(&frame, &record, NULL), SP_TYPE);
+    assert_int_equal(sp_wire_next(&frame, &record, NULL), SP_OK);
+    assert_int_equal(record.seq, 7);
 }
 
 /* Nothing of a frame is read unless all of it is well-formed. */
