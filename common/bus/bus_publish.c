@@ -223,9 +223,10 @@ static bool fits_batch(const struct bus_out *out, size_t len)
 static void gather(struct bus_out *out, const uint8_t *bytes, size_t len)
 {
     struct bus_batch *batch = &out->batch;
-    const uint8_t *at = batch->own + batch->len_bytes;
+    const uint8_t *at = NULL;
 
     if (out->journal != NULL) {
+        at = batch->own + batch->len_bytes;
         memcpy(batch->own + batch->len_bytes, bytes, len);
     } else {
         ring_make_room(&out->ring, len);
