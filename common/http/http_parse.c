@@ -96,6 +96,8 @@ static int on_value(http_parser *parser, const char *at, size_t len_bytes)
         parse->headers[parse->header_count - 1].value = value;
         parse->in_value = true;
     }
+    if (memchr(at, '\0', len_bytes) != NULL)
+        return refuse(parse, 400); /* a value would end there */
     return collect(parse, at, len_bytes) ? 0 : refuse(parse, 431);
 }
 

@@ -50,8 +50,8 @@ static void on_message(wslay_event_context_ptr wslay,
 
     (void)wslay;
     if (message->opcode == WSLAY_TEXT_FRAME) {
-        socket->callbacks.on_text(socket->callbacks.ctx, (const char *)message->msg,
-                                  message->msg_length);
+        const char *text = message->msg_length > 0 ? (const char *)message->msg : "";
+        socket->callbacks.on_text(socket->callbacks.ctx, text, message->msg_length);
     } else if (message->opcode == WSLAY_PONG) {
         socket->callbacks.on_pong(socket->callbacks.ctx);
     }
