@@ -109,9 +109,9 @@ bool sp_rest_number(struct sp_rest_call *call, const char *name, int64_t fallbac
 
     *out = fallback;
     if (value == NULL) return true;
-    errno = 0;
+    errno = 0; /* signs and spaces are not of the protocol's numbers */
     long long number = strtoll(value, &end, 10);
-    if (errno != 0 || end == value || *end != '\0' || number < 0) {
+    if (errno != 0 || value[0] < '0' || value[0] > '9' || *end != '\0') {
         sp_rest_fail(call, 400, REST_ILLEGAL_CHARS,
                      "Illegal characters found in parameter '%s'; legal range is "
                      "'^[0-9]{1,20}$'.",
@@ -119,6 +119,17 @@ bool sp_rest_number(struct sp_rest_call *call, const char *name, int64_t fallbac
         return false;
     }
     *out = number;
+    return true;
+}
+
+bool sp_rest_time_of(struct sp_rest_call *call, const char *name, sp_wall fallback, sp_wall *out)
+{
+    int64_t ms = 0;
+
+    *out = fallback;
+    if (sp_rest_param(call->params, name) == NULL) return true;
+    if (!sp_rest_number(call, name, 0, &ms)) return false;
+    out->ns = ms > INT64_MAX / NS_PER_MS ? INT64_MAX : ms * NS_PER_MS;
     return true;
 }
 
@@ -167,7 +178,6 @@ SP_NODISCARD static bool take_weight(struct sp_rest_call *call, uint32_t weight)
 {
     struct sp_rest_window *window = &call->rest->weight;
 
-    turn_window(window, call->now);
     window->used += weight;
     if (window->used <= window->max) return true;
     add_header(call, "Retry-After", seconds_left(window, call->now));
@@ -184,7 +194,6 @@ SP_NODISCARD static bool may_order(struct sp_rest_call *call)
     static const char *const spans[] = {"10 SECOND", "1 DAY"};
 
     for (size_t i = 0; i < 2; i++) {
-        turn_window(windows[i], call->now);
         if (windows[i]->used < windows[i]->max) continue;
         add_header(call, "Retry-After", seconds_left(windows[i], call->now));
         sp_rest_fail(call, 429, REST_TOO_MANY_ORDERS,
@@ -286,6 +295,7 @@ static uint32_t weight_of(const struct route *route, const struct sp_rest_params
     if (route->fn == sp_rest_ticker_day || route->fn == sp_rest_open_orders) {
         return all ? 80 : route->weight;
     }
+    if (route->fn == sp_rest_my_trades && sp_rest_param(params, "orderId") != NULL) return 5;
     bool short_ticker = route->fn == sp_rest_ticker_price || route->fn == sp_rest_ticker_book;
     return short_ticker && all ? 4 : route->weight;
 }
@@ -326,6 +336,9 @@ void sp_rest_begin(struct sp_rest *rest, struct sp_rest_call *call)
     call->header_count = 0;
     call->changes->count = 0;
     sp_json_text_clear(call->body);
+    turn_window(&rest->weight, call->now); /* every answer tells what is used of them now */
+    turn_window(&rest->orders_10s, call->now);
+    turn_window(&rest->orders_day, call->now);
 }
 
 void sp_rest_handle(struct sp_rest *rest, const struct sp_http_request *request,

@@ -41,6 +41,7 @@ struct sp_rest {
     struct sp_rest_key keys[SP_REST_KEYS_MAX];
     struct sp_rest_window weight, orders_10s, orders_day;
     struct sp_rest_params params; /* of the request at hand */
+    struct sp_venue_changes all;  /* of one that cancels many orders; scratch */
 };
 
 /* One request and what becomes of it. */

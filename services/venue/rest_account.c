@@ -90,14 +90,15 @@ static void put_trade(void *ctx, const struct sp_venue_fill_row *row)
 void sp_rest_my_trades(struct sp_rest_call *call)
 {
     int instrument = sp_rest_instrument(call);
-    int64_t limit = 0, order_no = 0, from_no = 0, from_ms = 0, until_ms = 0;
+    int64_t limit = 0, order_no = 0, from_no = 0;
+    sp_wall from, until;
     struct sp_err err = {0};
 
     if (instrument < 0 || !sp_rest_number(call, "limit", 500, &limit) ||
         !sp_rest_number(call, "orderId", 0, &order_no) ||
         !sp_rest_number(call, "fromId", 0, &from_no) ||
-        !sp_rest_number(call, "startTime", 0, &from_ms) ||
-        !sp_rest_number(call, "endTime", INT64_MAX / 1000000, &until_ms)) {
+        !sp_rest_time_of(call, "startTime", (sp_wall){0}, &from) ||
+        !sp_rest_time_of(call, "endTime", (sp_wall){INT64_MAX}, &until)) {
         return;
     }
     bool from_oldest = sp_rest_param(call->params, "fromId") != NULL ||
@@ -105,8 +106,8 @@ void sp_rest_my_trades(struct sp_rest_call *call)
     struct sp_venue_fill_query query = {.instrument = (uint32_t)instrument,
                                         .order_no = (uint64_t)order_no,
                                         .from_no = (uint64_t)from_no,
-                                        .from = {from_ms * 1000000},
-                                        .until = {until_ms * 1000000},
+                                        .from = from,
+                                        .until = until,
                                         .from_oldest = from_oldest,
                                         .max = limit < TRADES_MAX ? (uint32_t)limit : TRADES_MAX};
     sp_jtext_begin(call->body, '[');

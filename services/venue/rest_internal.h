@@ -13,6 +13,7 @@ enum {
     REST_BAD_TIME = -1021,
     REST_BAD_SIGNATURE = -1022,
     REST_ILLEGAL_CHARS = -1100,
+    REST_TOO_MANY_PARAMS = -1101,
     REST_MISSING = -1102,
     REST_NOT_READ = -1106,
     REST_PRECISION = -1111,
@@ -45,6 +46,10 @@ SP_NODISCARD bool sp_rest_decimal(struct sp_rest_call *call, const char *name, i
 /* A whole number; `fallback` if it was not sent. False after an error. */
 SP_NODISCARD bool sp_rest_number(struct sp_rest_call *call, const char *name, int64_t fallback,
                                  int64_t *out);
+/* A time in ms, as which `fallback` counts if it was not sent; later ones than can be told are the
+ * last that can. False after an error. */
+SP_NODISCARD bool sp_rest_time_of(struct sp_rest_call *call, const char *name, sp_wall fallback,
+                                  sp_wall *out);
 /* The instrument of "symbol", or -1 after an error. */
 int sp_rest_instrument(struct sp_rest_call *call);
 /* -1 if it is not traded here. */

@@ -120,7 +120,16 @@ static void put_some(struct sp_rest_call *call, const char *symbols, put_fn *put
                      "Illegal characters found in parameter 'symbols'.");
         return;
     }
-    const struct sp_strict_node *node = sp_strict_first(sp_strict_json_root(json));
+    const struct sp_strict_node *root = sp_strict_json_root(json);
+    uint32_t count = sp_strict_count(root), most = call->rest->exchange->world->instrument_count;
+    if (sp_strict_kind_of(root) != SP_STRICT_LIST) {
+        sp_rest_fail(call, 400, REST_ILLEGAL_CHARS,
+                     "Illegal characters found in parameter 'symbols'.");
+    } else if (count > most) { /* more than there are: some of them twice */
+        sp_rest_fail(call, 400, REST_TOO_MANY_PARAMS,
+                     "Too many parameters; expected '%u' and received '%u'.", most, count);
+    }
+    const struct sp_strict_node *node = sp_strict_first(root);
     for (; node != NULL && !call->failed; node = sp_strict_next(node)) {
         const char *symbol = "";
         int instrument =

@@ -103,20 +103,19 @@ SP_NODISCARD static bool take_word(struct sp_rest_call *call, const char *name,
     return false;
 }
 
-SP_NODISCARD static bool take_client_id(struct sp_rest_call *call, struct sp_venue_order *order)
+/* The id of an order or of a cancel: the client's, or one of ours. */
+SP_NODISCARD static bool take_client_id(struct sp_rest_call *call, const char *prefix,
+                                        uint64_t number, sp_name *out)
 {
     const char *id = sp_rest_param(call->params, "newClientOrderId");
     char own[SP_NAME_SIZE];
 
     if (id == NULL) {
-        snprintf(own, sizeof own, "x-venue-%llu",
-                 (unsigned long long)call->rest->exchange->last_order_no + 1);
-        return sp_name_set(&order->client_order_id, own);
+        snprintf(own, sizeof own, "%s%llu", prefix, (unsigned long long)number);
+        return sp_name_set(out, own);
     }
     size_t len = strlen(id);
-    if (len >= 1 && len <= SP_REST_CLIENT_ID_MAX && sp_name_set(&order->client_order_id, id)) {
-        return true;
-    }
+    if (len >= 1 && len <= SP_REST_CLIENT_ID_MAX && sp_name_set(out, id)) return true;
     sp_rest_fail(call, 400, REST_ILLEGAL_CHARS,
                  "Illegal characters found in parameter 'newClientOrderId'; legal range is "
                  "'^[a-zA-Z0-9-_.]{1,36}$'.");
@@ -180,7 +179,9 @@ SP_NODISCARD static bool read_order(struct sp_rest_call *call, int instrument,
     if (order->type == SP_ORDER_TYPE_MARKET) order->tif = SP_TIF_IOC;
     return sp_rest_decimal(call, "quantity", &order->qty.e8) &&
            sp_rest_decimal(call, "price", &order->px.e8) &&
-           sp_rest_decimal(call, "stopPrice", &order->stop_px.e8) && take_client_id(call, order);
+           sp_rest_decimal(call, "stopPrice", &order->stop_px.e8) &&
+           take_client_id(call, "x-venue-", call->rest->exchange->last_order_no + 1,
+                          &order->client_order_id);
 }
 
 static void check_filters(struct sp_rest_call *call, const struct sp_match *match,
@@ -337,7 +338,7 @@ SP_NODISCARD static bool take_ids(struct sp_rest_call *call, int64_t *order_no, 
         return false;
     }
     if (id == NULL || sp_name_set(client_id, id)) return true;
-    *client_id = sp_name_of("..."); /* an id that no order can have */
+    *client_id = (sp_name){"?"}; /* an id that no order can have: no name has this sign */
     return true;
 }
 
@@ -357,11 +358,9 @@ void sp_rest_cancel(struct sp_rest_call *call)
 {
     struct sp_exchange *x = call->rest->exchange;
     int instrument = sp_rest_instrument(call);
-    const char *cancel_id = sp_rest_param(call->params, "newClientOrderId");
     int64_t order_no = 0;
-    sp_name client_id, found_id;
+    sp_name client_id, found_id, cancel_id;
     struct sp_err err = {0};
-    char own[32];
 
     if (instrument < 0 || !take_ids(call, &order_no, &client_id)) return;
     const struct sp_venue_order_row *row = open_row(x, instrument, order_no, &client_id);
@@ -376,14 +375,14 @@ void sp_rest_cancel(struct sp_rest_call *call)
     }
     uint64_t found_no = row->order_no;
     found_id = row->client_order_id;
+    if (!take_client_id(call, "x-cancel-", found_no, &cancel_id)) return;
     if (sp_exchange_cancel(x, &found_id, call->changes, &err) != SP_OK) {
         sp_rest_fail(call, 400, REST_CANCEL_REFUSED, "%s", err.text);
         return;
     }
-    snprintf(own, sizeof own, "x-cancel-%llu", (unsigned long long)found_no);
     row = last_row(call, found_no);
     SP_ASSERT(row != NULL); /* it was cancelled */
-    put_canceled(call, row, cancel_id != NULL ? cancel_id : own);
+    put_canceled(call, row, cancel_id.s);
 }
 
 /* One after the other; the changes of all of them are stored together. */
@@ -391,13 +390,13 @@ void sp_rest_cancel_all(struct sp_rest_call *call)
 {
     struct sp_exchange *x = call->rest->exchange;
     int instrument = sp_rest_instrument(call);
-    static struct sp_venue_changes all;
+    struct sp_venue_changes *all = &call->rest->all;
     struct sp_err err = {0};
 
     if (instrument < 0) return;
-    all.count = 0;
+    all->count = 0;
     sp_jtext_begin(call->body, '[');
-    for (uint32_t i = 0; i < x->open_count && all.count + 2 <= SP_VENUE_CHANGES_MAX;) {
+    for (uint32_t i = 0; i < x->open_count && all->count + 2 <= SP_VENUE_CHANGES_MAX;) {
         sp_name id = x->open[i].client_order_id;
         bool ours = x->open[i].instrument == (uint32_t)instrument;
         if (!ours || sp_exchange_cancel(x, &id, call->changes, &err) != SP_OK) {
@@ -406,12 +405,12 @@ void sp_rest_cancel_all(struct sp_rest_call *call)
         }
         for (uint32_t k = 0; k < call->changes->count; k++) {
             put_canceled(call, &call->changes->at[k].order, "x-cancel-all");
-            all.at[all.count++] = call->changes->at[k];
+            all->at[all->count++] = call->changes->at[k];
         }
         i = 0; /* a pair takes two out */
     }
-    *call->changes = all;
-    if (all.count == 0) {
+    *call->changes = *all;
+    if (all->count == 0) {
         sp_rest_fail(call, 400, REST_CANCEL_REFUSED, "Unknown order sent.");
         return;
     }
@@ -463,20 +462,21 @@ void sp_rest_open_orders(struct sp_rest_call *call)
 void sp_rest_all_orders(struct sp_rest_call *call)
 {
     int instrument = sp_rest_instrument(call);
-    int64_t limit = 0, from_no = 0, from_ms = 0, until_ms = 0;
+    int64_t limit = 0, from_no = 0;
+    sp_wall from, until;
     struct sp_err err = {0};
 
     if (instrument < 0 || !sp_rest_number(call, "limit", 500, &limit) ||
         !sp_rest_number(call, "orderId", 0, &from_no) ||
-        !sp_rest_number(call, "startTime", 0, &from_ms) ||
-        !sp_rest_number(call, "endTime", INT64_MAX / 1000000, &until_ms)) {
+        !sp_rest_time_of(call, "startTime", (sp_wall){0}, &from) ||
+        !sp_rest_time_of(call, "endTime", (sp_wall){INT64_MAX}, &until)) {
         return;
     }
     struct sp_venue_order_query query = {.instrument = (uint32_t)instrument,
                                          .from_no = (uint64_t)from_no,
-                                         .from = {from_ms * 1000000},
-                                         .until = {until_ms * 1000000},
-                                         .from_oldest = from_no > 0 || from_ms > 0,
+                                         .from = from,
+                                         .until = until,
+                                         .from_oldest = from_no > 0 || from.ns > 0,
                                          .max = limit < ORDERS_MAX ? (uint32_t)limit : ORDERS_MAX};
     sp_jtext_begin(call->body, '[');
     if (sp_venue_store_find_orders(call->rest->store, call->rest->exchange, &query, put_order, call,
