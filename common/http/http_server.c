@@ -525,8 +525,10 @@ sp_status sp_http_reply(struct sp_http_server *server, uint64_t connection,
     c->answering = false;
     if (!put_reply(c, reply)) return SP_FULL;
     if (!c->keep) c->ending = true;
-    if (!c->working) flush(c); /* else once, after all that came together */
+    if (c->working) return SP_OK; /* sent once, after all that came together */
+    flush(c);
     work_on_rest(c);
+    if (!c->dead) flush(c); /* what was answered at once behind it */
     return SP_OK;
 }
 

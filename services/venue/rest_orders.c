@@ -433,6 +433,11 @@ void sp_rest_order(struct sp_rest_call *call)
     sp_status status = order_no != 0
                            ? sp_venue_store_order_no(store, x, (uint64_t)order_no, &row, &err)
                            : sp_venue_store_order(store, x, &client_id, &row, &err);
+    if (status != SP_OK && status != SP_NOT_FOUND) {
+        /* No answer is not "no such order": a client would take that for evidence. */
+        sp_rest_fail(call, 500, REST_UNKNOWN, "%s", err.text);
+        return;
+    }
     if (status != SP_OK || row.instrument != (uint32_t)instrument) {
         sp_rest_fail(call, 400, REST_NO_SUCH_ORDER, "Order does not exist.");
         return;

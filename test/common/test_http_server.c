@@ -238,6 +238,35 @@ static void test_http_server_answers_pipelined_requests_in_order(void **state)
     close(fd);
 }
 
+/* The answer to what waited behind a late reply leaves with it. */
+static void test_http_server_late_reply_sets_the_rest_going(void **state)
+{
+    struct fixture *f = *state;
+    static const char two[] =
+        "GET /1 HTTP/1.1\r\nHost: h\r\n\r\nGET /2 HTTP/1.1\r\nHost: h\r\n\r\n";
+    char heard[512];
+    int fd = client(f);
+
+    f->later = true;
+    say(fd, two, sizeof two - 1);
+    while (f->request_count == 0)
+        turn(f);
+    f->later = false;
+    reply(f, f->waiting[0], "/1");
+    assert_int_equal(f->request_count, 2);
+    ssize_t n = recv(fd, heard, sizeof heard - 1, 0); /* no turn of the loop in between */
+    assert_true(n > 0);
+    heard[n] = '\0';
+    assert_non_null(strstr(heard, "\r\n\r\n/1"));
+    if (strstr(heard, "\r\n\r\n/2") == NULL) {
+        n = recv(fd, heard, sizeof heard - 1, MSG_DONTWAIT);
+        assert_true(n > 0);
+        heard[n] = '\0';
+        assert_non_null(strstr(heard, "\r\n\r\n/2"));
+    }
+    close(fd);
+}
+
 static void test_http_server_refuses_what_is_too_large_or_wrong(void **state)
 {
     struct fixture *f = *state;
@@ -420,6 +449,7 @@ int main(void)
         TEST(test_http_server_gives_the_bytes_as_they_came),
         TEST(test_http_server_joins_what_was_split_anywhere),
         TEST(test_http_server_answers_pipelined_requests_in_order),
+        TEST(test_http_server_late_reply_sets_the_rest_going),
         TEST(test_http_server_refuses_what_is_too_large_or_wrong),
         TEST(test_http_server_drops_on_demand),
         TEST(test_http_server_speaks_websocket),
