@@ -318,7 +318,7 @@ def test_crash_loop_across_supervisors(op):
         os.kill(rows["supervisor"]["pid"], signal.SIGKILL)
         assert gone(rows["supervisor"]["pid"])
         up.wait(DEADLINE)
-    assert 2 <= lives <= 8, lives
+    assert 2 <= lives <= 10, lives  # each saw a death at least, and the tenth is over the budget
     op.spoor("up", "--policy", policy, expect=70)
     after = op.status()["strategy.ema"]
     assert after["state"] == "OPEN" and after["restarts"] == row["restarts"], (row, after)
