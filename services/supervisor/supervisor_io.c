@@ -352,9 +352,9 @@ void sp_supervisor_loop(struct sp_supervisor_io *io)
         reap(io);
         sp_supervisor_tick(&io->core, sp_clock_mono(), &io->actions);
         perform(io);
-        sp_supervisor_settle_clients(io);
-        /* Last: a start must not wait for it. */
+        /* After the starts, which must not wait for it; before anybody is told of what it holds. */
         if (io->tally_changed) sp_tally_file_save(&io->tally, &io->core);
         io->tally_changed = false;
+        sp_supervisor_settle_clients(io);
     }
 }
