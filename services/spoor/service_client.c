@@ -56,16 +56,15 @@ sp_status sp_service_status_ask(const struct sp_config *config, const sp_name *s
     return status;
 }
 
-sp_status sp_service_command(const struct sp_config *config, const sp_name *service,
-                             const struct sp_operator_command *command, sp_dur timeout,
-                             struct sp_command_reply *out)
+/* Sends the request, which it frees, and waits for its COMMAND_REPLY. */
+static sp_status ask_for_reply(const struct sp_config *config, const sp_name *service,
+                               struct sp_record *request, sp_dur timeout,
+                               struct sp_command_reply *out)
 {
-    struct sp_record *request = request_of(SP_REC_COMMAND);
     struct answer *answer = calloc(1, sizeof *answer);
 
     SP_ASSERT(answer != NULL);
     answer->kind = SP_REC_COMMAND_REPLY;
-    request->body.operator_command = *command;
     sp_status status = ask(config, service, request, timeout, answer);
     if (status == SP_OK) *out = answer->body.command_reply;
     free(answer);
@@ -73,21 +72,24 @@ sp_status sp_service_command(const struct sp_config *config, const sp_name *serv
     return status;
 }
 
+sp_status sp_service_command(const struct sp_config *config, const sp_name *service,
+                             const struct sp_operator_command *command, sp_dur timeout,
+                             struct sp_command_reply *out)
+{
+    struct sp_record *request = request_of(SP_REC_COMMAND);
+
+    request->body.operator_command = *command;
+    return ask_for_reply(config, service, request, timeout, out);
+}
+
 sp_status sp_service_query(const struct sp_config *config, const sp_name *service, const char *what,
                            sp_dur timeout, struct sp_command_reply *out)
 {
     struct sp_record *request = request_of(SP_REC_QUERY);
-    struct answer *answer = calloc(1, sizeof *answer);
 
-    SP_ASSERT(answer != NULL);
-    answer->kind = SP_REC_COMMAND_REPLY;
     request->body.query =
         (struct sp_query){.request_id = 1, .what = sp_name_of(what), .asker = sp_name_of("spoor")};
-    sp_status status = ask(config, service, request, timeout, answer);
-    if (status == SP_OK) *out = answer->body.command_reply;
-    free(answer);
-    free(request);
-    return status;
+    return ask_for_reply(config, service, request, timeout, out);
 }
 
 sp_status sp_service_retain(const struct sp_config *config, const sp_name *service,
@@ -95,16 +97,9 @@ sp_status sp_service_retain(const struct sp_config *config, const sp_name *servi
                             struct sp_command_reply *out)
 {
     struct sp_record *request = request_of(SP_REC_RETAIN);
-    struct answer *answer = calloc(1, sizeof *answer);
 
-    SP_ASSERT(answer != NULL);
-    answer->kind = SP_REC_COMMAND_REPLY;
     request->body.retain = *retain;
-    sp_status status = ask(config, service, request, timeout, answer);
-    if (status == SP_OK) *out = answer->body.command_reply;
-    free(answer);
-    free(request);
-    return status;
+    return ask_for_reply(config, service, request, timeout, out);
 }
 
 const char *sp_trading_word(uint8_t trading)
