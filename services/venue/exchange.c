@@ -168,7 +168,7 @@ static void take_events(struct sp_exchange *x, struct sp_venue_changes *changes)
         struct sp_venue_order_row *row = find_open(x, event->order_no);
         SP_ASSERT(row != NULL);
         struct sp_venue_change *change = &changes->at[changes->count++];
-        change->fill = (struct sp_venue_fill_row){0};
+        *change = (struct sp_venue_change){0};
         if (event->type == SP_MATCH_FILL) book_fill(x, row, event, &change->fill);
         row->state = state_after(event);
         row->filled = event->filled;

@@ -59,6 +59,7 @@ struct sp_venue_balance {
 struct sp_venue_change {
     struct sp_venue_order_row order;
     struct sp_venue_fill_row fill; /* trade_no 0: none */
+    sp_name cancel_id;             /* of the request that cancelled it; empty: none did */
 };
 
 struct sp_venue_changes {

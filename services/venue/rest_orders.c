@@ -380,6 +380,8 @@ void sp_rest_cancel(struct sp_rest_call *call)
         sp_rest_fail(call, 400, REST_CANCEL_REFUSED, "%s", err.text);
         return;
     }
+    for (uint32_t i = 0; i < call->changes->count; i++)
+        call->changes->at[i].cancel_id = cancel_id;
     row = last_row(call, found_no);
     SP_ASSERT(row != NULL); /* it was cancelled */
     put_canceled(call, row, cancel_id.s);
@@ -391,6 +393,7 @@ void sp_rest_cancel_all(struct sp_rest_call *call)
     struct sp_exchange *x = call->rest->exchange;
     int instrument = sp_rest_instrument(call);
     struct sp_venue_changes *all = &call->rest->all;
+    const sp_name cancel_id = {"x-cancel-all"};
     struct sp_err err = {0};
 
     if (instrument < 0) return;
@@ -404,8 +407,10 @@ void sp_rest_cancel_all(struct sp_rest_call *call)
             continue;
         }
         for (uint32_t k = 0; k < call->changes->count; k++) {
-            put_canceled(call, &call->changes->at[k].order, "x-cancel-all");
-            all->at[all->count++] = call->changes->at[k];
+            struct sp_venue_change *change = &call->changes->at[k];
+            change->cancel_id = cancel_id;
+            put_canceled(call, &change->order, cancel_id.s);
+            all->at[all->count++] = *change;
         }
         i = 0; /* a pair takes two out */
     }
@@ -430,9 +435,10 @@ void sp_rest_order(struct sp_rest_call *call)
     if (instrument < 0 || !take_ids(call, &order_no, &client_id)) return;
     struct sp_venue_store *store = call->rest->store;
     const struct sp_exchange *x = call->rest->exchange;
+    struct sp_venue_order_key key = {(uint32_t)instrument, client_id};
     sp_status status = order_no != 0
                            ? sp_venue_store_order_no(store, x, (uint64_t)order_no, &row, &err)
-                           : sp_venue_store_order(store, x, &client_id, &row, &err);
+                           : sp_venue_store_find_order(store, x, &key, &row, &err);
     if (status != SP_OK && status != SP_NOT_FOUND) {
         /* No answer is not "no such order": a client would take that for evidence. */
         sp_rest_fail(call, 500, REST_UNKNOWN, "%s", err.text);

@@ -46,6 +46,7 @@ enum statement {
     GET_ORDER,
     GET_FILLS,
     GET_ORDER_NO,
+    GET_ORDER_OF,
     FIND_ORDERS_OLDEST,
     FIND_ORDERS_NEWEST,
     FIND_FILLS_OLDEST,
@@ -67,6 +68,9 @@ static const char *const sql[STATEMENTS] = {
     [GET_FILLS] =
         "SELECT " FILL_COLUMNS " FROM fills WHERE trade_no > ?1 ORDER BY trade_no LIMIT ?2",
     [GET_ORDER_NO] = "SELECT " ORDER_COLUMNS " FROM orders WHERE order_no = ?1",
+    [GET_ORDER_OF] =
+        "SELECT " ORDER_COLUMNS " FROM orders WHERE client_order_id = ?1 AND symbol = ?2"
+        " ORDER BY order_no DESC LIMIT 1",
     [FIND_ORDERS_OLDEST] =
         "SELECT " ORDER_COLUMNS " FROM orders WHERE " ORDERS_FOUND " ORDER BY order_no LIMIT ?5",
     [FIND_ORDERS_NEWEST] = "SELECT * FROM (SELECT " ORDER_COLUMNS " FROM orders WHERE " ORDERS_FOUND
@@ -330,6 +334,23 @@ sp_status sp_venue_store_order_no(struct sp_venue_store *store, const struct sp_
     if (status == SP_NOT_FOUND) {
         return SP_FAIL(err, SP_NOT_FOUND, "order %llu does not exist",
                        (unsigned long long)order_no);
+    }
+    if (status == SP_OK) status = read_order(stmt, x, out, err);
+    sp_stmt_reset(stmt);
+    return status;
+}
+
+sp_status sp_venue_store_find_order(struct sp_venue_store *store, const struct sp_exchange *x,
+                                    const struct sp_venue_order_key *key,
+                                    struct sp_venue_order_row *out, struct sp_err *err)
+{
+    struct sp_stmt *stmt = store->statements[GET_ORDER_OF];
+
+    sp_stmt_text(stmt, 1, key->client_order_id.s);
+    sp_stmt_text(stmt, 2, x->world->instruments[key->instrument].symbol.s);
+    sp_status status = sp_stmt_next(stmt, err);
+    if (status == SP_NOT_FOUND) {
+        return SP_FAIL(err, SP_NOT_FOUND, "order %s does not exist", key->client_order_id.s);
     }
     if (status == SP_OK) status = read_order(stmt, x, out, err);
     sp_stmt_reset(stmt);

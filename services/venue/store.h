@@ -32,6 +32,18 @@ SP_NODISCARD sp_status sp_venue_store_order_no(struct sp_venue_store *store,
                                                const struct sp_exchange *x, uint64_t order_no,
                                                struct sp_venue_order_row *out, struct sp_err *err);
 
+/* The newest order of that instrument with that client order id: an id whose order has ended may
+ * be another instrument's by now. SP_NOT_FOUND. */
+struct sp_venue_order_key {
+    uint32_t instrument;
+    sp_name client_order_id;
+};
+SP_NODISCARD sp_status sp_venue_store_find_order(struct sp_venue_store *store,
+                                                 const struct sp_exchange *x,
+                                                 const struct sp_venue_order_key *key,
+                                                 struct sp_venue_order_row *out,
+                                                 struct sp_err *err);
+
 /* Rows of one instrument by number and time, both bounds included; of more than `max` the newest,
  * or the oldest if so asked. fn is called for each, oldest first. */
 struct sp_venue_order_query {

@@ -13,12 +13,13 @@ const char *sp_user_data_status(enum sp_order_state state)
     return names[state] != NULL ? names[state] : "NEW";
 }
 
-static void put_order(struct sp_json_text *json, const struct sp_venue_order_row *order)
+static void put_order(struct sp_json_text *json, const struct sp_venue_change *change)
 {
-    bool canceled = order->state == SP_ORDER_STATE_CANCELED;
+    const struct sp_venue_order_row *order = &change->order;
+    bool canceled = change->cancel_id.s[0] != '\0'; /* such a request has an id of its own */
     bool is_limit = order->type == SP_ORDER_TYPE_LIMIT;
 
-    sp_jtext_put_string(json, "c", order->client_order_id.s);
+    sp_jtext_put_string(json, "c", canceled ? change->cancel_id.s : order->client_order_id.s);
     sp_jtext_put_string(json, "S", sp_enum_name(SP_ENUM_SIDE, (uint8_t)order->side));
     sp_jtext_put_string(json, "o", sp_enum_name(SP_ENUM_ORDER_TYPE, (uint8_t)order->type));
     sp_jtext_put_string(json, "f",
@@ -53,7 +54,7 @@ void sp_user_data_report(struct sp_json_text *out, const struct sp_exchange *x,
     sp_jtext_put_string(out, "e", "executionReport");
     sp_jtext_put_ms(out, "E", now);
     sp_jtext_put_string(out, "s", instrument->symbol.s);
-    put_order(out, order);
+    put_order(out, change);
     sp_jtext_put_string(out, "x", execution_of(change));
     sp_jtext_put_string(out, "X", sp_user_data_status(order->state));
     sp_jtext_put_string(out, "r", "NONE");
