@@ -5,6 +5,9 @@
  * was under way is of unknown outcome. A new connection subscribes to reports first and is up when
  * that is answered: the socket keeps order, so whatever an earlier connection of this process still
  * had queued was handled by the venue before.
+ *
+ * The answer also says how many reports were sent to us. It is behind them in the same connection,
+ * so that one which has not come by then is lost: a gap behind which nothing comes is seen too.
  */
 #include "common/venue/venue.h"
 
@@ -29,6 +32,7 @@ struct sp_venue {
     uint32_t epoch; /* of the venue, as its answers say; 0 while down */
     uint64_t last_request;
     uint64_t own_request; /* ping or subscribe under way */
+    uint64_t last_report; /* of this connection */
     sp_mono heard;
     struct sp_record scratch;
 };
@@ -58,15 +62,29 @@ static void go_down(struct sp_venue *venue, const char *reason)
     if (was_up) venue->callbacks.on_down(venue->callbacks.ctx, reason);
 }
 
-static void on_own_answer(struct sp_venue *venue, const struct sp_venue_answer *answer)
+/* Passes on what says that the last reports were lost. */
+static void watch_reports(struct sp_venue *venue, const struct sp_record *message)
 {
+    uint64_t sent = message->body.venue_answer.reports;
+
+    if (sent <= venue->last_report) return;
+    venue->last_report = sent;
+    venue->callbacks.on_message(venue->callbacks.ctx, message);
+}
+
+static void on_own_answer(struct sp_venue *venue, const struct sp_record *message)
+{
+    const struct sp_venue_answer *answer = &message->body.venue_answer;
     uint32_t epoch = answer->items;
     bool joined = venue->joining && epoch == venue->epoch;
 
     venue->own_request = 0;
     if (!answer->ok) return;
     if (venue->up && epoch != venue->epoch) go_down(venue, "the venue was restarted");
-    if (venue->up) return;
+    if (venue->up) {
+        watch_reports(venue, message);
+        return;
+    }
     if (!joined) {
         /* First word of this incarnation: subscribe, and be up when that itself is answered. The
          * answer to a ping proves no subscription: the question may have been lost. */
@@ -75,6 +93,7 @@ static void on_own_answer(struct sp_venue *venue, const struct sp_venue_answer *
         return;
     }
     venue->up = true;
+    venue->last_report = answer->reports; /* who comes up asks for everything */
     venue->generation++;
     venue->callbacks.on_up(venue->callbacks.ctx, venue->generation);
 }
@@ -87,8 +106,11 @@ static void on_message(void *ctx, const struct sp_record *message)
 
     venue->heard = sp_clock_mono();
     if (own) {
-        on_own_answer(venue, &message->body.venue_answer);
+        on_own_answer(venue, message);
     } else if (venue->up) {
+        if (message->kind == SP_REC_VENUE_REPORT &&
+            message->body.venue_report.report_seq > venue->last_report)
+            venue->last_report = message->body.venue_report.report_seq;
         venue->callbacks.on_message(venue->callbacks.ctx, message);
     }
 }

@@ -6,8 +6,9 @@
  * sent order can still be on its way. On the native adapter the way is a local socket that the
  * venue reads in order, so two seconds after the connection came up is beyond it.
  *
- * Reports are counted: a gap means that some were lost, and then executions and live orders are
- * asked for. An order's end is not believed before all executions that the venue counts are booked.
+ * Reports are counted: a gap means that some were lost, also one that only the venue's own count
+ * shows because nothing came behind it, and then executions and live orders are asked for. An
+ * order's end is not believed before all executions that the venue counts are booked.
  * A cancel is repeated until the order has ended: unconfirmed, it cancels nothing.
  */
 #include "services/execution/execution_internal.h"
@@ -143,6 +144,26 @@ void sp_x_venue_down(struct sp_turn *turn)
     orders_become_unknown(turn, "the connection was lost before an answer came");
 }
 
+/* ---- Lost reports ---- */
+
+static void missing_fill(struct sp_turn *turn)
+{
+    if (turn->x->fills_request == 0) ask_fills(turn);
+}
+
+/* `last` was sent; it has come itself, or not. */
+static void watch_report_numbers(struct sp_turn *turn, uint64_t last, bool came)
+{
+    struct sp_execution *x = turn->x;
+    /* Also when the first of a connection is lost. */
+    bool gap = last > x->last_report + (came ? 1 : 0);
+
+    if (last > x->last_report) x->last_report = last;
+    if (!gap) return;
+    question_live_orders(turn);
+    missing_fill(turn);
+}
+
 /* ---- Answers ---- */
 
 static void acknowledge(struct sp_turn *turn, const struct sp_order *order, uint64_t venue_order_id)
@@ -216,6 +237,8 @@ static void on_answer(struct sp_turn *turn)
     const struct sp_venue_answer *answer = &turn->event->record->body.venue_answer;
     struct sp_execution *x = turn->x;
 
+    if (answer->reports > 0 && !SP_BUG(last_report_unmissed))
+        watch_report_numbers(turn, answer->reports, false);
     if (answer->request_id == x->fills_request) {
         x->fills_request = 0;
         if (!answer->ok) return; /* the timer asks again */
@@ -259,28 +282,12 @@ static void order_is(struct sp_turn *turn, const struct sp_order *order, uint8_t
     }
 }
 
-static void missing_fill(struct sp_turn *turn)
-{
-    if (turn->x->fills_request == 0) ask_fills(turn);
-}
-
-static void watch_report_numbers(struct sp_turn *turn, uint64_t number)
-{
-    struct sp_execution *x = turn->x;
-    bool gap = number > x->last_report + 1; /* also when the first of a connection is lost */
-
-    if (number > x->last_report) x->last_report = number;
-    if (!gap) return;
-    question_live_orders(turn);
-    missing_fill(turn);
-}
-
 static void on_report(struct sp_turn *turn)
 {
     const struct sp_venue_report *report = &turn->event->record->body.venue_report;
     const struct sp_order *order = sp_books_order(&turn->x->books, &report->client_order_id);
 
-    watch_report_numbers(turn, report->report_seq);
+    watch_report_numbers(turn, report->report_seq, true);
     if (order == NULL) return; /* not ours: reconciliation names it */
     if (report->venue_trade_id != 0) {
         struct sp_fill_view view = {.venue_trade_id = report->venue_trade_id,

@@ -258,11 +258,26 @@ static void query_balances(struct io *io, const struct sp_peer *peer,
     answer(io, peer, query->request_id, SP_OK, "");
 }
 
-/* Answers with our epoch, by which a client sees that we were restarted. */
+static struct subscriber *subscriber_of(struct io *io, const struct sp_peer *peer)
+{
+    for (uint32_t i = 0; i < io->subscriber_count; i++) {
+        const struct sp_peer *known = &io->subscribers[i].peer;
+        if (known->len_bytes == peer->len_bytes &&
+            memcmp(known->id, peer->id, peer->len_bytes) == 0)
+            return &io->subscribers[i];
+    }
+    return NULL;
+}
+
+/* Answers with our epoch, by which a client sees that we were restarted, and with the number of its
+ * last report, by which it sees that it has missed some though none came behind them. */
 static void query_ping(struct io *io, const struct sp_peer *peer,
                        const struct sp_venue_query *query)
 {
+    const struct subscriber *asker = subscriber_of(io, peer);
+
     io->answer.body.venue_answer.items = io->service->role.epoch;
+    if (asker != NULL) io->answer.body.venue_answer.reports = asker->report_seq;
     answer(io, peer, query->request_id, SP_OK, "");
 }
 
@@ -270,13 +285,9 @@ static void query_ping(struct io *io, const struct sp_peer *peer,
 static void query_subscribe(struct io *io, const struct sp_peer *peer,
                             const struct sp_venue_query *query)
 {
-    for (uint32_t i = 0; i < io->subscriber_count; i++) {
-        const struct sp_peer *known = &io->subscribers[i].peer;
-        if (known->len_bytes == peer->len_bytes &&
-            memcmp(known->id, peer->id, peer->len_bytes) == 0) {
-            query_ping(io, peer, query);
-            return;
-        }
+    if (subscriber_of(io, peer) != NULL) {
+        query_ping(io, peer, query);
+        return;
     }
     if (io->subscriber_count == SUBSCRIBERS_MAX) {
         memmove(&io->subscribers[0], &io->subscribers[1],

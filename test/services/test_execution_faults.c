@@ -217,6 +217,28 @@ static void test_execution_faults_a_lost_first_report_is_missed(void **state)
     core_check_truth(s);
 }
 
+/* Nothing comes behind them that could show a gap: the venue's count does. */
+static void test_execution_faults_lost_last_reports_are_missed(void **state)
+{
+    struct sp_record count = {.kind = SP_REC_VENUE_ANSWER};
+
+    (void)state;
+    core_open(s, "ema");
+    core_price(s, 52000);
+    venue_move(&s->venue, s->venue.price, (sp_qty){0});
+    while (s->venue.said_count > 0)
+        venue_take(&s->venue, 0);
+    core_pass(s, 3000);
+    assert_int_equal(core_count(s, SP_REC_TRADE_CLOSED), 0); /* nobody said a word */
+    count.body.venue_answer = (struct sp_venue_answer){.request_id = UINT64_C(1) << 40,
+                                                       .ok = true,
+                                                       .reports = s->venue.report_seq};
+    core_event(s, SP_EVENT_MESSAGE, SP_XI_VENUE_MESSAGE, &count);
+    core_pass(s, 1000);
+    assert_int_equal(core_count(s, SP_REC_TRADE_CLOSED), 1);
+    core_check_truth(s);
+}
+
 static void test_execution_faults_a_fill_that_cannot_be_halts(void **state)
 {
     struct sp_record report = {.kind = SP_REC_VENUE_REPORT};
@@ -519,6 +541,7 @@ int main(void)
         T(an_end_does_not_hide_lost_fills),
         T(a_gap_in_the_reports_is_closed),
         T(a_lost_first_report_is_missed),
+        T(lost_last_reports_are_missed),
         T(a_fill_that_cannot_be_halts),
         T(an_absent_order_that_fills_is_adopted),
         T(a_fill_after_the_close_is_managed),

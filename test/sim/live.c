@@ -344,6 +344,15 @@ void sim_live_command_done(const struct sp_operator_command *command)
 
 /* ---- A run ---- */
 
+struct sp_books *sim_live_books(void)
+{
+    return l.books;
+}
+const struct sp_execution *sim_live_core(void)
+{
+    return l.core;
+}
+
 void sim_live_begin(void)
 {
     memset(&l, 0, sizeof l);

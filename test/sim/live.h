@@ -9,6 +9,9 @@
 #include "proto/record.h"
 #include "sockets.h"
 
+struct sp_books;
+struct sp_execution;
+
 void sim_live_begin(void);
 void sim_live_end(void);
 void sim_live_message(const struct sim_message *message);
@@ -16,5 +19,8 @@ void sim_live_message(const struct sim_message *message);
 void sim_live_command_leaves(const struct sp_operator_command *command, bool first);
 void sim_live_command_done(const struct sp_operator_command *command);
 void sim_live_reap(struct sim_proc *proc);
+/* What execution's appends fold to, and the core of the process that runs (NULL: none). */
+struct sp_books *sim_live_books(void);
+const struct sp_execution *sim_live_core(void);
 
 #endif

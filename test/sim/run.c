@@ -9,6 +9,7 @@
 #include "memory.h"
 #include "sockets.h"
 #include "truth.h"
+#include "watch.h"
 #include "world.h"
 
 #include <stdarg.h>
@@ -127,9 +128,6 @@ static void heal(void)
         return;
     }
     sim_hands_heal();
-    /* A venue that loses the last report of an order says nothing that could be missed: a person
-     * sees what reconciliation may not correct by itself, and restarts execution. */
-    if (sim_fault_fired(SIM_FAULT_REPORT_LOST) > 0) sim_world_restart(sim_world_find("execution"));
     if (!wait_for(sim_check_is_calm, HEAL_NS)) {
         sim_violation("not calm %d s after the faults: %s", (int)(HEAL_NS / SIM_S),
                       sim_check_unrest());
@@ -183,6 +181,7 @@ void sim_run(const struct sim_run_options *options, struct sim_result *out)
     sim_world_begin(&world);
     sim_check_begin();
     sim_live_begin();
+    sim_watch_begin();
     sim_hands_begin(options->seed);
     sim_faults_begin(options->seed, options->fault_off);
     phases();
@@ -198,6 +197,7 @@ void sim_run(const struct sim_run_options *options, struct sim_result *out)
     sim_kernel_end();
     sim_check_end();
     sim_hands_end();
+    sim_watch_end();
     sim_live_end();
     sim_world_end();
     sim_truth_end();
