@@ -231,6 +231,14 @@ static void sweep_timers(struct sp_loop *loop)
     }
 }
 
+void sp_timer_arm(struct sp_timer *timer, sp_dur after)
+{
+    SP_ASSERT(!timer->removed);
+    SP_ASSERT(timer->every.ns == 0);
+    timer->due = (sp_mono){sp_clock_mono().ns + after.ns};
+    timer->armed = true;
+}
+
 void sp_timer_cancel(struct sp_timer *timer)
 {
     if (timer == NULL) return;

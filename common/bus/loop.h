@@ -36,6 +36,9 @@ void sp_loop_remove_fd(struct sp_loop *loop, int fd);
  * fired once. SP_NO_MEMORY. */
 SP_NODISCARD sp_status sp_loop_add_timer(struct sp_loop *loop, sp_dur first, sp_dur every,
                                          sp_loop_fn *fn, void *ctx, struct sp_timer **out);
+/* Fires once, `after` from now, whatever was arranged before. Of a timer that was added with an
+ * `every` of 0. */
+void sp_timer_arm(struct sp_timer *timer, sp_dur after);
 /* Exactly once per timer. NULL is accepted. */
 void sp_timer_cancel(struct sp_timer *timer);
 /* Calls fn once, however often it was asked for, as soon as the callback that runs now returns:

@@ -11,7 +11,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define WAKE_NS         SP_NS_PER_MS
 #define WATCH_NS        (25 * SP_NS_PER_MS)
 #define READY_AT_ONCE   (3 * SP_NS_PER_S) /* ready without a book after this long */
 #define SOURCE_PATH_MAX 100
@@ -20,6 +19,7 @@ struct io {
     struct sp_service *service;
     struct sp_shell *shell;
     struct sp_md_play play;
+    struct sp_timer *rest; /* until the next turn of play */
     sp_mono started;
     uint64_t failures_told, dropped_told;
     struct {
@@ -296,12 +296,14 @@ static void fill_status(struct sp_service *service, struct sp_service_status *st
 static bool on_idle(void *ctx)
 {
     struct io *io = ctx;
+    bool more = sp_md_play_turn(&io->play);
 
-    return sp_md_play_turn(&io->play);
+    if (!more) sp_timer_arm(io->rest, sp_md_play_rest(&io->play));
+    return more;
 }
 
 /* Only wakes the loop, which then has its idle turn. */
-static void on_wake(void *ctx)
+static void on_rested(void *ctx)
 {
     (void)ctx;
 }
@@ -320,11 +322,11 @@ static void on_watch(void *ctx)
 static sp_status add_timers(struct io *io, struct sp_err *err)
 {
     struct sp_loop *loop = io->service->loop;
-    sp_dur wake = {WAKE_NS}, watch = {WATCH_NS};
+    sp_dur none = {0}, watch = {WATCH_NS};
 
     sp_loop_set_idle(loop, on_idle, io);
     sp_status status = sp_loop_add_timer(loop, watch, watch, on_watch, io, NULL);
-    if (status == SP_OK) status = sp_loop_add_timer(loop, wake, wake, on_wake, io, NULL);
+    if (status == SP_OK) status = sp_loop_add_timer(loop, none, none, on_rested, io, &io->rest);
     return status == SP_OK ? SP_OK : SP_FAIL(err, status, "event loop: no room for timers");
 }
 

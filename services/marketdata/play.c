@@ -8,6 +8,8 @@
 #define SEEK_WORTH_NS     (600 * SP_NS_PER_S)
 #define MINUTE_NS         (60 * SP_NS_PER_S)
 #define NOTE_EVERY_NS     SP_NS_PER_S
+#define REST_NS_MAX       (25 * SP_NS_PER_MS)
+#define REST_NS_MIN       SP_NS_PER_MS /* what is due within it goes out in one frame */
 #define EARLY_EVENTS_MAX  100000
 #define RECORDS_PER_EVENT (1 + SP_MD_INTERVALS)
 #define ERRORS_LOGGED     10
@@ -385,6 +387,19 @@ bool sp_md_play_turn(struct sp_md_play *play)
     sp_marketdata_expect(play->core,
                          play->core->run.paused || (play->mode == SP_MD_LIVE && !play->waiting));
     return more;
+}
+
+sp_dur sp_md_play_rest(const struct sp_md_play *play)
+{
+    int64_t speed = play->core->options.speed.e8;
+
+    if (play->waiting) return (sp_dur){REST_NS_MIN};
+    if (play->mode != SP_MD_LIVE || !play->has_pending || play->core->run.paused || speed == 0)
+        return (sp_dur){REST_NS_MAX};
+    __int128 left = (__int128)play->pending.time.ns - play->market.ns;
+    left = (left * SP_FX_ONE + speed - 1) / speed;
+    if (left < REST_NS_MIN) left = REST_NS_MIN;
+    return (sp_dur){left < REST_NS_MAX ? (int64_t)left : REST_NS_MAX};
 }
 
 /* ---- Start and resume ---- */

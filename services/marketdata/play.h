@@ -70,6 +70,9 @@ SP_NODISCARD sp_status sp_md_play_add_streams(struct sp_md_play *play, struct sp
 SP_NODISCARD sp_status sp_md_play_start(struct sp_md_play *play, struct sp_err *err);
 /* One turn. True if more is due at once. */
 bool sp_md_play_turn(struct sp_md_play *play);
+/* After a turn with nothing more: how long until the next has something to do, unless a message
+ * comes first. 1 ms to 25 ms. */
+sp_dur sp_md_play_rest(const struct sp_md_play *play);
 /* After the core was told of a resume: what was missed is missed, as after a real outage. */
 void sp_md_play_resumed(struct sp_md_play *play);
 /* Speed 0: notes the position if it has moved for a second. */

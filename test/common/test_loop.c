@@ -172,6 +172,32 @@ static void test_loop_timers_repeat_and_cancel_themselves(void **state)
     assert_int_equal(f->calls[3], 3);
 }
 
+static void arm_again(void *ctx)
+{
+    struct fixture *f = ctx;
+
+    f->calls[3]++;
+    if (f->calls[3] == 3) {
+        sp_loop_stop(f->loop);
+        return;
+    }
+    sp_timer_arm(f->timer, (sp_dur){SP_NS_PER_S});
+    sp_timer_arm(f->timer, (sp_dur){2 * SP_NS_PER_MS}); /* what was arranged last counts */
+}
+
+static void test_loop_timers_can_be_armed_again(void **state)
+{
+    struct fixture *f = *state;
+    sp_mono start = sp_clock_mono();
+
+    assert_int_equal(sp_loop_add_timer(f->loop, (sp_dur){0}, (sp_dur){0}, arm_again, f, &f->timer),
+                     SP_OK);
+    run(f);
+    assert_int_equal(f->calls[3], 3);
+    assert_true(sp_mono_since(sp_clock_mono(), start).ns >= 4 * SP_NS_PER_MS);
+    sp_timer_cancel(f->timer);
+}
+
 static void test_loop_ends_on_a_stop_signal_and_can_run_again(void **state)
 {
     struct fixture *f = *state;
@@ -338,6 +364,7 @@ int main(void)
         TEST(test_loop_removed_source_is_not_called),
         TEST(test_loop_idle_runs_without_waiting),
         TEST(test_loop_timers_repeat_and_cancel_themselves),
+        TEST(test_loop_timers_can_be_armed_again),
         TEST(test_loop_ends_on_a_stop_signal_and_can_run_again),
         TEST(test_loop_drains_control_before_data),
         TEST(test_loop_deferred_follows_its_callback),
