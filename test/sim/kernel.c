@@ -78,8 +78,8 @@ struct sim_fiber {
     void *(*fn)(void *);
     void *arg;
     int saved_errno;
-    uint64_t wake_id; /* of the wait under way: older entries of the heap are void */
-    int64_t wake_at;
+    int64_t wake_at;   /* of the wait under way: entries of the heap for other times are void */
+    int64_t queued_at; /* the heap has an entry for it, if it is not over */
     bool waiting, woken, done, is_main;
 };
 
@@ -87,7 +87,6 @@ struct entry {
     int64_t at;
     uint64_t seq;
     struct sim_fiber *fiber; /* or fn */
-    uint64_t wake_id;
     sim_fn *fn;
     void *ctx;
 };
@@ -260,9 +259,8 @@ static struct sim_fiber *new_fiber(struct sim_proc *proc, void *(*fn)(void *), v
     fiber->next = proc->fibers;
     proc->fibers = fiber;
     fiber->waiting = true;
-    fiber->wake_id = 1;
     fiber->wake_at = k.now;
-    push((struct entry){.at = k.now, .fiber = fiber, .wake_id = 1});
+    push((struct entry){.at = k.now, .fiber = fiber});
     return fiber;
 }
 
@@ -278,11 +276,12 @@ bool sim_block(int64_t until)
     SP_ASSERT(self != NULL);
     self->waiting = true;
     self->woken = false;
-    self->wake_id++;
+    if (until < k.now) until = k.now;
     self->wake_at = until;
     self->saved_errno = errno;
-    if (until != SIM_NEVER) {
-        push((struct entry){.at = until, .fiber = self, .wake_id = self->wake_id});
+    if (until != SIM_NEVER && (until != self->queued_at || until == k.now)) {
+        push((struct entry){.at = until, .fiber = self});
+        self->queued_at = until;
     }
     context_switch(&self->context, &k.scheduler);
     errno = self->saved_errno;
@@ -291,10 +290,11 @@ bool sim_block(int64_t until)
 
 void sim_wake(struct sim_fiber *fiber, int64_t at)
 {
+    if (at < k.now) at = k.now;
     if (!fiber->waiting || fiber->done || fiber->wake_at <= at) return;
     fiber->wake_at = at;
     fiber->woken = true;
-    push((struct entry){.at = at, .fiber = fiber, .wake_id = fiber->wake_id});
+    push((struct entry){.at = at, .fiber = fiber});
 }
 
 /* ---- Processes ---- */
@@ -396,11 +396,10 @@ static void step(const struct entry *entry)
         entry->fn(entry->ctx);
         return;
     }
-    if (!fiber->waiting || fiber->wake_id != entry->wake_id) return;
+    if (!fiber->waiting || fiber->wake_at != entry->at) return;
     if (fiber->proc->paused_until > k.now) {
-        push((struct entry){.at = fiber->proc->paused_until,
-                            .fiber = fiber,
-                            .wake_id = fiber->wake_id});
+        fiber->wake_at = fiber->proc->paused_until;
+        push((struct entry){.at = fiber->wake_at, .fiber = fiber});
         return;
     }
     resume(fiber);

@@ -51,6 +51,11 @@ struct sp_sock {
     size_t pipe_count, pipe_room;
     struct pipe **pipes;
     struct packet *given; /* what receive gave out last */
+    /* The connection whose oldest message arrived first, and when that is; NULL, SIM_NEVER: none.
+     * Looked up when something has changed. */
+    struct pipe *next_pipe;
+    int64_t next_at;
+    bool changed;
     int64_t retry_ns;
     struct sim_fiber *poller;
 };
@@ -144,12 +149,14 @@ static void forget_pipe(struct sp_sock *sock, const struct pipe *pipe)
         memmove(&sock->pipes[i], &sock->pipes[i + 1],
                 (sock->pipe_count - i - 1) * sizeof *sock->pipes);
         sock->pipe_count--;
+        sock->changed = true;
         return;
     }
 }
 
 static void add_pipe(struct sp_sock *sock, struct pipe *pipe)
 {
+    sock->changed = true;
     if (sock->pipe_count == sock->pipe_room) {
         sock->pipe_room = sock->pipe_room * 2 + 4;
         sock->pipes = sim_grow(sock->pipes, sock->pipe_room * sizeof *sock->pipes);
@@ -216,6 +223,7 @@ static void close_side(struct pipe *pipe, struct sp_sock *sock)
         return;
     }
     cut_queue(out, sim_random_below(sim_chance(), out->count + 1));
+    other->changed = true;
     if (is_bound) {
         sim_at(sim_now() + RECONNECT_NS, try_connect, (void *)(uintptr_t)other->id);
     }
@@ -246,6 +254,7 @@ static struct sp_sock *open_sock(enum sp_sock_type type, const char *endpoint,
     const char *slash = strrchr(endpoint, '/');
 
     sock->proc = sim_self();
+    sock->changed = true;
     sock->id = ++net.last_id;
     sock->type = type;
     snprintf(sock->endpoint, sizeof sock->endpoint, "%s", endpoint);
@@ -351,6 +360,7 @@ static void put(struct sp_sock *from, struct pipe *pipe, struct packet *packet)
     for (uint32_t i = 0; i <= fate.copies; i++)
         push(queue, packet, at + (int64_t)i * SIM_US, fate.overtakes && i == 0);
     net.stats.copies += fate.copies;
+    to->changed = true;
     if (to->poller != NULL) sim_wake(to->poller, queue->at[queue->first].at);
 }
 
@@ -449,37 +459,33 @@ sp_status sp_sock_send_pieces_to(struct sp_sock *sock, const struct sp_peer *pee
 
 /* ---- Receiving ---- */
 
-/* The connection whose oldest message arrived first; NULL if none has any. */
-static struct pipe *next_pipe(const struct sp_sock *sock)
+static void look_up(struct sp_sock *sock)
 {
-    struct pipe *best = NULL;
-    int64_t best_at = SIM_NEVER;
-
+    sock->next_pipe = NULL;
+    sock->next_at = SIM_NEVER;
+    sock->changed = false;
     for (size_t i = 0; i < sock->pipe_count; i++) {
         struct queue *queue = inbox(sock->pipes[i], sock);
-        if (queue->count == 0 || queue->at[queue->first].at >= best_at) continue;
-        best = sock->pipes[i];
-        best_at = queue->at[queue->first].at;
+        if (queue->count == 0 || queue->at[queue->first].at >= sock->next_at) continue;
+        sock->next_pipe = sock->pipes[i];
+        sock->next_at = queue->at[queue->first].at;
     }
-    return best;
 }
 
-static int64_t next_at(const struct sp_sock *sock)
+static int64_t next_at(struct sp_sock *sock)
 {
-    struct pipe *pipe = next_pipe(sock);
-
-    if (pipe == NULL) return SIM_NEVER;
-    struct queue *queue = inbox(pipe, sock);
-    return queue->at[queue->first].at;
+    if (sock->changed) look_up(sock);
+    return sock->next_at;
 }
 
 sp_status sp_sock_receive(struct sp_sock *sock, struct sp_peer *peer, const uint8_t **frame,
                           size_t *len_bytes)
 {
     if (next_at(sock) > sim_now()) return SP_AGAIN;
-    struct pipe *pipe = next_pipe(sock);
+    struct pipe *pipe = sock->next_pipe;
     drop_packet(sock->given);
     sock->given = pull(inbox(pipe, sock));
+    sock->changed = true;
     if (peer != NULL) {
         peer->len_bytes = sizeof pipe->id;
         memcpy(peer->id, &pipe->id, sizeof pipe->id);
