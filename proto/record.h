@@ -14,7 +14,7 @@ enum sp_kind {
 #define KIND(name, number, dto, writer, durability, cause) SP_REC_##name = (number),
 #include "proto/kinds.def"
 #undef KIND
-    SP_KIND_NUMBER_MAX = 150
+    SP_KIND_NUMBER_MAX = 199
 };
 /* clang-format on */
 

@@ -62,11 +62,29 @@ struct sp_platform {
 enum sp_world_type { SP_WORLD_NONE, SP_WORLD_BACKTEST, SP_WORLD_PAPER, SP_WORLD_LIVE };
 enum sp_feed_source { SP_FEED_NONE, SP_FEED_GENERATOR, SP_FEED_RECORDING };
 
+/* The limits of one scope: all that is at the venue, one instrument, or one strategy link.
+ * Zero = no such limit. */
+struct sp_risk_config {
+    sp_qty order_qty_max;
+    sp_amt order_value_max, position_value_max, daily_loss_max;
+    sp_name order_value_asset, position_value_asset, daily_loss_asset; /* as they were written */
+    uint32_t open_orders_max;
+    uint32_t entries_max; /* within entries_window of market time */
+    sp_dur entries_window;
+    sp_ratio price_collar, drawdown_max;
+    sp_dur data_age_max; /* of the operation: never zero */
+    /* Of the operation only. */
+    sp_dur day_zone; /* east of UTC */
+    uint32_t messages_max;
+    sp_dur messages_window;
+};
+
 struct sp_instrument_config {
     sp_name symbol, base, quote;
     sp_px tick;
     sp_qty step, min_qty;
     sp_amt min_value; /* minimum notional, quote currency */
+    struct sp_risk_config risk;
 };
 
 struct sp_feed_config {
@@ -150,17 +168,10 @@ struct sp_link_config {
     sp_amt capital;
     sp_name capital_asset;
     enum sp_on_stop on_stop;
+    struct sp_risk_config risk;
     struct sp_blueprint blueprint;
 };
 
-struct sp_risk_config { /* zero = no such limit, except data_age_max */
-    sp_amt order_value_max, position_value_max;
-    uint32_t open_orders_max;
-    sp_ratio price_collar;
-    sp_amt daily_loss_max;
-    sp_ratio drawdown_max;
-    sp_dur data_age_max;
-};
 struct sp_breaker_config {
     bool close_on_disconnect;
     bool resume_automatic;
@@ -168,6 +179,7 @@ struct sp_breaker_config {
 struct sp_reconciliation_config {
     uint32_t correct_items_max;
     sp_amt correct_value_max;
+    sp_name correct_value_asset; /* as it was written */
 };
 struct sp_schedule_config {
     sp_name name, event;

@@ -1,5 +1,6 @@
 #include "common/config/config_check.h"
 
+#include "common/config/config_tables.h"
 #include "common/config/config_value.h"
 #include "common/config/units.h"
 #include "common/storage.h"
@@ -216,43 +217,111 @@ static void check_capital(const struct sp_config_files *files, const struct sp_c
 
 /* ---- Risk ---- */
 
-/* Amounts of limits are in the quote asset of the world that trades. */
-static void check_limit_asset(const struct sp_config_files *files, const struct sp_config *config,
-                              const char *const keys[3], struct sp_problems *problems)
-{
-    const struct sp_world_config *world = sp_config_world(config);
-    const struct sp_strict_node *node =
-        sp_strict_get(sp_strict_get(files->operation, keys[0]), keys[1]);
-    const char *text;
-    sp_amt amount;
-    sp_name asset;
+/* An amount, where it is written, and what it limits. */
+struct amount {
+    const struct sp_strict_node *node;
+    const char *path, *key; /* "strategy_links[0].risk", "order_value_max" */
+    const sp_name *asset;   /* empty: not written */
+    const struct sp_instrument_config *instruments;
+    uint32_t instrument_count;
+};
 
-    if (sp_strict_string(node, &text) != SP_OK) return;
-    if (sp_units_amount(text, &amount, &asset) != SP_OK) return;
-    for (uint32_t i = 0; i < world->instrument_count; i++) {
-        if (sp_name_eq(&world->instruments[i].quote, &asset)) continue;
-        sp_problems_error(problems, place(files->operation_shown, files->operation, keys), NULL,
-                          "%s.%s: is in %s, but %s is quoted in %s", keys[0], keys[1], asset.s,
-                          world->instruments[i].symbol.s, world->instruments[i].quote.s);
+/* Amounts of limits are in the quote asset of what they speak of. */
+static void check_asset(const struct sp_config_files *files, const struct amount *amount,
+                        struct sp_problems *problems)
+{
+    if (amount->asset->s[0] == '\0') return;
+    for (uint32_t i = 0; i < amount->instrument_count; i++) {
+        const struct sp_instrument_config *instrument = &amount->instruments[i];
+        if (sp_name_eq(amount->asset, &instrument->quote)) continue;
+        sp_problems_error(problems, place(files->operation_shown, amount->node, KEYS(amount->key)),
+                          NULL, "%s.%s: is in %s, but %s is quoted in %s", amount->path,
+                          amount->key, amount->asset->s, instrument->symbol.s, instrument->quote.s);
         return;
+    }
+}
+
+/* Those of one scope; `of` says where they are and of what. */
+static void check_scope(const struct sp_config_files *files, const struct sp_risk_config *risk,
+                        struct amount of, struct sp_problems *problems)
+{
+    const struct {
+        const char *key;
+        const sp_name *asset;
+    } amounts[] = {{"order_value_max", &risk->order_value_asset},
+                   {"position_value_max", &risk->position_value_asset},
+                   {"daily_loss_max", &risk->daily_loss_asset}};
+
+    for (size_t i = 0; i < SP_COUNT_OF(amounts); i++) {
+        of.key = amounts[i].key;
+        of.asset = amounts[i].asset;
+        check_asset(files, &of, problems);
+    }
+}
+
+static void check_instrument_limits(const struct sp_config_files *files,
+                                    const struct sp_world_config *world,
+                                    struct sp_problems *problems)
+{
+    const struct sp_strict_node *worlds = sp_strict_get(files->operation, "worlds");
+    const struct sp_strict_node *list =
+        sp_strict_get(sp_strict_get(worlds, world->id.s), "instruments");
+    char path[SP_NAME_SIZE + 40];
+
+    for (uint32_t i = 0; i < world->instrument_count; i++) {
+        snprintf(path, sizeof path, "worlds.%s.instruments[%" PRIu32 "].risk", world->id.s, i);
+        struct amount of = {.node = sp_strict_get(element(list, i), "risk"),
+                            .path = path,
+                            .instruments = &world->instruments[i],
+                            .instrument_count = 1};
+        check_scope(files, &world->instruments[i].risk, of, problems);
+    }
+}
+
+static void warn_of_absent_limits(const struct sp_config_files *files,
+                                  const struct sp_strict_node *risk, struct sp_problems *problems)
+{
+    static const char *const limits[] = {"order_value_max", "position_value_max", "open_orders_max",
+                                         "price_collar",    "daily_loss_max",     "drawdown_max"};
+
+    for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
+        if (sp_strict_get(risk, limits[i]) != NULL) continue;
+        sp_problems_warn(problems, place(files->operation_shown, risk, KEYS("")),
+                         "that is allowed, but say it on purpose",
+                         "risk: no %s, so it is not limited", limits[i]);
     }
 }
 
 static void check_limits(const struct sp_config_files *files, const struct sp_config *config,
                          struct sp_problems *problems)
 {
-    static const char *const limits[] = {"order_value_max", "position_value_max", "open_orders_max",
-                                         "price_collar",    "daily_loss_max",     "drawdown_max"};
     const struct sp_strict_node *risk = sp_strict_get(files->operation, "risk");
+    const struct sp_strict_node *links = sp_strict_get(files->operation, "strategy_links");
+    const struct sp_world_config *world = sp_config_world(config);
+    struct amount of = {.node = risk,
+                        .path = "risk",
+                        .instruments = world->instruments,
+                        .instrument_count = world->instrument_count};
+    char path[48];
 
-    for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
-        check_limit_asset(files, config, KEYS("risk", limits[i]), problems);
-        if (sp_strict_get(risk, limits[i]) != NULL) continue;
-        sp_problems_warn(problems, place(files->operation_shown, risk, KEYS("")),
-                         "that is allowed, but say it on purpose",
-                         "risk: no %s, so it is not limited", limits[i]);
+    check_scope(files, &config->risk, of, problems);
+    warn_of_absent_limits(files, risk, problems);
+    of.node = sp_strict_get(files->operation, "reconciliation");
+    of.path = "reconciliation";
+    of.key = "correct_value_max";
+    of.asset = &config->reconciliation.correct_value_asset;
+    check_asset(files, &of, problems);
+    for (uint32_t i = 0; i < config->world_count; i++)
+        check_instrument_limits(files, &config->worlds[i], problems);
+    for (uint32_t i = 0; i < config->link_count; i++) {
+        snprintf(path, sizeof path, "strategy_links[%" PRIu32 "].risk", i);
+        world = &config->worlds[config->links[i].world];
+        of = (struct amount){.node = sp_strict_get(element(links, i), "risk"),
+                             .path = path,
+                             .instruments = world->instruments,
+                             .instrument_count = world->instrument_count};
+        check_scope(files, &config->links[i].risk, of, problems);
     }
-    check_limit_asset(files, config, KEYS("reconciliation", "correct_value_max"), problems);
 }
 
 void sp_config_check_references(const struct sp_config_files *files, struct sp_config *config,

@@ -40,6 +40,12 @@ static const struct sp_field link_fields[] = {
      .words = on_stops,
      .example = "\"flatten\"",
      SP_AT(sp_link_config, on_stop)},
+    {.key = "risk",
+     .doc = "limits of this strategy alone",
+     .type = SP_VALUE_OBJECT,
+     .table = &sp_scope_risk_table,
+     .example = "{ \"order_value_max\": \"2000 USDT\", ... }",
+     SP_AT(sp_link_config, risk)},
 };
 static const struct sp_table link_table = SP_TABLE(link_fields, "a strategy in a world");
 static const struct sp_rows link_rows = {.element_bytes = sizeof(struct sp_link_config),
@@ -49,57 +55,6 @@ static const struct sp_rows link_rows = {.element_bytes = sizeof(struct sp_link_
                                          .stamp_offset = SP_NOWHERE,
                                          .capacity = SP_LINKS_MAX,
                                          .table = &link_table};
-
-/* A limit of zero would forbid everything, and a zero in struct sp_risk_config means no limit: so a
- * written limit is above zero. */
-static const struct sp_field risk_fields[] = {
-    {.key = "order_value_max",
-     .doc = "largest value of one order",
-     .type = SP_VALUE_AMOUNT,
-     .above_zero = true,
-     SP_AT(sp_risk_config, order_value_max)},
-    {.key = "position_value_max",
-     .doc = "largest value of one position",
-     .type = SP_VALUE_AMOUNT,
-     .above_zero = true,
-     SP_AT(sp_risk_config, position_value_max)},
-    {.key = "open_orders_max",
-     .doc = "most orders open at the same time",
-     .type = SP_VALUE_COUNT,
-     .min = "1",
-     .max = "1000",
-     .example = "4",
-     SP_AT(sp_risk_config, open_orders_max)},
-    {.key = "price_collar",
-     .doc = "furthest an order's price may be from the market",
-     .type = SP_VALUE_RATIO,
-     .above_zero = true,
-     .max = "100%",
-     .example = "\"1%\"",
-     SP_AT(sp_risk_config, price_collar)},
-    {.key = "daily_loss_max",
-     .doc = "loss of a day (UTC) after which nothing is opened",
-     .type = SP_VALUE_AMOUNT,
-     .above_zero = true,
-     .example = "\"300 USDT\"",
-     SP_AT(sp_risk_config, daily_loss_max)},
-    {.key = "drawdown_max",
-     .doc = "loss from the peak after which nothing is opened",
-     .type = SP_VALUE_RATIO,
-     .above_zero = true,
-     .max = "100%",
-     .example = "\"5%\"",
-     SP_AT(sp_risk_config, drawdown_max)},
-    {.key = "data_age_max",
-     .doc = "oldest market data on which a position is opened",
-     .type = SP_VALUE_DURATION,
-     .required = true,
-     .min = "1ms",
-     .max = "1h",
-     .example = "\"2s\"",
-     SP_AT(sp_risk_config, data_age_max)},
-};
-static const struct sp_table risk_table = SP_TABLE(risk_fields, "limits before every order");
 
 static const char *const resumes[] = {"automatic", "operator", NULL};
 static const struct sp_field breaker_fields[] = {
@@ -133,6 +88,7 @@ static const struct sp_field reconciliation_fields[] = {
      .required = true,
      .min = "0 USDT",
      .example = "\"500 USDT\"",
+     .asset_offset = offsetof(struct sp_reconciliation_config, correct_value_asset),
      SP_AT(sp_reconciliation_config, correct_value_max)},
 };
 static const struct sp_table reconciliation_table =
@@ -204,10 +160,10 @@ static const struct sp_field operation_fields[] = {
      .rows = &link_rows,
      SP_AT(sp_config, links)},
     {.key = "risk",
-     .doc = "limits before every order; a limit that is not named is not checked",
+     .doc = "limits of all that is at the venue; a limit that is not named is not checked",
      .type = SP_VALUE_OBJECT,
      .required = true,
-     .table = &risk_table,
+     .table = &sp_risk_table,
      .example = "{ \"order_value_max\": \"6000 USDT\", ... }",
      SP_AT(sp_config, risk)},
     {.key = "breaker",

@@ -22,6 +22,7 @@ static const char *const patterns[SP_VALUE_TYPE_COUNT] = {
     [SP_VALUE_DURATION] = "^[0-9]+([.][0-9]+)? ?(ns|us|ms|s|m|h|d)$",
     [SP_VALUE_BYTES] = "^[0-9]+([.][0-9]+)? ?(B|KiB|MiB|GiB|TiB)$",
     [SP_VALUE_TIME] = "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,9})?Z$",
+    [SP_VALUE_ZONE] = "^(UTC|[+-](0[0-9]|1[0-4]):[0-5][0-9])$",
     [SP_VALUE_LISTEN] = "^[0-9]+([.][0-9]+){3}:[0-9]+$",
 };
 

@@ -14,6 +14,8 @@
 extern const struct sp_table sp_platform_table;  /* into struct sp_platform */
 extern const struct sp_table sp_operation_table; /* into struct sp_config */
 extern const struct sp_table sp_blueprint_table; /* into struct sp_blueprint */
-extern const struct sp_rows sp_world_rows;       /* part of the operation; into struct sp_config */
+/* Limits, into struct sp_risk_config: of the operation; of one instrument or strategy link. */
+extern const struct sp_table sp_risk_table, sp_scope_risk_table;
+extern const struct sp_rows sp_world_rows; /* part of the operation; into struct sp_config */
 
 #endif

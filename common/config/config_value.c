@@ -31,6 +31,7 @@ static const struct {
     [SP_VALUE_DURATION] = {"a duration with its unit (ms s m h d)", "\"500ms\"", SP_STRICT_STRING},
     [SP_VALUE_BYTES] = {"a size with its unit (B KiB MiB GiB)", "\"50 MiB\"", SP_STRICT_STRING},
     [SP_VALUE_TIME] = {"a time in UTC", "\"2026-01-05T18:00:00Z\"", SP_STRICT_STRING},
+    [SP_VALUE_ZONE] = {"an offset from UTC", "\"+01:00\"", SP_STRICT_STRING},
     [SP_VALUE_LISTEN] = {"a numeric address and a port", "\"127.0.0.1:8787\"", SP_STRICT_STRING},
     [SP_VALUE_SCALAR] = {"a text, a number, true or false", "20", SP_STRICT_STRING},
     [SP_VALUE_OBJECT] = {"an object", "{ ... }", SP_STRICT_OBJECT},
@@ -150,6 +151,10 @@ sp_status sp_value_parse(const struct sp_field *f, const char *dir, const char *
         status = sp_wall_parse(text, len_bytes, &wall);
         out->number = wall.ns;
         return status;
+    case SP_VALUE_ZONE:
+        status = sp_units_zone(text, &duration);
+        out->number = duration.ns;
+        return status;
     case SP_VALUE_LISTEN: return parse_listen(text, out);
     case SP_VALUE_SCALAR: return parse_short_text(text, out);
     case SP_VALUE_OBJECT:
@@ -194,7 +199,8 @@ void sp_value_store(const struct sp_field *f, const struct sp_scalar *value, voi
     case SP_VALUE_SPEED:
     case SP_VALUE_DURATION:
     case SP_VALUE_BYTES:
-    case SP_VALUE_TIME: memcpy(to, &value->number, sizeof value->number); return;
+    case SP_VALUE_TIME:
+    case SP_VALUE_ZONE: memcpy(to, &value->number, sizeof value->number); return;
     case SP_VALUE_OBJECT:
     case SP_VALUE_ROWS:
     case SP_VALUE_NAMES:

@@ -187,6 +187,12 @@ static const struct sp_field instrument_fields[] = {
      .min = "0",
      .example = "\"5\"",
      SP_AT(sp_instrument_config, min_value)},
+    {.key = "risk",
+     .doc = "limits of this instrument, all strategies together",
+     .type = SP_VALUE_OBJECT,
+     .table = &sp_scope_risk_table,
+     .example = "{ \"position_value_max\": \"4000 USDT\", ... }",
+     SP_AT(sp_instrument_config, risk)},
 };
 static const struct sp_table instrument_table = SP_TABLE(instrument_fields, "one instrument");
 static const struct sp_rows instrument_rows = {

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define NS_PER_MINUTE INT64_C(60000000000)
+
 static const struct {
     const char *name;
     unsigned shift;
@@ -51,6 +53,28 @@ sp_status sp_units_ratio(const char *text, sp_ratio *out)
     }
     if (e8 % divisor != 0) return SP_RANGE;
     *out = (sp_ratio){e8 / divisor};
+    return SP_OK;
+}
+
+static bool two_digits(const char *text, int64_t *out)
+{
+    if (text[0] < '0' || text[0] > '9' || text[1] < '0' || text[1] > '9') return false;
+    *out = (text[0] - '0') * 10 + (text[1] - '0');
+    return true;
+}
+
+sp_status sp_units_zone(const char *text, sp_dur *out)
+{
+    int64_t hours, minutes;
+
+    if (strcmp(text, "UTC") == 0) {
+        *out = (sp_dur){0};
+        return SP_OK;
+    }
+    if ((text[0] != '+' && text[0] != '-') || strlen(text) != 6 || text[3] != ':') return SP_TYPE;
+    if (!two_digits(text + 1, &hours) || !two_digits(text + 4, &minutes)) return SP_TYPE;
+    if (minutes > 59 || hours * 60 + minutes > 14 * 60) return SP_RANGE;
+    *out = (sp_dur){(text[0] == '-' ? -1 : 1) * (hours * 60 + minutes) * NS_PER_MINUTE};
     return SP_OK;
 }
 

@@ -14,6 +14,9 @@ SP_NODISCARD sp_status sp_units_amount(const char *text, sp_amt *out, sp_name *a
 SP_NODISCARD sp_status sp_units_ratio(const char *text, sp_ratio *out);
 /* "60x" = 60; "max" = 0: as fast as the consumers allow. "0x" is no speed (SP_RANGE). */
 SP_NODISCARD sp_status sp_units_speed(const char *text, sp_ratio *out);
+/* "UTC" or "+05:30": what is east of it is ahead; at most 14 hours to either side. Names of zones
+ * are not taken: their offsets change with the season. */
+SP_NODISCARD sp_status sp_units_zone(const char *text, sp_dur *out);
 /* "50 MiB"; units B KiB MiB GiB TiB. Never negative. */
 SP_NODISCARD sp_status sp_units_bytes(const char *text, uint64_t *out);
 

@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#define VENUE_ROW "venue." /* no instrument's name ends in a point */
+
 /* What is read so far. */
 struct loading {
     struct sp_books *books;
@@ -127,6 +129,28 @@ static void save_trades(const struct sp_books *books, struct sp_rows_writer *out
     }
 }
 
+static void save_result(const char *scope, const struct sp_result_book *result,
+                        struct sp_rows_writer *out)
+{
+    struct sp_book_result row = {.realised = result->realised,
+                                 .peak = result->peak,
+                                 .day = result->day,
+                                 .realised_today = result->realised_today,
+                                 .entries_since = result->entries_since,
+                                 .entries = result->entries};
+
+    row.scope = sp_name_of(scope);
+    sp_rows_add(out, SP_DTO_book_result, &row);
+}
+
+/* Those of the links are in their own rows. An instrument that no longer trades has none. */
+static void save_results(const struct sp_books *books, struct sp_rows_writer *out)
+{
+    save_result(VENUE_ROW, &books->venue, out);
+    for (uint32_t i = 0; i < books->instrument_count; i++)
+        save_result(books->instruments[i].symbol.s, &books->instruments[i].result, out);
+}
+
 static void save_money(const struct sp_books *books, struct sp_rows_writer *out)
 {
     for (uint32_t i = 0; i < books->link_count; i++) {
@@ -134,11 +158,13 @@ static void save_money(const struct sp_books *books, struct sp_rows_writer *out)
         struct sp_book_link row = {.id = link->id,
                                    .capital = link->capital,
                                    .cash = link->cash,
-                                   .realised_pnl = link->realised_pnl,
+                                   .realised_pnl = link->result.realised,
                                    .fees = link->fees,
-                                   .peak = link->peak,
-                                   .day = link->day,
-                                   .realised_today = link->realised_today};
+                                   .peak = {link->capital.e8 + link->result.peak.e8},
+                                   .day = link->result.day,
+                                   .realised_today = link->result.realised_today,
+                                   .entries_since = link->result.entries_since,
+                                   .entries = link->result.entries};
         sp_rows_add(out, SP_DTO_book_link, &row);
     }
     for (uint32_t i = 0; i < books->asset_count; i++) {
@@ -161,6 +187,7 @@ void sp_books_save(const struct sp_books *books, struct sp_rows_writer *out)
 {
     save_state(books, out);
     save_money(books, out);
+    save_results(books, out);
     save_orders(books, out);
     save_trades(books, out);
     for (uint32_t i = 0; i < books->fill_count; i++)
@@ -326,11 +353,13 @@ static bool load_link(void *ctx, const union sp_body *body)
         (struct sp_link_book){.id = row->id,
                               .capital = row->capital,
                               .cash = row->cash,
-                              .realised_pnl = row->realised_pnl,
                               .fees = row->fees,
-                              .peak = row->peak,
-                              .day = row->day,
-                              .realised_today = row->realised_today};
+                              .result = {.realised = row->realised_pnl,
+                                         .peak = {row->peak.e8 - row->capital.e8},
+                                         .day = row->day,
+                                         .realised_today = row->realised_today,
+                                         .entries_since = row->entries_since,
+                                         .entries = row->entries}};
     return true;
 }
 
@@ -361,6 +390,27 @@ static bool load_scope(void *ctx, const union sp_body *body)
     return true;
 }
 
+static bool load_result(void *ctx, const union sp_body *body)
+{
+    struct loading *loading = ctx;
+    const struct sp_book_result *row = &body->book_result;
+    struct sp_books *books = loading->books;
+    struct sp_result_book *result = sp_name_is(&row->scope, VENUE_ROW) ? &books->venue : NULL;
+
+    for (uint32_t i = 0; i < books->instrument_count; i++) {
+        if (!sp_name_eq(&books->instruments[i].symbol, &row->scope)) continue;
+        result = &books->instruments[i].result;
+    }
+    if (result == NULL) return false;
+    *result = (struct sp_result_book){.realised = row->realised,
+                                      .peak = row->peak,
+                                      .day = row->day,
+                                      .realised_today = row->realised_today,
+                                      .entries_since = row->entries_since,
+                                      .entries = row->entries};
+    return true;
+}
+
 /* Every ring is as full as its total says, and no list has lost a row. */
 static bool is_whole(const struct loading *loading)
 {
@@ -388,7 +438,8 @@ sp_status sp_books_load(struct sp_books *books, struct sp_rows_reader *in, struc
                                                  {SP_DTO_book_command, load_command},
                                                  {SP_DTO_book_link, load_link},
                                                  {SP_DTO_book_asset, load_asset},
-                                                 {SP_DTO_book_scope, load_scope}};
+                                                 {SP_DTO_book_scope, load_scope},
+                                                 {SP_DTO_book_result, load_result}};
     struct loading loading = {.books = books};
     sp_status status = sp_rows_take(in, takers, sizeof takers / sizeof takers[0], &loading, err);
 

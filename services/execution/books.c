@@ -4,8 +4,6 @@
 
 #include <string.h>
 
-#define NS_PER_DAY (INT64_C(86400) * 1000000000)
-
 void sp_books_init(struct sp_books *books, const struct sp_config *config)
 {
     memset(books, 0, sizeof *books);
@@ -17,8 +15,9 @@ void sp_books_init(struct sp_books *books, const struct sp_config *config)
         link->id = config->links[i].id;
         link->capital = config->links[i].capital;
         link->cash = link->capital;
-        link->peak = link->capital;
     }
+    for (uint32_t i = 0; i < books->world->instrument_count; i++)
+        books->instruments[books->instrument_count++].symbol = books->world->instruments[i].symbol;
     for (uint32_t i = 0; i < books->world->balance_count; i++) {
         books->assets[books->asset_count++] =
             (struct sp_asset_book){.asset = books->world->balances[i].asset,
@@ -65,8 +64,7 @@ struct sp_link_book *sp_books_link(struct sp_books *books, const sp_name *id, ui
     return NULL;
 }
 
-/* Scope "strategy.ema" is about link "ema"; "all" is about every link. */
-static bool scope_covers(const sp_name *scope, const sp_name *link)
+bool sp_books_scope_covers(const sp_name *scope, const sp_name *link)
 {
     if (sp_name_is(scope, "all") || sp_name_is(scope, "disk")) return true;
     return strncmp(scope->s, "strategy.", 9) == 0 && strcmp(scope->s + 9, link->s) == 0;
@@ -76,7 +74,7 @@ const struct sp_scope_book *sp_books_halt_of(const struct sp_books *books, const
 {
     for (uint32_t i = 0; i < books->scope_count; i++) {
         const struct sp_scope_book *scope = &books->scopes[i];
-        if (scope->halted && scope_covers(&scope->scope, link)) return scope;
+        if (scope->halted && sp_books_scope_covers(&scope->scope, link)) return scope;
     }
     return NULL;
 }
@@ -362,6 +360,7 @@ static void fold_intent(struct sp_books *books, const struct sp_record *record)
                                .intent_ref = sp_record_ref(record),
                                .state = SP_ORDER_STATE_NEW};
     step(books, order, SP_OE_INTENT);
+    sp_results_entry(books, intent, record->time);
     books->version = record->seq;
 }
 
@@ -442,17 +441,7 @@ static void fold_trade_closed(struct sp_books *books, const struct sp_record *re
     must(sp_amt_sub(body->realised_pnl, trade->counted, &gain));
     trade->counted = body->realised_pnl;
 
-    struct sp_link_book *link = &books->links[trade->link];
-    int64_t day = record->time.ns / NS_PER_DAY;
-    if (day != link->day) {
-        link->day = day;
-        link->realised_today = (sp_amt){0};
-    }
-    must(sp_amt_add(link->realised_pnl, gain, &link->realised_pnl));
-    must(sp_amt_add(link->realised_today, gain, &link->realised_today));
-    sp_amt equity = {0};
-    must(sp_amt_add(link->capital, link->realised_pnl, &equity));
-    if (equity.e8 > link->peak.e8) link->peak = equity;
+    sp_results_gain(books, trade, gain, record->time);
     books->version = record->seq;
 }
 
@@ -482,7 +471,7 @@ static void fold_command(struct sp_books *books, const struct sp_record *record)
     for (uint32_t i = 0; i < books->trade_count; i++) {
         struct sp_trade_book *trade = &books->trades[i];
         if (trade->closed || trade->exit.wanted) continue;
-        if (!scope_covers(&body->scope, &books->links[trade->link].id)) continue;
+        if (!sp_books_scope_covers(&body->scope, &books->links[trade->link].id)) continue;
         trade->exit = (struct sp_exit_want){.wanted = true,
                                             .cause = SP_CLOSE_CAUSE_OPERATOR,
                                             .command_id = body->command_id,
@@ -516,7 +505,9 @@ static void fold_trading_state(struct sp_books *books, const struct sp_record *r
     scope->cause = body->cause;
     scope->reason = body->reason;
     scope->by = sp_record_ref(record);
-    if (scope->halted || !sp_name_is(&body->scope, "all")) return;
+    if (scope->halted) return;
+    if (body->cause != SP_HALT_CAUSE_STORAGE) sp_results_resumed(books, &body->scope);
+    if (!sp_name_is(&body->scope, "all")) return;
     for (uint32_t i = 0; i < books->scope_count; i++) {
         /* Nobody can order space: only space ends that one. */
         if (books->scopes[i].cause != SP_HALT_CAUSE_STORAGE) books->scopes[i].halted = false;

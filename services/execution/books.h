@@ -10,6 +10,7 @@
 #include "common/config/config.h"
 #include "proto/record.h"
 #include "services/execution/order_life.h"
+#include "services/execution/results.h"
 
 #define SP_ORDERS_MAX   1024
 #define SP_TRADES_MAX   256
@@ -63,12 +64,9 @@ struct sp_trade_book {
 struct sp_link_book {
     sp_name id;
     sp_amt capital;
-    sp_amt cash;         /* capital - bought + sold - fees */
-    sp_amt realised_pnl; /* of closed trades */
+    sp_amt cash; /* capital - bought + sold - fees */
     sp_amt fees;
-    sp_amt peak; /* highest capital + realised_pnl */
-    int64_t day; /* days since 1970 UTC of the market clock, of realised_today */
-    sp_amt realised_today;
+    struct sp_result_book result;
 };
 
 struct sp_fill_book {
@@ -95,7 +93,7 @@ struct sp_books {
     uint64_t version; /* sequence of the last record that changed orders, fills or balances */
     uint32_t epoch;   /* of the newest STREAM_STARTED */
     uint32_t order_count, trade_count, fill_count, plan_count, command_count;
-    uint32_t link_count, asset_count, scope_count;
+    uint32_t link_count, asset_count, scope_count, instrument_count;
     uint64_t fill_total, plan_total, command_total; /* ever: positions in the rings */
     uint64_t max_venue_trade_id;
     uint64_t incidents; /* impossible steps: our books and the venue disagree */
@@ -107,6 +105,8 @@ struct sp_books {
     struct sp_link_book links[SP_LINKS_MAX];
     struct sp_asset_book assets[SP_ASSETS_MAX];
     struct sp_scope_book scopes[SP_SCOPES_MAX];
+    struct sp_instrument_book instruments[SP_SYMBOLS_MAX];
+    struct sp_result_book venue; /* of all links */
     /* The breaker over connections (scope all). */
     enum sp_breaker breaker;
     sp_thr_ids breaker_threats;
@@ -126,6 +126,8 @@ struct sp_order *sp_books_order(struct sp_books *books, const sp_name *client_or
 struct sp_trade_book *sp_books_trade(struct sp_books *books, sp_trd_id trade_id);
 struct sp_trade_book *sp_books_open_trade(struct sp_books *books, uint32_t link);
 struct sp_link_book *sp_books_link(struct sp_books *books, const sp_name *id, uint32_t *index);
+/* Scope "strategy.ema" is about link "ema"; "all" and "disk" are about every link. */
+bool sp_books_scope_covers(const sp_name *scope, const sp_name *link);
 const struct sp_scope_book *sp_books_halt_of(const struct sp_books *books, const sp_name *link);
 /* While the disk reserve halts everything; else NULL. */
 const struct sp_scope_book *sp_books_disk_halt(const struct sp_books *books);

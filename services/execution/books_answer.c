@@ -1,6 +1,7 @@
 #include "services/execution/books_answer.h"
 
 #include "common/clock.h"
+#include "services/execution/limits.h"
 
 #include <string.h>
 
@@ -87,6 +88,31 @@ static void send_header(struct answer *answer, const struct sp_execution *x, uin
     reply(answer, SP_REC_BOOKS_HEADER);
 }
 
+static void tell_limit(void *ctx, const struct sp_limit_view *limit)
+{
+    struct answer *answer = ctx;
+
+    answer->frame.body.limit_view = *limit;
+    answer->frame.body.limit_view.request_id = answer->request_id;
+    reply(answer, SP_REC_LIMIT_VIEW);
+}
+
+static void send_end(struct answer *answer)
+{
+    answer->frame.body.command_reply =
+        (struct sp_command_reply){.request_id = answer->request_id, .ok = true};
+    reply(answer, SP_REC_COMMAND_REPLY);
+}
+
+void sp_limits_answer(struct sp_bus *bus, const struct sp_gate_view *view,
+                      const struct sp_peer *peer, uint64_t request_id)
+{
+    struct answer answer = {.bus = bus, .peer = peer, .request_id = request_id};
+
+    sp_limits_tell(view, tell_limit, &answer);
+    send_end(&answer);
+}
+
 void sp_books_answer(struct sp_bus *bus, const struct sp_execution *x, uint32_t epoch,
                      const struct sp_peer *peer, uint64_t request_id)
 {
@@ -103,7 +129,5 @@ void sp_books_answer(struct sp_bus *bus, const struct sp_execution *x, uint32_t 
                                                                   .free = books->assets[i].amount};
         reply(&answer, SP_REC_BALANCE_VIEW);
     }
-    answer.frame.body.command_reply =
-        (struct sp_command_reply){.request_id = request_id, .ok = true};
-    reply(&answer, SP_REC_COMMAND_REPLY);
+    send_end(&answer);
 }

@@ -45,7 +45,8 @@ struct sp_pending {
     bool is_question;
 };
 
-#define SP_PENDING_MAX 64
+#define SP_PENDING_MAX  64
+#define SP_MESSAGES_MAX 1000
 
 struct sp_execution {
     struct sp_books books;
@@ -68,6 +69,9 @@ struct sp_execution {
     sp_mono exit_not_before[SP_LINKS_MAX], renew_not_before[SP_LINKS_MAX];
     uint64_t last_request_id;
     struct sp_pending pending[SP_PENDING_MAX];
+    /* Orders and cancels sent by this process: a ring. */
+    uint64_t message_total;
+    sp_mono message_at[SP_MESSAGES_MAX];
     /* Counters for metrics. */
     uint64_t plans_accepted, plans_refused, plans_expired, orders_sent, fills, duplicates;
     sp_dur tick_to_send; /* of the newest entry order */
@@ -80,6 +84,8 @@ extern const struct sp_core sp_execution_core;
 
 void sp_execution_gate_view(struct sp_execution *x, const sp_name *symbol, sp_mono now,
                             sp_wall market_time, struct sp_gate_view *view);
+/* Orders and cancels that were sent within messages_window. */
+uint32_t sp_execution_messages(const struct sp_execution *x, sp_mono now);
 /* Flat and nothing live: a stop of the operation may go on. */
 bool sp_execution_is_flat(struct sp_execution *x);
 /* "s" + 4 of the installation + 26 of the trade + 3 of the leg. */

@@ -45,6 +45,8 @@ void sp_x_fill_intent(struct sp_turn *turn, const struct sp_trade_book *trade, u
 /* The effect that sends an order whose intent was just added; returns its message body. */
 struct sp_venue_order *sp_x_send(struct sp_turn *turn, const struct sp_order_intent *intent);
 void sp_x_cancel(struct sp_turn *turn, const struct sp_order *order);
+/* Whether the message budget has room for one more that reduces. */
+bool sp_x_may_message(const struct sp_turn *turn);
 /* Adds an ORDER_* record about an order. */
 struct sp_order_event *sp_x_order_event(struct sp_turn *turn, enum sp_kind kind,
                                         const struct sp_order *order, const char *reason);
@@ -53,6 +55,9 @@ void sp_x_ledger_state(struct sp_turn *turn, const struct sp_trade_book *trade,
 /* Halts a link for a person to look at, unless it is halted for this very reason already. */
 void sp_x_halt_link(struct sp_turn *turn, uint32_t link, const char *reason,
                     const struct sp_ref *cause);
+/* Halts a link that fires too often, until somebody resumes it. */
+void sp_x_latch_link(struct sp_turn *turn, uint32_t link, const char *reason,
+                     const struct sp_ref *cause);
 /* The venue said something about an order that had ended by our books: after LATE truth the link is
  * halted, and a trade that was closed is closed again at market. Call after the record is added. */
 void sp_x_late(struct sp_turn *turn, const struct sp_order *order, const char *what,

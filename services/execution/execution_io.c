@@ -218,6 +218,15 @@ static void on_command(struct io *io, const struct sp_peer *peer, const struct s
     reply(io, peer, SP_REC_COMMAND_REPLY);
 }
 
+static void on_limits(struct io *io, const struct sp_peer *peer, uint64_t request_id)
+{
+    struct sp_gate_view view = {0};
+    sp_name none = {{0}};
+
+    sp_execution_gate_view(&io->core, &none, sp_clock_mono(), sp_shell_market(io->shell), &view);
+    sp_limits_answer(io->service->bus, &view, peer, request_id);
+}
+
 static void on_request(void *ctx, const struct sp_peer *peer, const struct sp_record *request)
 {
     struct sp_service *service = ctx;
@@ -228,6 +237,8 @@ static void on_request(void *ctx, const struct sp_peer *peer, const struct sp_re
     } else if (request->kind == SP_REC_QUERY && sp_name_is(&request->body.query.what, "books")) {
         sp_books_answer(io->service->bus, &io->core, io->service->role.epoch, peer,
                         request->body.query.request_id);
+    } else if (request->kind == SP_REC_QUERY && sp_name_is(&request->body.query.what, "limits")) {
+        on_limits(io, peer, request->body.query.request_id);
     } else if (request->kind == SP_REC_QUERY && sp_name_is(&request->body.query.what, "backup")) {
         sp_ledger_watch_ask_backup(&io->ledger, peer, request->body.query.request_id);
     } else if (request->kind == SP_REC_PROPOSE_CORRECTION) {
@@ -251,7 +262,7 @@ static void fill_status(struct sp_service *service, struct sp_service_status *st
         const struct sp_link_book *link = &io->core.books.links[i];
         struct sp_fact *fact = &status->values.at[status->values.count++];
         fact->name = link->id;
-        SP_IGNORE(!sp_name_set(&fact->value, sp_e8_format(link->realised_pnl.e8, buf)));
+        SP_IGNORE(!sp_name_set(&fact->value, sp_e8_format(link->result.realised.e8, buf)));
     }
 }
 

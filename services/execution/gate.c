@@ -1,11 +1,9 @@
-#include "services/execution/gate.h"
+#include "services/execution/limits.h"
 
 #include "common/config/units.h"
 #include "proto/decimal.h"
 
 #include <string.h>
-
-#define NS_PER_DAY (INT64_C(86400) * 1000000000)
 
 static sp_name decimal_name(int64_t e8)
 {
@@ -62,6 +60,20 @@ sp_px sp_gate_touch(const struct sp_gate_view *view, enum sp_side side)
     sp_px quote = side == SP_SIDE_BUY ? view->market->ask : view->market->bid;
     if (quote.e8 > 0 && is_fresh(view, view->market->quoted)) return quote;
     return is_fresh(view, view->market->traded) ? view->market->last : none;
+}
+
+const struct sp_market_view *sp_gate_market(const struct sp_gate_view *view, const sp_name *symbol)
+{
+    if (view->market != NULL && sp_name_eq(&view->market->symbol, symbol)) return view->market;
+    for (uint32_t i = 0; i < view->market_count; i++) {
+        if (sp_name_eq(&view->markets[i].symbol, symbol)) return &view->markets[i];
+    }
+    return NULL;
+}
+
+uint32_t sp_gate_messages_of_entries(const struct sp_risk_config *risk)
+{
+    return risk->messages_max - risk->messages_max / 5;
 }
 
 bool sp_gate_worst_price(const struct sp_gate_view *view, enum sp_side side, sp_px limit_px,
@@ -206,76 +218,10 @@ static bool check_filters(const struct sp_instrument_config *instrument, const s
     return true;
 }
 
-/* Adds the fact, or refuses. A limit of zero is not set. */
-static bool check_max(const char *gate, sp_amt value, sp_amt limit, sp_facts *facts,
-                      struct sp_refusal *refusal)
-{
-    if (limit.e8 == 0) return true;
-    if (value.e8 > limit.e8) {
-        return refuse_value(refusal, gate, decimal_name(value.e8), decimal_name(limit.e8));
-    }
-    add_fact(facts, gate, decimal_name(limit.e8));
-    return true;
-}
-
-static bool check_open_orders(const struct sp_gate_view *view, struct sp_refusal *refusal)
-{
-    uint32_t limit = view->books->config->risk.open_orders_max, live = 0;
-
-    if (limit == 0) return true;
-    for (uint32_t i = 0; i < view->books->order_count; i++) {
-        if (sp_order_is_live(view->books->orders[i].state)) live++;
-    }
-    if (live < limit) return true;
-    return refuse_value(refusal, "open_orders_max", decimal_name((int64_t)live * SP_FX_ONE),
-                        decimal_name((int64_t)limit * SP_FX_ONE));
-}
-
-/* The price the plan was made at must still be near the market. */
-static bool check_collar(const struct sp_gate_view *view, const struct sp_plan *plan,
-                         struct sp_refusal *refusal)
-{
-    sp_ratio collar = view->books->config->risk.price_collar, ratio = {0};
-    sp_px reference = plan->limit_px.e8 > 0 ? plan->limit_px : plan->reference_px;
-    sp_px touch = sp_gate_touch(view, SP_SIDE_BUY);
-
-    if (collar.e8 == 0) return true;
-    if (reference.e8 <= 0 || touch.e8 <= 0 || !sp_px_div_px(reference, touch, &ratio)) {
-        return refuse(refusal, "price", "no usable reference price");
-    }
-    int64_t away = ratio.e8 > SP_FX_ONE ? ratio.e8 - SP_FX_ONE : SP_FX_ONE - ratio.e8;
-    if (away <= collar.e8) return true;
-    return refuse_value(refusal, "price_collar", decimal_name(away), decimal_name(collar.e8));
-}
-
-static bool check_losses(const struct sp_gate_view *view, const struct sp_link_book *link,
-                         struct sp_refusal *refusal)
-{
-    const struct sp_risk_config *risk = &view->books->config->risk;
-    bool same_day = view->market_time.ns / NS_PER_DAY == link->day;
-    int64_t lost = same_day && link->realised_today.e8 < 0 ? -link->realised_today.e8 : 0;
-
-    if (risk->daily_loss_max.e8 > 0 && lost >= risk->daily_loss_max.e8) {
-        return refuse_value(refusal, "daily_loss_max", decimal_name(lost),
-                            decimal_name(risk->daily_loss_max.e8));
-    }
-    if (risk->drawdown_max.e8 == 0) return true;
-    sp_amt equity = {link->capital.e8 + link->realised_pnl.e8};
-    sp_amt down = {link->peak.e8 - equity.e8};
-    sp_ratio drawdown = {0};
-    if (!sp_amt_div_amt(down, link->peak, &drawdown)) {
-        return refuse(refusal, "drawdown_max", "drawdown cannot be computed");
-    }
-    if (drawdown.e8 < risk->drawdown_max.e8) return true;
-    return refuse_value(refusal, "drawdown_max", decimal_name(drawdown.e8),
-                        decimal_name(risk->drawdown_max.e8));
-}
-
 static bool check_values(const struct sp_gate_view *view, const struct sp_plan *plan,
                          const struct sp_link_book *link, sp_facts *facts,
                          struct sp_refusal *refusal)
 {
-    const struct sp_risk_config *risk = &view->books->config->risk;
     const struct sp_instrument_config *instrument =
         sp_world_instrument(view->books->world, plan->symbol.s);
     sp_px worst = {0}, now = plan->limit_px;
@@ -290,10 +236,6 @@ static bool check_values(const struct sp_gate_view *view, const struct sp_plan *
     }
     if (!check_filters(instrument, plan, value, refusal)) return false;
     add_fact(facts, "order_value", decimal_name(value.e8));
-    if (!check_max("order_value_max", value, risk->order_value_max, facts, refusal)) return false;
-    if (!check_max("position_value_max", value, risk->position_value_max, facts, refusal)) {
-        return false;
-    }
     /* Unlike a limit, capital of zero is not "unset": it is spent. */
     if (worst_value.e8 > link->cash.e8) {
         return refuse_value(refusal, "capital", decimal_name(worst_value.e8),
@@ -314,8 +256,8 @@ bool sp_gate_open_plan(const struct sp_gate_view *view, const struct sp_plan *pl
     return check_disk(view, refusal) && check_state(view, plan, refusal) &&
            check_data(view, facts, refusal) && check_one_position(view, plan, index, refusal) &&
            check_type(plan, refusal) && check_unknown(view, plan, refusal) &&
-           check_values(view, plan, link, facts, refusal) && check_open_orders(view, refusal) &&
-           check_collar(view, plan, refusal) && check_losses(view, link, refusal);
+           check_values(view, plan, link, facts, refusal) &&
+           sp_limits_allow(view, plan, facts, refusal);
 }
 
 enum sp_trading sp_gate_trading(const struct sp_gate_view *view, const sp_name *link,

@@ -2,9 +2,9 @@
  * venue. Limits count orders in flight and of unknown outcome at their worst. Missing or stale
  * prices, and arithmetic that does not fit, close it. Pure; one thread.
  *
- * First form: reconciliation, halts, disk reserve, breaker, venue connection, data age, instrument
- * filters, order and position value, open orders, price collar, capital, daily loss and drawdown.
- * Not yet: message budget, venue clock offset, repeated-firing throttle.
+ * Reconciliation, halts, disk reserve, breaker, venue connection, data age, instrument filters,
+ * capital, and the limits of limits.h: of the venue, the instrument and the strategy. Not here: the
+ * venue's clock, which the adapter of a venue with a clock minds.
  */
 #ifndef SP_EXECUTION_GATE_H
 #define SP_EXECUTION_GATE_H
@@ -22,7 +22,10 @@ struct sp_market_view {
 /* What the gate knows beside the books. */
 struct sp_gate_view {
     struct sp_books *books;
-    const struct sp_market_view *market; /* of the plan's instrument, NULL if none */
+    const struct sp_market_view *market;  /* of the plan's instrument, NULL if none */
+    const struct sp_market_view *markets; /* of all */
+    uint32_t market_count;
+    uint32_t messages; /* sent to the venue within messages_window */
     sp_mono now;
     sp_wall market_time;
     bool venue_up;
@@ -37,6 +40,7 @@ struct sp_refusal {
     const char *gate;
     sp_name limit, value;
     sp_text reason;
+    bool latches; /* the strategy fires too often: it is halted until somebody resumes it */
 };
 
 /* Checks a risk-increasing plan. True: *facts lists what was read, for the intent. False: *refusal
@@ -55,5 +59,10 @@ sp_px sp_gate_touch(const struct sp_gate_view *view, enum sp_side side);
  * price if it has one. False if there is no usable price. */
 SP_NODISCARD bool sp_gate_worst_price(const struct sp_gate_view *view, enum sp_side side,
                                       sp_px limit_px, sp_px *out);
+
+/* The newest prices of an instrument, NULL if there are none. */
+const struct sp_market_view *sp_gate_market(const struct sp_gate_view *view, const sp_name *symbol);
+/* Of messages_max, what entries may use: all but a fifth, which is kept for what reduces. */
+uint32_t sp_gate_messages_of_entries(const struct sp_risk_config *risk);
 
 #endif

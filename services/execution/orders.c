@@ -33,12 +33,27 @@ void sp_x_fill_intent(struct sp_turn *turn, const struct sp_trade_book *trade, u
     intent->opportunity_ids = trade->opportunity_ids;
 }
 
+static void count_message(struct sp_turn *turn)
+{
+    struct sp_execution *x = turn->x;
+
+    x->message_at[x->message_total++ % SP_MESSAGES_MAX] = turn->event->now;
+}
+
+bool sp_x_may_message(const struct sp_turn *turn)
+{
+    uint32_t most = turn->x->books.config->risk.messages_max;
+
+    return most == 0 || sp_execution_messages(turn->x, turn->event->now) < most;
+}
+
 struct sp_venue_order *sp_x_send(struct sp_turn *turn, const struct sp_order_intent *intent)
 {
     struct sp_effect *effect = sp_decision_effect(turn->decision, SP_XE_SEND);
     struct sp_pending *pending = sp_x_pending_take(turn->x, &intent->client_order_id);
     struct sp_venue_order *order = &effect->message.body.venue_order;
 
+    count_message(turn);
     effect->message.kind = SP_REC_VENUE_ORDER;
     effect->message.time = turn->decision->time;
     *order = (struct sp_venue_order){.request_id = ++turn->x->last_request_id,
@@ -62,6 +77,7 @@ void sp_x_cancel(struct sp_turn *turn, const struct sp_order *order)
 {
     struct sp_effect *effect = sp_decision_effect(turn->decision, SP_XE_CANCEL);
 
+    count_message(turn);
     effect->message.kind = SP_REC_VENUE_CANCEL;
     effect->message.time = turn->decision->time;
     effect->message.body.venue_cancel =
@@ -102,7 +118,7 @@ void sp_x_ledger_state(struct sp_turn *turn, const struct sp_trade_book *trade,
     if (body->position.e8 < 0) body->position.e8 = 0; /* sold twice: cash and balances say so */
     if (body->position.e8 > 0) body->cost = (sp_amt){trade->bought.e8 - trade->sold.e8};
     body->cash = link->cash;
-    body->realised_pnl = link->realised_pnl;
+    body->realised_pnl = link->result.realised;
     body->fees = link->fees;
     body->trade_id = trade->trade_id;
 }
@@ -126,32 +142,50 @@ struct sp_pending *sp_x_pending_take(struct sp_execution *x, const sp_name *clie
     return pending;
 }
 
-void sp_x_halt_link(struct sp_turn *turn, uint32_t link, const char *reason,
-                    const struct sp_ref *cause)
+/* `why` has cause, reason and next step. */
+static void halt_link(struct sp_turn *turn, uint32_t link, const struct sp_trading_state *why,
+                      const struct sp_ref *cause)
 {
     const struct sp_books *books = &turn->x->books;
     const struct sp_link_book *of = &books->links[link];
-    sp_text why = {{0}};
     char scope[SP_NAME_SIZE + 16];
     sp_name name = {{0}};
 
-    sp_text_printf(&why, "%s", reason);
     snprintf(scope, sizeof scope, "strategy.%s", of->id.s);
     if (!sp_name_set(&name, scope)) name = sp_name_of("all");
     for (uint32_t i = 0; i < books->scope_count; i++) {
         const struct sp_scope_book *known = &books->scopes[i];
         if (known->halted && sp_name_eq(&known->scope, &name) &&
-            strcmp(known->reason.s, why.s) == 0)
+            strcmp(known->reason.s, why->reason.s) == 0)
             return;
     }
     struct sp_record *record = sp_decision_add(turn->decision, SP_REC_TRADING_HALTED, cause);
     struct sp_trading_state *body = &record->body.trading_state;
+    *body = *why;
     body->scope = name;
     body->strategy_link_id = of->id;
     body->trading = SP_TRADING_REDUCE_ONLY;
-    body->cause = SP_HALT_CAUSE_RECONCILIATION;
-    body->reason = why;
-    sp_text_printf(&body->next_step, "look at the venue, then spoor resume --scope %s", name.s);
+    sp_text_printf(&body->next_step, "%s, then spoor resume --scope %s", why->next_step.s, name.s);
+}
+
+void sp_x_halt_link(struct sp_turn *turn, uint32_t link, const char *reason,
+                    const struct sp_ref *cause)
+{
+    struct sp_trading_state why = {.cause = SP_HALT_CAUSE_RECONCILIATION};
+
+    sp_text_printf(&why.reason, "%s", reason);
+    sp_text_printf(&why.next_step, "look at the venue");
+    halt_link(turn, link, &why, cause);
+}
+
+void sp_x_latch_link(struct sp_turn *turn, uint32_t link, const char *reason,
+                     const struct sp_ref *cause)
+{
+    struct sp_trading_state why = {.cause = SP_HALT_CAUSE_LIMIT};
+
+    sp_text_printf(&why.reason, "fires too often: %s", reason);
+    sp_text_printf(&why.next_step, "look at the strategy");
+    halt_link(turn, link, &why, cause);
 }
 
 void sp_x_late(struct sp_turn *turn, const struct sp_order *order, const char *what,

@@ -95,7 +95,13 @@ static void decide_open(struct sp_turn *turn)
     if (sp_gate_open_plan(&view, plan, &facts, &refusal)) {
         open_trade(turn, &facts);
     } else {
+        struct sp_ref refused = sp_decision_next_ref(turn->decision);
         refuse(turn, &refusal);
+        if (refusal.latches) {
+            uint32_t link = 0;
+            SP_IGNORE(sp_books_link(&turn->x->books, &plan->strategy_link_id, &link) == NULL);
+            sp_x_latch_link(turn, link, refusal.reason.s, &refused);
+        }
     }
 }
 

@@ -72,8 +72,8 @@ static void close_trade(struct sp_turn *turn, const struct sp_trade_book *trade)
     struct sp_link_book link = turn->x->books.links[trade->link];
     struct sp_trade_book after = *trade;
     after.dust = body->dust;
-    bool fits = sp_amt_add(link.realised_pnl, body->realised_pnl, &link.realised_pnl) &&
-                sp_amt_sub(link.realised_pnl, trade->counted, &link.realised_pnl);
+    bool fits = sp_amt_add(link.result.realised, body->realised_pnl, &link.result.realised) &&
+                sp_amt_sub(link.result.realised, trade->counted, &link.result.realised);
     SP_ASSERT(fits);
     sp_x_ledger_state(turn, &after, &link, &at);
 }
@@ -225,7 +225,7 @@ static bool needs_protection(const struct sp_books *books, const struct sp_trade
 
 static void cancel_one(struct sp_turn *turn, const struct sp_order *order, const char *why)
 {
-    if (!sp_turn_has_room(turn, 2)) return; /* the next tick comes back to it */
+    if (!sp_turn_has_room(turn, 2) || !sp_x_may_message(turn)) return; /* a later tick comes back */
     sp_x_order_event(turn, SP_REC_CANCEL_INTENT, order, why);
     sp_x_cancel(turn, order);
 }
@@ -268,7 +268,7 @@ static bool cancel_resting(struct sp_turn *turn, const struct sp_trade_book *tra
             continue; /* what is wanted: it ends by itself */
         if (order->state != SP_ORDER_STATE_OPEN && order->state != SP_ORDER_STATE_PARTIALLY_FILLED)
             continue;
-        if (!sp_turn_has_room(turn, 2)) continue;
+        if (!sp_turn_has_room(turn, 2) || !sp_x_may_message(turn)) continue;
         struct sp_order_event *body =
             sp_x_order_event(turn, SP_REC_CANCEL_INTENT, order, "an exit of the trade is wanted");
         body->command_id = trade->exit.command_id;
@@ -291,7 +291,7 @@ static void tend_trade(struct sp_turn *turn, const struct sp_trade_book *trade)
         close_trade(turn, trade); /* flat, or dust */
         return;
     }
-    if (!turn->x->venue_up) return;
+    if (!turn->x->venue_up || !sp_x_may_message(turn)) return; /* a later tick goes on */
     if (!trade->exit.wanted) cancel_outdated(turn, trade);
     if (trade->exit.wanted && !cancel_resting(turn, trade)) return;
     if (live > 0 || !trade->opened) return;

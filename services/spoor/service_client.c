@@ -1,6 +1,5 @@
 #include "services/spoor/service_client.h"
 
-#include "common/bus/bus.h"
 #include "common/clock.h"
 
 #include <stdio.h>
@@ -90,6 +89,21 @@ sp_status sp_service_query(const struct sp_config *config, const sp_name *servic
     request->body.query =
         (struct sp_query){.request_id = 1, .what = sp_name_of(what), .asker = sp_name_of("spoor")};
     return ask_for_reply(config, service, request, timeout, out);
+}
+
+sp_status sp_service_limits(const struct sp_config *config, sp_client_answer_fn *fn, void *ctx)
+{
+    struct sp_record *request = request_of(SP_REC_QUERY);
+    sp_name execution = sp_name_of("execution");
+
+    request->body.query = (struct sp_query){.request_id = 1,
+                                            .what = sp_name_of("limits"),
+                                            .asker = sp_name_of("spoor")};
+    sp_status status =
+        sp_client_ask(config->platform.run_dir, &execution, request, SP_REC_COMMAND_REPLY,
+                      (sp_dur){SP_SERVICE_TIMEOUT_NS}, fn, ctx, NULL);
+    free(request);
+    return status;
 }
 
 sp_status sp_service_retain(const struct sp_config *config, const sp_name *service,

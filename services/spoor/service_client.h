@@ -3,6 +3,7 @@
 #ifndef SP_SPOOR_SERVICE_CLIENT_H
 #define SP_SPOOR_SERVICE_CLIENT_H
 
+#include "common/bus/bus.h"
 #include "common/config/config.h"
 #include "proto/record.h"
 
@@ -20,6 +21,9 @@ SP_NODISCARD sp_status sp_service_command(const struct sp_config *config, const 
 SP_NODISCARD sp_status sp_service_query(const struct sp_config *config, const sp_name *service,
                                         const char *what, sp_dur timeout,
                                         struct sp_command_reply *out);
+/* Asks execution how its limits stand; `fn` gets each LIMIT_VIEW. Statuses as above. */
+SP_NODISCARD sp_status sp_service_limits(const struct sp_config *config, sp_client_answer_fn *fn,
+                                         void *ctx);
 /* Asks it to delete old segments of its journal. */
 SP_NODISCARD sp_status sp_service_retain(const struct sp_config *config, const sp_name *service,
                                          const struct sp_retain *request, sp_dur timeout,

@@ -4,12 +4,14 @@
 
 usage: controls.py BUILD_DIR SOURCE_DIR
 """
+import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
+from decimal import Decimal
 
 from chaos import configure, settle
 from system import System, check_books, check_orders
@@ -87,8 +89,25 @@ def open_trade(system):
     return opened - closed
 
 
+def limits_in_use(system, trade):
+    """What a position has cost is what its limit says is used, in all three scopes."""
+    opened = system.kinds("TRADE_OPENED", trade_id=trade)[0]["b"]
+    rows = json.loads(system.spoor("limits", "--json").stdout)["limits"]
+    used = {r["scope"]: r for r in rows if r["name"] == "position_value_max"}
+    assert set(used) == {"venue.paper", "instrument.BTCUSDT", "strategy.ema"}, used
+    for row in used.values():
+        (use, unit), limit = row["use"].split(), Decimal(row["limit"].split()[0])
+        assert unit == "USDT" and Decimal(use) + Decimal(row["headroom"].split()[0]) == limit, row
+    if trade in open_trade(system):
+        cost = Decimal(opened["px"]) * Decimal(opened["qty"])
+        assert all(Decimal(r["use"].split()[0]) >= cost for r in used.values()), (cost, used)
+    shown = system.spoor("limits").stdout
+    assert "position_value_max" in shown and "trading" in shown, shown
+
+
 def operator_flatten(system):
     trade = system.await_that("an open trade", lambda: open_trade(system), 120).pop()
+    limits_in_use(system, trade)
     system.spoor("flatten", "--reason", "going home")
 
     def closed():
@@ -120,6 +139,8 @@ def main():
     folder = tempfile.mkdtemp(prefix="spoor-controls-")
     try:
         with Operation(sys.argv[1], sys.argv[2], folder) as system:
+            for scope in (system.world["instruments"][0], system.operation["strategy_links"][0]):
+                scope["risk"] = {"position_value_max": "6000 USDT"}
             configure(system, None)
             system.spoor("up", "--policy", "budget=60,backoff_max=1s", timeout=90)
             settle(system)

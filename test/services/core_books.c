@@ -56,6 +56,8 @@ void core_check_same(const struct sp_books *a, const struct sp_books *b)
     assert_memory_equal(a->plans, b->plans, sizeof a->plans);
     assert_memory_equal(a->commands, b->commands, sizeof a->commands);
     assert_memory_equal(a->links, b->links, sizeof a->links);
+    assert_memory_equal(a->instruments, b->instruments, sizeof a->instruments);
+    assert_memory_equal(&a->venue, &b->venue, sizeof a->venue);
     assert_memory_equal(a->assets, b->assets, sizeof a->assets);
     assert_int_equal(a->scope_count, b->scope_count);
     for (uint32_t i = 0; i < a->scope_count; i++) {

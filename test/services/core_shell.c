@@ -46,8 +46,12 @@ void core_config(struct sp_config *config)
                                     .capital = {10000 * SP_FX_ONE},
                                     .capital_asset = sp_name_of("USDT"),
                                     .on_stop = SP_ON_STOP_FLATTEN};
+        config->links[i].blueprint.symbol = sp_name_of("BTCUSDT");
+        config->links[i].risk.entries_window = (sp_dur){INT64_C(60000) * MS};
     }
     config->risk.price_collar = (sp_ratio){SP_FX_ONE / 100};
+    config->risk.entries_window = (sp_dur){INT64_C(60000) * MS};
+    world->instruments[0].risk.entries_window = config->risk.entries_window;
     config->risk.data_age_max = (sp_dur){INT64_C(60000) * MS};
     config->breaker.resume_automatic = true;
 }
@@ -99,7 +103,7 @@ static void check_ledger_states(struct core_shell *s)
             sp_books_link(&s->core.books, &said->strategy_link_id, NULL);
         assert_non_null(link);
         assert_int_equal(said->cash.e8, link->cash.e8);
-        assert_int_equal(said->realised_pnl.e8, link->realised_pnl.e8);
+        assert_int_equal(said->realised_pnl.e8, link->result.realised.e8);
         assert_int_equal(said->fees.e8, link->fees.e8);
         if (sp_trd_id_is_none(said->trade_id)) continue;
         const struct sp_trade_book *trade = sp_books_trade(&s->core.books, said->trade_id);

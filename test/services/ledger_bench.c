@@ -165,7 +165,7 @@ void bench_check(void)
     assert_int_equal(bench_number(db, "SELECT count(*) FROM orders"), books->order_count);
     assert_int_equal(bench_number(db, "SELECT count(*) FROM trades"), books->trade_count);
     assert_int_equal(bench_number(db, "SELECT sum(pnl) FROM trades"),
-                     books->links[0].realised_pnl.e8 + books->links[1].realised_pnl.e8);
+                     books->links[0].result.realised.e8 + books->links[1].result.realised.e8);
     assert_int_equal(bench_number(db, "SELECT cash FROM links WHERE link = 'ema'"),
                      books->links[0].cash.e8);
     assert_int_equal(bench_number(db, "SELECT cash FROM links WHERE link = 'mean'"),

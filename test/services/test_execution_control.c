@@ -487,6 +487,78 @@ static void test_execution_control_a_stop_cancels_entries_by_policy(void **state
     assert_true(sp_execution_is_flat(&s->core));
 }
 
+/* The third entry within a minute halts its strategy, for good: no window, no restart, only a
+ * person lets it on, and counting begins anew. The other strategy goes on. */
+static void test_execution_control_firing_too_often_latches(void **state)
+{
+    (void)state;
+    s->config.links[0].risk.entries_max = 2;
+    for (int i = 0; i < 2; i++) {
+        sp_trd_id trade = core_open(s, "ema");
+        struct sp_record close = core_close_plan(s, "ema", trade);
+        core_feed(s, &close);
+        core_pass(s, 1000);
+    }
+    check_refused("ema", "entries_max");
+    const struct sp_trading_state *halt = &core_last(s, SP_REC_TRADING_HALTED)->body.trading_state;
+    assert_string_equal(halt->scope.s, "strategy.ema");
+    assert_int_equal(halt->cause, SP_HALT_CAUSE_LIMIT);
+    assert_non_null(strstr(halt->reason.s, "entries_max of strategy.ema is 2"));
+    assert_non_null(strstr(halt->next_step.s, "spoor resume --scope strategy.ema"));
+    check_opens("mean");
+    core_pass(s, 61000);
+    check_refused("ema", "halted");
+    core_restart(s);
+    core_up(s);
+    core_reconciled(s, true);
+    core_price(s, 50000);
+    check_refused("ema", "halted");
+    command(SP_COMMAND_RESUME, "strategy.ema");
+    check_opens("ema");
+}
+
+/* Whoever resumes has looked: the window is not waited for. */
+static void test_execution_control_a_resume_counts_anew(void **state)
+{
+    (void)state;
+    s->config.risk.entries_max = 1;
+    check_opens("ema");
+    check_refused("mean", "entries_max");
+    command(SP_COMMAND_RESUME, "strategy.mean");
+    sp_trd_id trade = core_open(s, "mean");
+    struct sp_record close = core_close_plan(s, "mean", trade);
+    core_feed(s, &close);
+    core_pass(s, 1000);
+    s->config.risk.entries_max = 0;
+    s->config.links[1].risk.entries_max = 1; /* its own count began anew with the resume */
+    check_refused("mean", "entries_max");
+    command(SP_COMMAND_RESUME, "strategy.mean");
+    check_opens("mean");
+}
+
+/* The budget of messages: entries end at four fifths, protection and exits use the rest, and what
+ * has no room waits instead of being lost. */
+static void test_execution_control_exits_have_the_last_messages(void **state)
+{
+    (void)state;
+    s->config.risk.messages_max = 5;
+    s->config.risk.messages_window.ns = 10000 * MS;
+    sp_trd_id ema = core_open(s, "ema"); /* an entry, and its protection as one message */
+    sp_trd_id mean = core_open(s, "mean");
+    struct sp_record closes[] = {core_close_plan(s, "ema", ema), core_close_plan(s, "mean", mean)};
+    for (size_t i = 0; i < 2; i++)
+        core_feed(s, &closes[i]);
+    core_pass(s, 5000);
+    assert_int_equal(s->cancels, 1); /* the fifth message */
+    assert_int_equal(core_count(s, SP_REC_TRADE_CLOSED), 0);
+    core_pass(s, 20000);
+    assert_int_equal(core_count(s, SP_REC_TRADE_CLOSED), 2);
+    assert_int_equal(s->cancels, 2);
+    core_price(s, 50000);
+    check_opens("ema");
+    check_opens("mean");
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(test_execution_control_##name, setup, teardown)
 
 int main(void)
@@ -496,6 +568,9 @@ int main(void)
         T(a_halt_of_one_link_leaves_the_other),
         T(a_halt_withdraws_what_has_not_left),
         T(commands_act_once),
+        T(firing_too_often_latches),
+        T(a_resume_counts_anew),
+        T(exits_have_the_last_messages),
         T(flatten_closes_and_halts),
         T(the_disk_reserve_reduces_only_until_space_is_back),
         T(nobody_orders_space),

@@ -97,8 +97,8 @@ static void test_execution_core_target_closes_with_exact_numbers(void **state)
     assert_int_equal(closed()->realised_pnl.e8, INT64_C(18980000000));
     assert_int_equal(closed()->dust.e8, 0);
     assert_int_equal(s->core.books.links[0].cash.e8, INT64_C(1018980000000));
-    assert_int_equal(s->core.books.links[0].realised_pnl.e8, INT64_C(18980000000));
-    assert_int_equal(s->core.books.links[0].peak.e8, INT64_C(1018980000000));
+    assert_int_equal(s->core.books.links[0].result.realised.e8, INT64_C(18980000000));
+    assert_int_equal(s->core.books.links[0].result.peak.e8, INT64_C(18980000000));
     assert_int_equal(state_of(SP_LEG_ROLE_STOP), SP_ORDER_STATE_CANCELED);
     assert_int_equal(core_count(s, SP_REC_TRADE_CLOSED), 1);
 }
@@ -110,7 +110,7 @@ static void test_execution_core_stop_closes_by_the_stop(void **state)
     core_move(s, 48900, 0);
     assert_int_equal(closed()->cause, SP_CLOSE_CAUSE_STOP);
     assert_int_equal(closed()->realised_pnl.e8, (4890 - 5000 - 5) * ONE - 489000000);
-    assert_int_equal(s->core.books.links[0].peak.e8, 10000 * ONE);
+    assert_int_equal(s->core.books.links[0].result.peak.e8, 0);
 }
 
 /* Odd prices and quantities: every rounding is done once, by the venue's value and fee. */

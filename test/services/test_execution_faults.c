@@ -326,7 +326,7 @@ static void test_execution_faults_a_fill_after_the_close_is_managed(void **state
     assert_int_equal(again->cause, SP_CLOSE_CAUSE_RECONCILIATION);
     assert_int_equal(again->qty.e8, ONE / 10);
     assert_int_equal(again->realised_pnl.e8, first - 2 * 208000000);
-    assert_int_equal(s->core.books.links[0].realised_pnl.e8, again->realised_pnl.e8);
+    assert_int_equal(s->core.books.links[0].result.realised.e8, again->realised_pnl.e8);
     assert_non_null(strstr(halted()->reason.s, "closed"));
     core_check_truth(s);
 }

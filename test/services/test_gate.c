@@ -1,96 +1,6 @@
-/* The gate: each limit at its boundary, one unit of 1e-8 to either side. */
-#include "core_shell.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-#define ONE SP_FX_ONE
-
-struct gate {
-    struct sp_config config;
-    struct sp_books books;
-    struct sp_market_view market;
-    struct sp_gate_view view;
-    struct sp_plan plan;
-    struct sp_refusal refusal;
-    sp_facts facts;
-};
-static struct gate *g;
-
-static int setup(void **state)
-{
-    (void)state;
-    g = calloc(1, sizeof *g);
-    if (g == NULL) return -1;
-    core_config(&g->config);
-    sp_books_init(&g->books, &g->config);
-    g->market = (struct sp_market_view){.symbol = sp_name_of("BTCUSDT"),
-                                        .bid = {49999 * ONE},
-                                        .ask = {50000 * ONE},
-                                        .last = {50000 * ONE},
-                                        .received = {1000 * MS},
-                                        .quoted = {1000 * MS},
-                                        .traded = {1000 * MS}};
-    g->view = (struct sp_gate_view){.books = &g->books,
-                                    .market = &g->market,
-                                    .now = {1000 * MS},
-                                    .market_time = {INT64_C(86400000) * MS * 20000},
-                                    .venue_up = true,
-                                    .reconciled = true};
-    g->plan = (struct sp_plan){.plan_id = {{1, 1}},
-                               .trade_id = {{2, 1}},
-                               .strategy_link_id = sp_name_of("ema"),
-                               .symbol = sp_name_of("BTCUSDT"),
-                               .action = SP_PLAN_ACTION_OPEN,
-                               .side = SP_SIDE_BUY,
-                               .order_type = SP_ORDER_TYPE_MARKET,
-                               .tif = SP_TIF_IOC,
-                               .qty = {ONE / 10},
-                               .stop_px = {49000 * ONE},
-                               .target_px = {52000 * ONE},
-                               .reference_px = {50000 * ONE}};
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    free(g);
-    return 0;
-}
-
-static void passes(void)
-{
-    bool ok = sp_gate_open_plan(&g->view, &g->plan, &g->facts, &g->refusal);
-
-    if (!ok) fail_msg("refused by %s: %s", g->refusal.gate, g->refusal.reason.s);
-}
-
-/* Refused by that check, with words for a person. */
-static void refuses(const char *gate)
-{
-    g->refusal = (struct sp_refusal){0};
-    if (sp_gate_open_plan(&g->view, &g->plan, &g->facts, &g->refusal)) {
-        fail_msg("passed, %s should have refused", gate);
-    }
-    assert_string_equal(g->refusal.gate, gate);
-    assert_true(strlen(g->refusal.reason.s) >= 8);
-}
-
-/* Refused, naming value and limit both as fields and in the sentence. */
-static void refuses_value(const char *gate, const char *value, const char *limit)
-{
-    refuses(gate);
-    assert_string_equal(g->refusal.value.s, value);
-    assert_string_equal(g->refusal.limit.s, limit);
-    assert_non_null(strstr(g->refusal.reason.s, value));
-    assert_non_null(strstr(g->refusal.reason.s, limit));
-}
+/* The gate without its limits (test_limits.c): state, data, filters, capital, each at its boundary,
+ * one unit of 1e-8 to either side. */
+#include "gate_rig.h"
 
 static void test_gate_a_good_plan_passes_and_says_what_was_read(void **state)
 {
@@ -98,30 +8,6 @@ static void test_gate_a_good_plan_passes_and_says_what_was_read(void **state)
     passes();
     assert_true(g->facts.count >= 2);
     assert_string_equal(g->facts.at[0].name.s, "data_age");
-}
-
-static void test_gate_order_value_at_its_boundary(void **state)
-{
-    (void)state;
-    g->config.risk.order_value_max = (sp_amt){5000 * ONE};
-    passes();
-    g->config.risk.order_value_max.e8--;
-    refuses_value("order_value_max", "5000", "4999.99999999");
-    g->config.risk.order_value_max.e8 += 2;
-    passes();
-    g->config.risk.order_value_max.e8 = 0; /* not set */
-    passes();
-}
-
-static void test_gate_position_value_at_its_boundary(void **state)
-{
-    (void)state;
-    g->config.risk.position_value_max = (sp_amt){5000 * ONE};
-    passes();
-    g->config.risk.position_value_max.e8--;
-    refuses_value("position_value_max", "5000", "4999.99999999");
-    g->config.risk.position_value_max.e8 = 0;
-    passes();
 }
 
 /* A market order counts at the ask moved by the collar. */
@@ -154,23 +40,6 @@ static void test_gate_capital_of_a_limit_order_counts_its_price(void **state)
     passes();
     g->books.links[0].cash.e8--;
     refuses("capital");
-}
-
-static void test_gate_price_collar_at_its_boundary(void **state)
-{
-    (void)state;
-    g->plan.reference_px = (sp_px){50500 * ONE}; /* 1 % above */
-    passes();
-    g->plan.reference_px.e8 += 50000; /* the ratio's next unit */
-    refuses_value("price_collar", "0.01000001", "0.01");
-    g->plan.reference_px = (sp_px){49500 * ONE};
-    passes();
-    g->plan.reference_px.e8 -= 50000;
-    refuses("price_collar");
-    g->plan.reference_px.e8 = 0;
-    refuses("price");
-    g->config.risk.price_collar.e8 = 0; /* not set */
-    passes();
 }
 
 static void test_gate_data_age_at_its_boundary(void **state)
@@ -267,28 +136,6 @@ static void test_gate_needs_a_stop_or_a_target(void **state)
     passes();
 }
 
-static void add_order(const char *trade, enum sp_order_state order_state)
-{
-    struct sp_order *order = &g->books.orders[g->books.order_count++];
-
-    *order = (struct sp_order){.state = order_state};
-    order->intent.client_order_id = sp_name_of(trade);
-    order->intent.symbol = sp_name_of("BTCUSDT");
-    order->intent.trade_id = (sp_trd_id){{9, g->books.order_count}};
-}
-
-static void test_gate_open_orders_at_their_boundary(void **state)
-{
-    (void)state;
-    g->config.risk.open_orders_max = 2;
-    add_order("one", SP_ORDER_STATE_OPEN);
-    passes();
-    add_order("two", SP_ORDER_STATE_INTENT_DURABLE); /* in flight counts */
-    refuses_value("open_orders_max", "2", "2");
-    g->books.orders[1].state = SP_ORDER_STATE_FILLED;
-    passes();
-}
-
 static void test_gate_an_unknown_order_stops_its_instrument(void **state)
 {
     (void)state;
@@ -296,41 +143,6 @@ static void test_gate_an_unknown_order_stops_its_instrument(void **state)
     refuses("unknown_order");
     assert_non_null(strstr(g->refusal.reason.s, "lost"));
     g->books.orders[0].intent.symbol = sp_name_of("ETHUSDT");
-    passes();
-}
-
-static void test_gate_daily_loss_at_its_boundary(void **state)
-{
-    struct sp_link_book *link = &g->books.links[0];
-
-    (void)state;
-    g->config.risk.daily_loss_max = (sp_amt){100 * ONE};
-    link->day = 20000;
-    link->realised_today = (sp_amt){-100 * ONE + 1};
-    passes();
-    link->realised_today.e8--;
-    refuses_value("daily_loss_max", "100", "100");
-    link->day = 19999; /* yesterday's */
-    passes();
-    link->day = 20000;
-    g->config.risk.daily_loss_max.e8 = 0;
-    passes();
-}
-
-static void test_gate_drawdown_at_its_boundary(void **state)
-{
-    struct sp_link_book *link = &g->books.links[0];
-
-    (void)state;
-    g->config.risk.drawdown_max = (sp_ratio){ONE / 10};
-    link->peak = (sp_amt){11000 * ONE};
-    link->realised_pnl = (sp_amt){-100 * ONE + 11000}; /* down 1100 of 11000, less one ratio unit */
-    passes();
-    link->realised_pnl.e8 -= 11000;
-    refuses_value("drawdown_max", "0.1", "0.1");
-    link->peak.e8 = 0;
-    refuses("drawdown_max"); /* cannot be computed: closed */
-    g->config.risk.drawdown_max.e8 = 0;
     passes();
 }
 
@@ -442,11 +254,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(a_good_plan_passes_and_says_what_was_read),
-        T(order_value_at_its_boundary),
-        T(position_value_at_its_boundary),
         T(capital_counts_the_collar),
         T(capital_of_a_limit_order_counts_its_price),
-        T(price_collar_at_its_boundary),
         T(data_age_at_its_boundary),
         T(an_old_quote_is_not_used),
         T(no_price_closes_it),
@@ -454,10 +263,7 @@ int main(void)
         T(prices_are_multiples_of_the_tick),
         T(type_and_price_belong_together),
         T(needs_a_stop_or_a_target),
-        T(open_orders_at_their_boundary),
         T(an_unknown_order_stops_its_instrument),
-        T(daily_loss_at_its_boundary),
-        T(drawdown_at_its_boundary),
         T(long_only),
         T(one_position_per_link),
         T(what_is_not_ours_is_refused),

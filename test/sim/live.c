@@ -115,7 +115,7 @@ static void compare_books(void)
 
     for (uint32_t i = 0; i < l.books->link_count; i++) {
         const struct sp_link_book *a = &l.books->links[i], *b = &core->links[i];
-        if (a->cash.e8 == b->cash.e8 && a->realised_pnl.e8 == b->realised_pnl.e8) continue;
+        if (a->cash.e8 == b->cash.e8 && a->result.realised.e8 == b->result.realised.e8) continue;
         sim_violation("%s: cash %lld in memory, %lld by the journal", a->id.s,
                       (long long)b->cash.e8, (long long)a->cash.e8);
     }
