@@ -1,6 +1,7 @@
 #include "common/retain.h"
 
 #include "common/config/units.h"
+#include "common/journal/journal_segment.h"
 #include "common/journal/retention.h"
 
 static void lower(struct sp_need *need, uint64_t seq, const char *who)
@@ -51,4 +52,28 @@ void sp_retain_say(const struct sp_journal_trimmed *trimmed, sp_text *out)
                    trimmed->segments, trimmed->segments == 1 ? "" : "s",
                    sp_units_bytes_about(trimmed->bytes, bytes), trimmed->first_seq,
                    trimmed->limited_by.s);
+}
+
+static bool begins_later(const struct sp_config *config, const char *instance)
+{
+    char dir[SP_PATH_SIZE];
+    struct sp_segment_list list;
+
+    sp_config_instance_dir(config, instance, dir);
+    if (sp_segment_list_read(dir, &list, NULL) != SP_OK) return false;
+    bool later = list.first[0] > 1;
+    sp_segment_list_free(&list);
+    return later;
+}
+
+bool sp_retain_has_trimmed(const struct sp_config *config, uint64_t own_first_seq)
+{
+    struct sp_instance instances[SP_INSTANCES_MAX];
+
+    if (own_first_seq > 1) return true;
+    uint32_t count = sp_config_instances(config, instances);
+    for (uint32_t i = 0; i < count; i++) {
+        if (begins_later(config, instances[i].name.s)) return true;
+    }
+    return false;
 }

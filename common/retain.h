@@ -21,5 +21,8 @@ SP_NODISCARD sp_status sp_retain_decide(const struct sp_retain_input *input,
                                         struct sp_journal_trimmed *out, struct sp_err *err);
 /* For a person: what was done, and what limited it. */
 void sp_retain_say(const struct sp_journal_trimmed *trimmed, sp_text *out);
+/* Whether segments were deleted of any journal here, one's own among them: then a fold from the
+ * first record may not be possible, and a snapshot is more than an accelerator. */
+bool sp_retain_has_trimmed(const struct sp_config *config, uint64_t own_first_seq);
 
 #endif

@@ -8,6 +8,7 @@
 
 #include "common/notify.h"
 #include "common/persist/persistor_factory.h"
+#include "common/rerun.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,15 +53,19 @@ static struct life *life_of(struct sp_service *service)
 static void print_help(const struct sp_service_spec *spec)
 {
     printf("%s - %s\n\n"
-           "usage: %s [-C DIR] [--instance NAME]\n\n"
+           "usage: %s [-C DIR] [--instance NAME] [--record-inputs FILE]\n"
+           "       %s --rerun FILE ...    see --rerun --help\n\n"
            "  -C, --config DIR      folder with platform.json and operation.json\n"
            "                        (default: $SPOOR_CONFIG, else config/demo)\n"
            "  --instance NAME       which instance this is%s%s\n"
+           "  --record-inputs FILE  appends all that enters its core to FILE, for spoor rerun\n"
+           "                        (default: record_inputs of platform.json)\n"
            "  --help                this text\n\n"
            "The supervisor starts it (`spoor up`); started by hand it joins the running system.\n"
            "exit codes: 0 stopped, 64 usage, 65 damaged data, 70 software, 74 storage,\n"
            "            75 another instance runs, 77 superseded, 78 configuration\n",
-           spec->program, spec->about, spec->program, spec->instance != NULL ? "; default: " : "",
+           spec->program, spec->about, spec->program, spec->program,
+           spec->instance != NULL ? "; default: " : "",
            spec->instance != NULL ? spec->instance : "");
 }
 
@@ -88,6 +93,8 @@ static bool parse_arguments(struct life *life, int argc, char **argv, int *code)
             life->config_dir = argv[++i];
         } else if (strcmp(argv[i], "--instance") == 0) {
             instance = argv[++i];
+        } else if (strcmp(argv[i], "--record-inputs") == 0) {
+            life->service.record_inputs = argv[++i];
         } else {
             fprintf(stderr, "%s: %s: unknown option (see --help)\n", spec->program, argv[i]);
             return false;
@@ -479,6 +486,10 @@ int sp_service_main(int argc, char **argv, const struct sp_service_spec *spec)
     int code = SP_EXIT_SOFTWARE;
 
     if (life == NULL) return code;
+    if (argc > 1 && strcmp(argv[1], "--rerun") == 0) {
+        free(life);
+        return sp_rerun_main(argc - 2, argv + 2, spec);
+    }
     life->spec = spec;
     life->notify_fd = -1;
     life->service.role.lock_fd = -1;

@@ -6,6 +6,7 @@
  * The services' main.c only fills sp_service_spec and calls sp_service_main. When the supervisor
  * started us (SPOOR_NOTIFY_FD), we tell it READY, progress and STATUS, and end in order when its
  * end of the socket closes. Started by hand, a service joins the running system all the same.
+ * With --rerun it is none of this: it repeats recorded inputs (common/rerun.h).
  */
 #ifndef SP_COMMON_SERVICE_H
 #define SP_COMMON_SERVICE_H
@@ -17,6 +18,8 @@
 #include "common/metrics.h"
 #include "common/storage.h"
 
+struct sp_rerun_core;
+
 struct sp_service {
     const struct sp_config *config;
     sp_name instance;       /* "strategy.ema" */
@@ -27,6 +30,7 @@ struct sp_service {
     struct sp_bus *bus;
     struct sp_metrics *metrics;
     sp_name stream;            /* of the journal: the instance's name */
+    const char *record_inputs; /* FILE of --record-inputs; NULL: as the configuration says */
     struct sp_storage storage; /* looked at each second */
     /* Answers a request to delete old segments: set by who knows what a start needs (the shell);
      * NULL: nothing is deleted. */
@@ -40,6 +44,8 @@ struct sp_service_spec {
     const char *about;    /* one line for --help */
     const char *instance; /* default instance; NULL: --instance is required */
     bool journal;         /* keeps a journal of facts */
+    /* How its core is made without anything around it (common/rerun.h); NULL: it has none. */
+    const struct sp_rerun_core *rerun;
     /* Called once everything above exists and the journal is recovered; wires sockets and timers;
      * sets service->state. The shell (common/shell.h) replays the journal here. */
     sp_status (*init)(struct sp_service *service, struct sp_err *err);

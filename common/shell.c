@@ -1,9 +1,9 @@
 #include "common/shell.h"
 
-#include "common/journal/journal_segment.h"
 #include "common/log.h"
 #include "common/persist/persistor_factory.h"
 #include "common/planted_bug.h"
+#include "common/record_inputs.h"
 #include "common/retain.h"
 
 #include <stdlib.h>
@@ -23,6 +23,7 @@ struct sp_shell {
     struct sp_shell_options options;
     struct sp_timer *cursor_timer;
     sp_wall market;
+    struct sp_input_recorder *inputs; /* NULL: not recorded */
     uint32_t cursor_count;
     struct cursor cursors[CURSORS_MAX];
     struct sp_state_persistor *state;
@@ -49,7 +50,8 @@ static struct cursor *find_cursor(struct sp_shell *shell, const sp_name *stream)
     return cursor;
 }
 
-static void begin(struct sp_shell *shell)
+/* `wall`: the one reading of the clock that all decisions of an event share. */
+static void begin(struct sp_shell *shell, sp_wall wall)
 {
     struct sp_service *service = shell->options.service;
     struct sp_decision *decision = &shell->decision;
@@ -59,7 +61,7 @@ static void begin(struct sp_shell *shell)
     decision->stream = service->stream;
     decision->epoch = service->role.epoch;
     decision->next_seq = sp_journal_next_seq(service->journal);
-    decision->time = shell->market.ns != 0 ? shell->market : sp_clock_wall();
+    decision->time = shell->market.ns != 0 ? shell->market : wall;
 }
 
 static bool needs_sync(const struct sp_decision *decision)
@@ -128,18 +130,18 @@ static bool keep_and_tell(struct sp_shell *shell)
 
 /* What withdrawing an effect leads to is kept too; its own effects are not carried out, so that a
  * withdrawal cannot recurse. */
-static void withdraw(struct sp_shell *shell, const struct sp_effect *effect)
+static void withdraw(struct sp_shell *shell, const struct sp_effect *effect, sp_wall wall)
 {
     shell->stats.withdrawn++;
     if (shell->options.core->withdrawn == NULL) return;
-    begin(shell);
+    begin(shell, wall);
     shell->options.core->withdrawn(shell->options.core_state, effect, &shell->decision);
     SP_IGNORE(!keep_and_tell(shell)); /* a failure has already told the service to end */
 }
 
 /* Effects first: an order must not wait for the bus, the log or a ledger. Withdrawals reuse the
  * decision, so they come last and their effects are moved out of it. */
-static void perform_all(struct sp_shell *shell)
+static void perform_all(struct sp_shell *shell, sp_wall wall)
 {
     struct sp_effect *withdrawn = shell->withdrawn;
     const struct sp_core *core = shell->options.core;
@@ -157,17 +159,28 @@ static void perform_all(struct sp_shell *shell)
     }
     tell_all(shell);
     for (uint32_t i = 0; i < withdrawn_count; i++) {
-        withdraw(shell, &withdrawn[i]);
+        withdraw(shell, &withdrawn[i], wall);
     }
+}
+
+/* The one record of a decision that is the shell's own, not the core's. */
+static bool keep_own(struct sp_shell *shell)
+{
+    const struct sp_record *record = &shell->decision.records[0];
+    struct sp_event event = {.market = shell->market, .record = record};
+
+    SP_ASSERT(shell->decision.record_count == 1);
+    sp_input_recorder_put(shell->inputs, SP_INPUT_OWN, &event, record->seq);
+    return keep_and_tell(shell);
 }
 
 static void write_cursor(struct sp_shell *shell, struct cursor *cursor)
 {
-    begin(shell);
+    begin(shell, sp_clock_wall());
     struct sp_record *record = sp_decision_add(&shell->decision, SP_REC_CURSOR, NULL);
     record->body.cursor.inputs = cursor->unwritten;
     record->in = cursor->at;
-    if (!keep_and_tell(shell)) return;
+    if (!keep_own(shell)) return;
     cursor->written = cursor->at;
     cursor->unwritten = 0;
 }
@@ -216,32 +229,6 @@ static void on_timer(void *ctx)
     if (shell->snapshots != NULL) take_snapshot(shell);
 }
 
-static bool begins_later(const struct sp_config *config, const char *instance)
-{
-    char dir[SP_PATH_SIZE];
-    struct sp_segment_list list;
-
-    sp_config_instance_dir(config, instance, dir);
-    if (sp_segment_list_read(dir, &list, NULL) != SP_OK) return false;
-    bool later = list.first[0] > 1;
-    sp_segment_list_free(&list);
-    return later;
-}
-
-/* Whether segments were deleted of any journal here: then a fold from the first record may not be
- * possible, and a snapshot is more than an accelerator. */
-static bool is_history_partial(const struct sp_service *service)
-{
-    struct sp_instance instances[SP_INSTANCES_MAX];
-
-    if (sp_journal_first_seq(service->journal) > 1) return true;
-    uint32_t count = sp_config_instances(service->config, instances);
-    for (uint32_t i = 0; i < count; i++) {
-        if (begins_later(service->config, instances[i].name.s)) return true;
-    }
-    return false;
-}
-
 static sp_status open_snapshots(struct sp_shell *shell, struct sp_err *err)
 {
     const struct sp_shell_options *options = &shell->options;
@@ -249,11 +236,12 @@ static sp_status open_snapshots(struct sp_shell *shell, struct sp_err *err)
     struct sp_state_file file = {.dir = service->dir,
                                  .name = service->instance.s,
                                  .installation = service->config->platform.installation.s};
-    struct sp_snapshots_options snapshots = {.core = options->core,
-                                             .core_state = options->core_state,
-                                             .every = options->snapshot_every,
-                                             .every_records = options->snapshot_records,
-                                             .partial = is_history_partial(service)};
+    struct sp_snapshots_options snapshots = {
+        .core = options->core,
+        .core_state = options->core_state,
+        .every = options->snapshot_every,
+        .every_records = options->snapshot_records,
+        .partial = sp_retain_has_trimmed(service->config, sp_journal_first_seq(service->journal))};
 
     if (options->core->save == NULL || options->snapshot_every.ns < 0) return SP_OK;
     if (service->metrics != NULL) {
@@ -280,10 +268,10 @@ static sp_status open_snapshots(struct sp_shell *shell, struct sp_err *err)
 static sp_status trim(struct sp_shell *shell, const struct sp_journal_trimmed *trimmed,
                       struct sp_err *err)
 {
-    begin(shell);
+    begin(shell, sp_clock_wall());
     sp_decision_add(&shell->decision, SP_REC_JOURNAL_TRIMMED, NULL)->body.journal_trimmed =
         *trimmed;
-    if (!keep_and_tell(shell)) return SP_FAIL(err, SP_STORAGE, "the journal failed");
+    if (!keep_own(shell)) return SP_FAIL(err, SP_STORAGE, "the journal failed");
     return sp_journal_delete_before(shell->options.service->journal, trimmed->first_seq, err);
 }
 
@@ -350,6 +338,7 @@ void sp_shell_close(struct sp_shell *shell)
     if (shell == NULL) return;
     shell->options.service->on_retain = NULL;
     write_due_cursors(shell);
+    sp_input_recorder_close(shell->inputs);
     sp_timer_cancel(shell->cursor_timer);
     sp_snapshots_close(shell->snapshots);
     sp_state_persistor_close(shell->state);
@@ -453,6 +442,8 @@ sp_status sp_shell_restore(struct sp_shell *shell, struct sp_err *err)
     sp_log(SP_LOG_INFO, "state_restored", "from=%s folded=%" PRIu64 " ms=%" PRId64,
            seq > 0 ? "snapshot" : "journal", shell->stats.folded,
            (sp_clock_mono().ns - began.ns) / SP_NS_PER_MS);
+    shell->inputs = sp_input_recorder_of(shell->options.service, shell->options.core,
+                                         shell->options.core_state);
     return SP_OK;
 }
 
@@ -492,6 +483,17 @@ static void move_cursor(struct sp_shell *shell, const struct sp_record *input)
     }
 }
 
+static void record_input(struct sp_shell *shell, const struct sp_event *event)
+{
+    const struct sp_service *service = shell->options.service;
+
+    if (shell->inputs == NULL) return;
+    if (service->storage.level == SP_DISK_RESERVE)
+        sp_input_recorder_stop(shell->inputs, "the disk reserve is reached");
+    sp_input_recorder_put(shell->inputs, SP_INPUT_EVENT, event,
+                          sp_journal_next_seq(service->journal));
+}
+
 void sp_shell_event(struct sp_shell *shell, enum sp_event_type type, uint32_t id,
                     const struct sp_record *record)
 {
@@ -512,15 +514,23 @@ void sp_shell_event_at(struct sp_shell *shell, enum sp_event_type type, uint32_t
     shell->busy = true;
     shell->stats.events++;
     if (SP_BUG(cursor_before_effect) && type == SP_EVENT_RECORD) write_cursor_early(shell, record);
-    begin(shell);
+    record_input(shell, &event);
+    begin(shell, event.wall);
     shell->options.core->decide(shell->options.core_state, &event, &shell->decision);
     if (type == SP_EVENT_RECORD) move_cursor(shell, record);
-    if (keep(shell)) perform_all(shell);
+    if (keep(shell)) perform_all(shell, event.wall);
     if (type == SP_EVENT_RECORD) {
         struct cursor *cursor = find_cursor(shell, &record->stream);
         if (cursor->unwritten >= CURSOR_EVERY_INPUTS) write_cursor(shell, cursor);
     }
     shell->busy = false;
+}
+
+void sp_shell_note(struct sp_shell *shell, const struct sp_event *event)
+{
+    if (shell->inputs == NULL) return;
+    sp_input_recorder_put(shell->inputs, SP_INPUT_NOTE, event,
+                          sp_journal_next_seq(shell->options.service->journal));
 }
 
 void sp_shell_set_market(struct sp_shell *shell, sp_wall market)
@@ -562,7 +572,7 @@ void sp_shell_on_notice(void *ctx, const struct sp_sub_notice *notice)
 
     if (notice->type == SP_SUB_GAP) fail_for_gap(shell, notice);
     if (notice->type != SP_SUB_REWOUND) return;
-    begin(shell);
+    begin(shell, sp_clock_wall());
     struct sp_record *record = sp_decision_add(&shell->decision, SP_REC_STREAM_REWOUND, NULL);
     struct cursor *cursor = find_cursor(shell, &notice->stream);
     record->body.stream_rewound = (struct sp_stream_rewound){.stream = notice->stream,
@@ -570,7 +580,7 @@ void sp_shell_on_notice(void *ctx, const struct sp_sub_notice *notice)
                                                              .seen_seq = cursor->at.seq,
                                                              .new_epoch = notice->epoch,
                                                              .first_seq = notice->first_seq};
-    SP_IGNORE(!keep_and_tell(shell)); /* a failure has already told the service to end */
+    SP_IGNORE(!keep_own(shell)); /* a failure has already told the service to end */
 }
 
 struct sp_shell_stats sp_shell_stats(const struct sp_shell *shell)

@@ -40,7 +40,8 @@ void sp_shell_close(struct sp_shell *shell);
  * the statuses of the reader. */
 SP_NODISCARD sp_status sp_shell_replay(struct sp_shell *shell, uint64_t from_seq,
                                        struct sp_err *err);
-/* The same, from the newest snapshot on if there is one that fits; else from the first record. */
+/* The same, from the newest snapshot on if there is one that fits; else from the first record. From
+ * then on inputs are recorded, if they are to be (common/record_inputs.h). */
 SP_NODISCARD sp_status sp_shell_restore(struct sp_shell *shell, struct sp_err *err);
 /* Last consumed place of an input stream; none if never. For sp_sub_options.cursor. */
 struct sp_ref sp_shell_cursor(const struct sp_shell *shell, const sp_name *stream);
@@ -51,6 +52,10 @@ void sp_shell_event(struct sp_shell *shell, enum sp_event_type type, uint32_t id
 /* The same for something that happened a little earlier, such as the end of an effect. */
 void sp_shell_event_at(struct sp_shell *shell, enum sp_event_type type, uint32_t id,
                        const struct sp_record *record, sp_mono at);
+/* Tells of a change to the core beside decide and apply (derived state), made right after this
+ * call, so that a rerun of recorded inputs can make it too: `id` is the core's own number of it
+ * (struct sp_rerun_core), wall, market and record what it takes. */
+void sp_shell_note(struct sp_shell *shell, const struct sp_event *event);
 void sp_shell_set_market(struct sp_shell *shell, sp_wall market);
 sp_wall sp_shell_market(const struct sp_shell *shell);
 /* Ready-made callbacks: a facts subscription that feeds SP_EVENT_RECORD (REWOUND becomes a

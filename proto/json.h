@@ -41,6 +41,10 @@ SP_NODISCARD sp_status sp_json_encode_body(const struct sp_schema *schema, const
  *                    its rule (sp_validate) */
 SP_NODISCARD sp_status sp_json_decode_body(const struct sp_schema *schema, const char *text,
                                            size_t len_bytes, void *out, struct sp_err *err);
+/* The same without the checks of sp_validate (SP_MISSING, and rules): for bodies of our own that
+ * were never to travel. */
+SP_NODISCARD sp_status sp_json_parse_body(const struct sp_schema *schema, const char *text,
+                                          size_t len_bytes, void *out, struct sp_err *err);
 
 /* Writes a journal line without its newline. The crc field is written as given in meta->crc: the
  * journal computes it over the bytes that follow SP_LINE_CRC_PREFIX. */

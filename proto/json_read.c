@@ -274,8 +274,8 @@ static sp_status get_members(struct sp_json_reader *reader, const struct sp_sche
     return status;
 }
 
-sp_status sp_json_decode_body(const struct sp_schema *schema, const char *text, size_t len_bytes,
-                              void *out, struct sp_err *err)
+sp_status sp_json_parse_body(const struct sp_schema *schema, const char *text, size_t len_bytes,
+                             void *out, struct sp_err *err)
 {
     struct sp_json_reader reader = {.begin = text,
                                     .at = text,
@@ -289,7 +289,15 @@ sp_status sp_json_decode_body(const struct sp_schema *schema, const char *text, 
     if (status != SP_OK) return status;
     reader.field = "body";
     if (reader.at != reader.end) return FAILS(&reader, SP_INVALID, "%s", "something follows it");
-    return sp_validate(schema, out, err);
+    return SP_OK;
+}
+
+sp_status sp_json_decode_body(const struct sp_schema *schema, const char *text, size_t len_bytes,
+                              void *out, struct sp_err *err)
+{
+    sp_status status = sp_json_parse_body(schema, text, len_bytes, out, err);
+
+    return status == SP_OK ? sp_validate(schema, out, err) : status;
 }
 
 /* An envelope has one form only: exactly these characters follow, or if they may be absent, others.

@@ -50,7 +50,9 @@ struct sp_platform {
     char ledger_backup_dir[SP_PATH_SIZE]; /* "": DATA/execution/backup */
     uint32_t ledger_backup_keep;          /* 0: all */
     struct sp_persistence persistence;
-    char http_host[64]; /* numeric IPv4 */
+    char record_inputs_dir[SP_PATH_SIZE]; /* "": inputs are not recorded */
+    uint64_t record_inputs_bytes;         /* of each file */
+    char http_host[64];                   /* numeric IPv4 */
     uint16_t http_port;
     uint32_t alert_count;
     struct sp_alert_config {

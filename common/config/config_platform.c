@@ -200,6 +200,24 @@ static const struct sp_field persistence_fields[] = {
 static const struct sp_table persistence_table =
     SP_TABLE(persistence_fields, "what keeps state, journals and market data");
 
+static const struct sp_field inputs_fields[] = {
+    {.key = "dir",
+     .doc = "where each service records its inputs for spoor rerun; without it none does",
+     .type = SP_VALUE_PATH,
+     .example = "\"../../var/inputs\"",
+     SP_AT(sp_platform, record_inputs_dir)},
+    {.key = "max_size",
+     .doc = "size of a service's file at which its recording ends; one older file is kept",
+     .type = SP_VALUE_BYTES,
+     .fallback = "256 MiB",
+     .min = "1 MiB",
+     .max = "64 GiB",
+     .example = "\"256 MiB\"",
+     SP_AT(sp_platform, record_inputs_bytes)},
+};
+static const struct sp_table inputs_table =
+    SP_TABLE(inputs_fields, "recorded inputs, by which a service can be repeated");
+
 static const struct sp_field http_fields[] = {
     {.key = "listen",
      .doc = "numeric IPv4 address and port of the health page",
@@ -267,6 +285,10 @@ static const struct sp_field platform_fields[] = {
      .doc = "what keeps state, journals and market data",
      .type = SP_VALUE_OBJECT,
      .table = &persistence_table},
+    {.key = "record_inputs",
+     .doc = "recorded inputs, by which a service can be repeated",
+     .type = SP_VALUE_OBJECT,
+     .table = &inputs_table},
     {.key = "http", .doc = "the health page", .type = SP_VALUE_OBJECT, .table = &http_table},
     {.key = "alerts",
      .doc = "who is told about what",

@@ -1,5 +1,6 @@
 #include "services/execution/execution_io.h"
 
+#include "common/rerun.h"
 #include "common/shell.h"
 #include "common/venue/venue.h"
 #include "proto/decimal.h"
@@ -515,11 +516,29 @@ static void fini(struct sp_service *service)
     service->state = NULL;
 }
 
+/* ---- Rerun ---- */
+
+static sp_status open_core(const struct sp_config *config, const sp_name *instance, void **state,
+                           struct sp_err *err)
+{
+    struct sp_execution *core = malloc(sizeof *core);
+
+    (void)instance;
+    if (core == NULL) return SP_FAIL(err, SP_NO_MEMORY, "execution");
+    sp_execution_init(core, config);
+    *state = core;
+    return SP_OK;
+}
+
+static const struct sp_rerun_core rerun = {
+    .core = &sp_execution_core, .open = open_core, .close = free};
+
 const struct sp_service_spec sp_execution_spec = {
     .program = "spoor-execution",
     .about = "the one order gateway: gate, durable intents, order life, ledger",
     .instance = "execution",
     .journal = true,
+    .rerun = &rerun,
     .init = init,
     .stop = stop,
     .storage_failed = storage_failed,

@@ -273,6 +273,17 @@ bool sp_marketdata_flowed(struct sp_marketdata *md)
     return md->outage_open;
 }
 
+void sp_marketdata_note(struct sp_marketdata *md, const struct sp_event *event)
+{
+    switch ((enum sp_md_note)event->id) {
+    case SP_MD_NOTE_PLAN: SP_IGNORE(!sp_marketdata_plan(md, event->wall, event->market)); return;
+    case SP_MD_NOTE_MESSAGES: md->messages = event->record->body.feed.messages; return;
+    case SP_MD_NOTE_FLOWED: SP_IGNORE(sp_marketdata_flowed(md)); return;
+    case SP_MD_NOTE_EXPECT: sp_marketdata_expect(md, true); return;
+    case SP_MD_NOTE_EXPECT_NONE: sp_marketdata_expect(md, false); return;
+    }
+}
+
 /* ---- The core ---- */
 
 static void decide(void *state, const struct sp_event *event, struct sp_decision *decision)

@@ -139,4 +139,15 @@ SP_NODISCARD bool sp_marketdata_flowed(struct sp_marketdata *md);
 /* Whether silence counts from now on. */
 void sp_marketdata_expect(struct sp_marketdata *md, bool expecting);
 
+/* Those of the above that facts depend on, as a recording of inputs has them: event->id says which.
+ * Books and bars are not among them: they follow from the source. */
+enum sp_md_note {
+    SP_MD_NOTE_PLAN = 1,   /* sp_marketdata_plan of event->wall and event->market */
+    SP_MD_NOTE_MESSAGES,   /* so many were read by now: feed.messages of the record */
+    SP_MD_NOTE_FLOWED,     /* sp_marketdata_flowed */
+    SP_MD_NOTE_EXPECT,     /* sp_marketdata_expect: true */
+    SP_MD_NOTE_EXPECT_NONE /* ... false */
+};
+void sp_marketdata_note(struct sp_marketdata *md, const struct sp_event *event);
+
 #endif

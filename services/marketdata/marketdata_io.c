@@ -3,6 +3,7 @@
 #include "common/market/generator.h"
 #include "common/market/recording.h"
 #include "common/persist/persistor_factory.h"
+#include "common/rerun.h"
 #include "proto/decimal.h"
 #include "services/marketdata/play.h"
 
@@ -44,7 +45,7 @@ static struct sp_instrument instrument_of(const struct sp_instrument_config *con
                                   .min_value = config->min_value};
 }
 
-static sp_status open_generator(struct io *io, const struct sp_world_config *world,
+static sp_status open_generator(struct sp_source *source, const struct sp_world_config *world,
                                 struct sp_md_options *options, struct sp_err *err)
 {
     const struct sp_feed_config *feed = &world->feed;
@@ -70,11 +71,10 @@ static sp_status open_generator(struct io *io, const struct sp_world_config *wor
                    "generator: seed %" PRIu64 ", start %" PRId64 ", %u symbols, %" PRId64 " s",
                    feed->seed, feed->start.ns / SP_NS_PER_S, feed->symbol_count,
                    feed->length.ns / SP_NS_PER_S);
-    io->play.can_seek = true;
-    return sp_generator_open(&config, &io->play.source, err);
+    return sp_generator_open(&config, source, err);
 }
 
-static sp_status open_recording(struct io *io, const struct sp_world_config *world,
+static sp_status open_recording(struct sp_source *source, const struct sp_world_config *world,
                                 struct sp_md_options *options, struct sp_err *err)
 {
     const struct sp_feed_config *feed = &world->feed;
@@ -86,7 +86,7 @@ static sp_status open_recording(struct io *io, const struct sp_world_config *wor
                        world->id.s);
     }
     struct sp_instrument instrument = instrument_of(rules);
-    sp_status status = sp_recording_open(feed->file, &instrument, &io->play.source, err);
+    sp_status status = sp_recording_open(feed->file, &instrument, source, err);
     if (status == SP_NOT_FOUND) return SP_FAIL(err, SP_CONFIG, "no such file: %.150s", feed->file);
     if (status != SP_OK) return status;
     SP_IGNORE(stat(feed->file, &info)); /* it was opened; a size of 0 tells less, no more */
@@ -97,9 +97,10 @@ static sp_status open_recording(struct io *io, const struct sp_world_config *wor
     return SP_OK;
 }
 
-static sp_status open_core(struct io *io, struct sp_err *err)
+static sp_status open_core(const struct sp_config *config, struct sp_source *source,
+                           struct sp_marketdata *core, struct sp_err *err)
 {
-    const struct sp_world_config *world = sp_config_world(io->service->config);
+    const struct sp_world_config *world = sp_config_world(config);
     struct sp_md_options options = {.speed = world->feed.speed, .silence = world->feed.silence};
     sp_status status = SP_OK;
 
@@ -110,12 +111,12 @@ static sp_status open_core(struct io *io, struct sp_err *err)
         options.streams[i] = sp_world_stream(world, options.symbols[i].s);
     }
     if (world->feed.source == SP_FEED_RECORDING) {
-        status = open_recording(io, world, &options, err);
+        status = open_recording(source, world, &options, err);
     } else {
-        status = open_generator(io, world, &options, err);
+        status = open_generator(source, world, &options, err);
     }
     if (status != SP_OK) return status;
-    return sp_marketdata_init(&io->core, &options, err);
+    return sp_marketdata_init(core, &options, err);
 }
 
 static sp_status open_recorder(struct io *io, struct sp_err *err)
@@ -207,7 +208,7 @@ static void tell_recording(struct io *io)
     }
     io->failures_told = stats.failures;
     io->dropped_told = stats.dropped;
-    sp_shell_event(io->shell, SP_EVENT_MESSAGE, SP_MD_ERROR, &message);
+    sp_md_play_tell(&io->play, SP_MD_ERROR, &message);
 }
 
 static void update_metrics(struct io *io)
@@ -244,11 +245,11 @@ static void on_request(void *ctx, const struct sp_peer *peer, const struct sp_re
     sp_text_printf(&message.body.feed.reason, "asked by %s",
                    query->asker.s[0] != '\0' ? query->asker.s : "the control socket");
     if (sp_name_is(&query->what, "pause_feed")) {
-        sp_shell_event(io->shell, SP_EVENT_MESSAGE, SP_MD_PAUSE, &message);
+        sp_md_play_tell(&io->play, SP_MD_PAUSE, &message);
         sp_text_printf(&io->answer.body.command_reply.text, "the feed is paused");
     } else if (sp_name_is(&query->what, "resume_feed")) {
         bool was_paused = io->core.run.paused;
-        sp_shell_event(io->shell, SP_EVENT_MESSAGE, SP_MD_RESUME, &message);
+        sp_md_play_tell(&io->play, SP_MD_RESUME, &message);
         if (was_paused) sp_md_play_resumed(&io->play);
         sp_text_printf(&io->answer.body.command_reply.text, "the feed goes on");
     } else {
@@ -340,7 +341,8 @@ static sp_status init(struct sp_service *service, struct sp_err *err)
     io->started = sp_clock_mono();
     io->play.service = service;
     io->play.core = &io->core;
-    sp_status status = open_core(io, err);
+    io->play.can_seek = sp_config_world(service->config)->feed.source == SP_FEED_GENERATOR;
+    sp_status status = open_core(service->config, &io->play.source, &io->core, err);
     struct sp_shell_options shell = {.service = service,
                                      .core = &sp_marketdata_core,
                                      .core_state = &io->core,
@@ -380,7 +382,7 @@ static bool stop(struct sp_service *service, bool whole_operation)
     /* A recording that is stopped with its operation begins anew next time, and so does what has
      * ended. Otherwise the market goes on without us. */
     if (whole_operation || io->core.run.state == SP_MD_OVER) {
-        sp_shell_event(io->shell, SP_EVENT_MESSAGE, SP_MD_STOP, &none);
+        sp_md_play_tell(&io->play, SP_MD_STOP, &none);
     }
     sp_loop_set_idle(service->loop, NULL, NULL);
     return true;
@@ -401,11 +403,47 @@ static void fini(struct sp_service *service)
     service->state = NULL;
 }
 
+/* ---- Rerun ---- */
+
+static void rerun_close(void *state)
+{
+    sp_marketdata_fini(state);
+    free(state);
+}
+
+/* The source is opened for what it is called, and read no further. */
+static sp_status rerun_open(const struct sp_config *config, const sp_name *instance, void **state,
+                            struct sp_err *err)
+{
+    struct sp_marketdata *core = calloc(1, sizeof *core);
+    struct sp_source source = {0};
+
+    (void)instance;
+    if (core == NULL) return SP_FAIL(err, SP_NO_MEMORY, "marketdata");
+    sp_status status = open_core(config, &source, core, err);
+    sp_source_close(&source);
+    if (status == SP_OK) {
+        *state = core;
+    } else {
+        free(core);
+    }
+    return status;
+}
+
+static void rerun_note(void *state, const struct sp_event *event)
+{
+    sp_marketdata_note(state, event);
+}
+
+static const struct sp_rerun_core rerun = {
+    .core = &sp_marketdata_core, .open = rerun_open, .close = rerun_close, .note = rerun_note};
+
 const struct sp_service_spec sp_marketdata_spec = {
     .program = "spoor-marketdata",
     .about = "feeds, recordings or the generator as one ordered stream per instrument",
     .instance = "marketdata",
     .journal = true,
+    .rerun = &rerun,
     .init = init,
     .is_ready = is_ready,
     .stop = stop,

@@ -25,10 +25,46 @@ static struct sp_record *message(struct sp_md_play *play)
     return &play->message;
 }
 
+/* The counter of messages changes too often to be noted each time: only facts show it. */
+static void note_messages(struct sp_md_play *play)
+{
+    struct sp_record record = {.kind = SP_REC_FEED_POSITION};
+    struct sp_event note = {.id = SP_MD_NOTE_MESSAGES, .record = &record};
+
+    if (play->messages_noted == play->core->messages) return;
+    play->messages_noted = play->core->messages;
+    record.body.feed.messages = play->core->messages;
+    sp_shell_note(play->shell, &note);
+}
+
+void sp_md_play_tell(struct sp_md_play *play, enum sp_md_input input, struct sp_record *told)
+{
+    told->kind = input == SP_MD_GAP ? SP_REC_DATA_GAP : SP_REC_FEED_POSITION;
+    note_messages(play);
+    sp_shell_event(play->shell, SP_EVENT_MESSAGE, (uint32_t)input, told);
+}
+
 static void tell(struct sp_md_play *play, enum sp_md_input input)
 {
     sp_shell_set_market(play->shell, play->market);
-    sp_shell_event(play->shell, SP_EVENT_MESSAGE, (uint32_t)input, &play->message);
+    sp_md_play_tell(play, input, &play->message);
+}
+
+static void expect(struct sp_md_play *play, bool expecting)
+{
+    struct sp_event note = {.id = expecting ? SP_MD_NOTE_EXPECT : SP_MD_NOTE_EXPECT_NONE};
+
+    if (play->core->expecting == expecting) return;
+    sp_shell_note(play->shell, &note);
+    sp_marketdata_expect(play->core, expecting);
+}
+
+static bool flowed(struct sp_md_play *play)
+{
+    struct sp_event note = {.id = SP_MD_NOTE_FLOWED};
+
+    if (play->core->silent.ns != 0) sp_shell_note(play->shell, &note);
+    return sp_marketdata_flowed(play->core);
 }
 
 /* ---- Publishing ---- */
@@ -337,7 +373,7 @@ static bool is_due(const struct sp_md_play *play)
 static void after_data(struct sp_md_play *play)
 {
     if (is_paced(play)) play->market = play->last;
-    if (sp_marketdata_flowed(play->core)) {
+    if (flowed(play)) {
         message(play);
         tell(play, SP_MD_FLOWS);
     }
@@ -375,7 +411,7 @@ bool sp_md_play_turn(struct sp_md_play *play)
     bool more = false;
 
     if (play->mode == SP_MD_PLAYED) {
-        sp_marketdata_expect(play->core, false);
+        expect(play, false);
         return false;
     }
     if (!play->core->run.paused) {
@@ -384,8 +420,7 @@ bool sp_md_play_turn(struct sp_md_play *play)
         play->market = clock_now(play, now);
     }
     sp_shell_set_market(play->shell, play->market);
-    sp_marketdata_expect(play->core,
-                         play->core->run.paused || (play->mode == SP_MD_LIVE && !play->waiting));
+    expect(play, play->core->run.paused || (play->mode == SP_MD_LIVE && !play->waiting));
     return more;
 }
 
@@ -428,6 +463,8 @@ sp_status sp_md_play_start(struct sp_md_play *play, struct sp_err *err)
     sp_status status = find_first(play, err);
 
     if (status != SP_OK) return status;
+    struct sp_event note = {.id = SP_MD_NOTE_PLAN, .wall = wall, .market = play->first};
+    sp_shell_note(play->shell, &note);
     const struct sp_md_plan *plan = sp_marketdata_plan(play->core, wall, play->first);
     play->clock_mono = sp_clock_mono();
     play->clock_market = plan->market;

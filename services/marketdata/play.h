@@ -61,6 +61,7 @@ struct sp_md_play {
     struct sp_md_step step;
     struct sp_record record;  /* being published */
     struct sp_record message; /* to the core */
+    uint64_t messages_noted;  /* as a recording of inputs knows it */
     struct sp_md_out outs[SP_MD_SYMBOLS_MAX];
 };
 
@@ -68,6 +69,8 @@ struct sp_md_play {
 SP_NODISCARD sp_status sp_md_play_add_streams(struct sp_md_play *play, struct sp_err *err);
 /* Reads to the first event, plans, tells the core, sets the clock. An empty source has ended. */
 SP_NODISCARD sp_status sp_md_play_start(struct sp_md_play *play, struct sp_err *err);
+/* Gives the core a message; of *message only the body is the caller's. */
+void sp_md_play_tell(struct sp_md_play *play, enum sp_md_input input, struct sp_record *message);
 /* One turn. True if more is due at once. */
 bool sp_md_play_turn(struct sp_md_play *play);
 /* After a turn with nothing more: how long until the next has something to do, unless a message

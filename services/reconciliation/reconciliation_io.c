@@ -1,5 +1,6 @@
 #include "services/reconciliation/reconciliation_io.h"
 
+#include "common/rerun.h"
 #include "common/shell.h"
 #include "common/venue/venue.h"
 #include "services/reconciliation/reconciliation_core.h"
@@ -338,11 +339,29 @@ static void fini(struct sp_service *service)
     service->state = NULL;
 }
 
+/* ---- Rerun ---- */
+
+static sp_status open_core(const struct sp_config *config, const sp_name *instance, void **state,
+                           struct sp_err *err)
+{
+    struct sp_reconciler *core = malloc(sizeof *core);
+
+    (void)instance;
+    if (core == NULL) return SP_FAIL(err, SP_NO_MEMORY, "reconciliation");
+    sp_reconciler_init(core, config);
+    *state = core;
+    return SP_OK;
+}
+
+static const struct sp_rerun_core rerun = {
+    .core = &sp_reconciliation_core, .open = open_core, .close = free};
+
 const struct sp_service_spec sp_reconciliation_spec = {
     .program = "spoor-reconciliation",
     .about = "compares our books with the venue's truth, proposes corrections",
     .instance = "reconciliation",
     .journal = true,
+    .rerun = &rerun,
     .init = init,
     .fini = fini,
     .on_request = on_request,

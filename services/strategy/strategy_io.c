@@ -1,5 +1,6 @@
 #include "services/strategy/strategy_io.h"
 
+#include "common/rerun.h"
 #include "common/shell.h"
 #include "proto/decimal.h"
 #include "services/strategy/strategy_core.h"
@@ -11,6 +12,7 @@
 
 #define UPDATE_NS   (200 * SP_NS_PER_MS)
 #define FACTS_COUNT 2
+#define NOTE_FOLD   1 /* sp_strategy_fold of the record */
 
 /* A stream of facts, and up to where it was decided upon before this start. */
 struct facts {
@@ -64,10 +66,13 @@ static void on_fact(void *ctx, const struct sp_record *record)
     if (!facts->began && is_cut_off(facts, record)) return;
     facts->began = true;
     facts->folded += is_old;
-    if (is_old)
+    if (is_old) {
+        struct sp_event fold = {.id = NOTE_FOLD, .record = record};
+        sp_shell_note(facts->io->shell, &fold);
         sp_strategy_fold(facts->io->strategy, record);
-    else
+    } else {
         sp_shell_event(facts->io->shell, SP_EVENT_RECORD, 0, record);
+    }
 }
 
 /* What was taken back is in our books already: STREAM_REWOUND empties them, also those of a
@@ -240,22 +245,37 @@ static void update(void *ctx)
     sp_strategy_metrics_update(&io->metrics, io->strategy);
 }
 
+/* NULL: there is none. */
+static const struct sp_link_config *find_link(const struct sp_config *config,
+                                              const sp_name *instance)
+{
+    const char *dot = strchr(instance->s, '.');
+
+    return dot != NULL ? sp_config_link(config, dot + 1) : NULL;
+}
+
+static sp_status make_core(const struct sp_config *config, const sp_name *instance,
+                           struct sp_strategy **out, struct sp_err *err)
+{
+    const char *id = instance->s;
+    struct sp_strategy_options options = {.link = find_link(config, instance)};
+
+    if (options.link == NULL)
+        return SP_FAIL(err, SP_CONFIG, "%s: there is no such strategy link", id);
+    const sp_name *symbol = &options.link->blueprint.symbol;
+    options.instrument = sp_world_instrument(sp_config_world_of(config, options.link), symbol->s);
+    if (options.instrument == NULL)
+        return SP_FAIL(err, SP_CONFIG, "%s: its world has no instrument %s", id, symbol->s);
+    return sp_strategy_open(&options, out, err);
+}
+
 static sp_status open_core(struct io *io, struct sp_err *err)
 {
     const struct sp_config *config = io->service->config;
-    const char *id = io->service->instance.s;
-    const char *dot = strchr(id, '.');
 
-    io->link = dot != NULL ? sp_config_link(config, dot + 1) : NULL;
-    if (io->link == NULL) return SP_FAIL(err, SP_CONFIG, "%s: there is no such strategy link", id);
-    struct sp_strategy_options options = {.link = io->link};
-    options.instrument =
-        sp_world_instrument(sp_config_world_of(config, io->link), io->link->blueprint.symbol.s);
-    if (options.instrument == NULL)
-        return SP_FAIL(err, SP_CONFIG, "%s: its world has no instrument %s", id,
-                       io->link->blueprint.symbol.s);
-    sp_status status = sp_strategy_open(&options, &io->strategy, err);
+    sp_status status = make_core(config, &io->service->instance, &io->strategy, err);
     if (status != SP_OK) return status;
+    io->link = find_link(config, &io->service->instance);
     sp_strategy_metrics_register(&io->metrics, io->service->metrics, io->strategy, &io->link->id);
     return SP_OK;
 }
@@ -295,10 +315,37 @@ static void fini(struct sp_service *service)
     service->state = NULL;
 }
 
+/* ---- Rerun ---- */
+
+static sp_status rerun_open(const struct sp_config *config, const sp_name *instance, void **state,
+                            struct sp_err *err)
+{
+    struct sp_strategy *strategy = NULL;
+
+    sp_status status = make_core(config, instance, &strategy, err);
+    if (status == SP_OK) *state = strategy;
+    return status;
+}
+
+static void rerun_close(void *state)
+{
+    sp_strategy_close(state);
+}
+
+static void rerun_note(void *state, const struct sp_event *event)
+{
+    SP_ASSERT(event->id == NOTE_FOLD);
+    sp_strategy_fold(state, event->record);
+}
+
+static const struct sp_rerun_core rerun = {
+    .core = &sp_strategy_core, .open = rerun_open, .close = rerun_close, .note = rerun_note};
+
 const struct sp_service_spec sp_strategy_spec = {
     .program = "spoor-strategy",
     .about = "one strategy: market data in, explained trade plans out",
     .journal = true,
+    .rerun = &rerun,
     .init = init,
     .is_ready = is_ready,
     .fini = fini,
