@@ -120,6 +120,8 @@ struct sp_world_config {
     char api_host[64]; /* numeric IPv4; "": the practice exchange serves no HTTP */
     uint16_t api_port;
     char api_keys[SP_PATH_SIZE]; /* file of the keys that may trade over HTTP */
+    /* File of the token for faults and for the truth; "": neither is served. */
+    char api_control[SP_PATH_SIZE];
 };
 
 /* One worker instance of a blueprint. */

@@ -111,6 +111,11 @@ static const struct sp_field api_fields[] = {
      .required = true,
      .example = "\"venue_keys.json\"",
      SP_AT(sp_world_config, api_keys)},
+    {.key = "control",
+     .doc = "file with a token, readable by its owner only, for who sets faults: tests of a client",
+     .type = SP_VALUE_PATH,
+     .example = "\"venue_control.token\"",
+     SP_AT(sp_world_config, api_control)},
 };
 static const struct sp_table api_table = SP_TABLE(api_fields, "the practice exchange over HTTP");
 

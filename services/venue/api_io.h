@@ -16,6 +16,8 @@ struct sp_api_options {
     void *ctx;
     /* Stores what is in `changes`. False: it failed, and nobody may be answered. */
     bool (*keep)(void *ctx);
+    /* The same of a balance that was changed from outside. */
+    bool (*keep_transfer)(void *ctx, const struct sp_venue_transfer *row);
     /* Tells the subscribers of reports, after the asker has its answer. */
     void (*report)(void *ctx);
 };

@@ -59,6 +59,56 @@ struct sp_venue_balance *sp_exchange_balance(struct sp_exchange *x, const sp_nam
     return &x->balances[x->balance_count++];
 }
 
+sp_status sp_exchange_transfer(struct sp_exchange *x, const sp_name *asset, sp_amt amount,
+                               struct sp_err *err)
+{
+    bool is_known = false;
+    sp_amt total = {0};
+
+    for (uint32_t i = 0; i < x->balance_count; i++)
+        is_known = is_known || sp_name_eq(&x->balances[i].asset, asset);
+    if (!is_known && x->balance_count == SP_VENUE_ASSETS_MAX) {
+        return SP_FAIL(err, SP_FULL, "the account has %d assets", SP_VENUE_ASSETS_MAX);
+    }
+    struct sp_venue_balance *balance = sp_exchange_balance(x, asset);
+    if (!sp_amt_add(balance->total, amount, &total) || total.e8 < sp_exchange_locked(x, asset).e8) {
+        return SP_FAIL(err, SP_REFUSED, "insufficient balance of %s", asset->s);
+    }
+    balance->total = total;
+    return SP_OK;
+}
+
+static const char *const status_names[SP_VENUE_STATUSES] = {
+    [SP_VENUE_TRADING] = "TRADING",
+    [SP_VENUE_END_OF_DAY] = "END_OF_DAY",
+    [SP_VENUE_HALT] = "HALT",
+    [SP_VENUE_BREAK] = "BREAK",
+    [SP_VENUE_CANCEL_ONLY] = "CANCEL_ONLY",
+};
+
+const char *sp_venue_status_name(enum sp_venue_status status)
+{
+    return status_names[status];
+}
+
+bool sp_exchange_set_status(struct sp_exchange *x, uint32_t instrument, const char *name)
+{
+    for (enum sp_venue_status status = 0; status < SP_VENUE_STATUSES; status++) {
+        if (strcmp(status_names[status], name) != 0) continue;
+        x->status[instrument] = status;
+        return true;
+    }
+    return false;
+}
+
+void sp_exchange_reset_rules(struct sp_exchange *x)
+{
+    for (uint32_t i = 0; i < x->world->instrument_count; i++) {
+        x->match[i].instrument = instrument_of(&x->world->instruments[i]);
+        x->status[i] = SP_VENUE_TRADING;
+    }
+}
+
 static struct sp_venue_order_row *find_open(struct sp_exchange *x, uint64_t order_no)
 {
     for (uint32_t i = 0; i < x->open_count; i++) {
@@ -268,6 +318,9 @@ SP_NODISCARD static sp_status check_request(struct sp_exchange *x, int instrumen
     if (instrument < 0) {
         return SP_FAIL(err, SP_REFUSED, "invalid symbol %s", request->symbol.s);
     }
+    if (x->status[instrument] != SP_VENUE_TRADING) {
+        return SP_FAIL(err, SP_REFUSED, "Market is closed.");
+    }
     if (sp_exchange_open_order(x, &request->client_order_id) != NULL ||
         (is_pair && sp_exchange_open_order(x, &request->pair_client_order_id) != NULL)) {
         return SP_FAIL(err, SP_EXISTS, "duplicate order sent: an open order has this id");
@@ -384,6 +437,10 @@ sp_status sp_exchange_cancel(struct sp_exchange *x, const sp_name *client_order_
 
     changes->count = 0;
     if (row == NULL) return SP_FAIL(err, SP_NOT_FOUND, "no open order %s", client_order_id->s);
+    if (x->status[row->instrument] != SP_VENUE_TRADING &&
+        x->status[row->instrument] != SP_VENUE_CANCEL_ONLY) {
+        return SP_FAIL(err, SP_REFUSED, "Market is closed.");
+    }
     sp_status status = sp_match_cancel(&x->match[row->instrument], row->order_no, &x->events, err);
     if (status == SP_OK) take_events(x, changes);
     return status;

@@ -67,6 +67,18 @@ struct sp_venue_changes {
     struct sp_venue_change at[SP_VENUE_CHANGES_MAX];
 };
 
+/* Of an instrument. Only TRADING takes orders; it and CANCEL_ONLY let them be cancelled. A start
+ * begins with TRADING. */
+enum sp_venue_status {
+    SP_VENUE_TRADING,
+    SP_VENUE_END_OF_DAY,
+    SP_VENUE_HALT,
+    SP_VENUE_BREAK,
+    SP_VENUE_CANCEL_ONLY,
+    SP_VENUE_STATUSES
+};
+const char *sp_venue_status_name(enum sp_venue_status status);
+
 struct sp_exchange {
     const struct sp_world_config *world;
     struct sp_fees fees;
@@ -76,6 +88,7 @@ struct sp_exchange {
     struct sp_venue_balance balances[SP_VENUE_ASSETS_MAX];
     struct sp_venue_order_row open[SP_VENUE_OPEN_MAX]; /* oldest first */
     struct sp_match match[SP_SYMBOLS_MAX];
+    enum sp_venue_status status[SP_SYMBOLS_MAX];
     struct sp_match_events events; /* scratch */
 };
 
@@ -100,6 +113,15 @@ SP_NODISCARD sp_status sp_exchange_cancel(struct sp_exchange *x, const sp_name *
 /* One event of an instrument's public stream. */
 void sp_exchange_market(struct sp_exchange *x, uint32_t instrument,
                         const struct sp_market_event *event, struct sp_venue_changes *changes);
+
+/* Changes a balance from outside. SP_REFUSED: open orders hold more than would be left. SP_FULL:
+ * too many assets. */
+SP_NODISCARD sp_status sp_exchange_transfer(struct sp_exchange *x, const sp_name *asset,
+                                            sp_amt amount, struct sp_err *err);
+/* False: there is no such status. */
+bool sp_exchange_set_status(struct sp_exchange *x, uint32_t instrument, const char *name);
+/* Filters and statuses as they were configured. */
+void sp_exchange_reset_rules(struct sp_exchange *x);
 
 /* How much of the base asset a market order of that value comes to at the levels as seen, on the
  * step; 0 if there is nothing to trade against. */

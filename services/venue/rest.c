@@ -56,6 +56,24 @@ static const struct route routes[] = {
 
 /* ---- For the handlers ---- */
 
+static void put_error(struct sp_rest_call *call, int code, const char *text)
+{
+    struct sp_json_text *json = call->body;
+
+    sp_json_text_clear(json);
+    sp_jtext_begin(json, '{');
+    sp_jtext_put_int(json, "code", code);
+    sp_jtext_put_string(json, "msg", text);
+    if (call->is_socket && call->retry_at_ms > 0) {
+        sp_jtext_key(json, "data");
+        sp_jtext_begin(json, '{');
+        sp_jtext_put_ms(json, "serverTime", call->now);
+        sp_jtext_put_int(json, "retryAfter", call->retry_at_ms);
+        sp_jtext_end(json, '}');
+    }
+    sp_jtext_end(json, '}');
+}
+
 void sp_rest_fail(struct sp_rest_call *call, int http, int code, const char *fmt, ...)
 {
     char text[512];
@@ -67,11 +85,14 @@ void sp_rest_fail(struct sp_rest_call *call, int http, int code, const char *fmt
     va_end(args);
     call->failed = true;
     call->status = http;
-    sp_json_text_clear(call->body);
-    sp_jtext_begin(call->body, '{');
-    sp_jtext_put_int(call->body, "code", code);
-    sp_jtext_put_string(call->body, "msg", text);
-    sp_jtext_end(call->body, '}');
+    put_error(call, code, text);
+}
+
+void sp_rest_answer_instead(struct sp_rest_call *call, int http, int code, const char *text)
+{
+    call->failed = true;
+    call->status = http;
+    put_error(call, code, text);
 }
 
 const char *sp_rest_need(struct sp_rest_call *call, const char *name)
@@ -157,6 +178,20 @@ static void add_header(struct sp_rest_call *call, const char *name, int64_t valu
 
     snprintf(text, sizeof *call->header_text, "%lld", (long long)value);
     call->headers[call->header_count++] = (struct sp_http_header){name, text};
+}
+
+void sp_rest_fail_limit(struct sp_rest_call *call, int http, int64_t wait_ms, const char *fmt, ...)
+{
+    char text[512];
+    va_list args;
+
+    if (call->failed) return;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    call->retry_at_ms = call->now.ns / NS_PER_MS + wait_ms;
+    add_header(call, "Retry-After", (wait_ms + 999) / 1000);
+    sp_rest_fail(call, http, REST_TOO_MANY_REQUESTS, "%s", text);
 }
 
 /* Spans are aligned, as the protocol says: minutes begin at :00. */
@@ -307,6 +342,13 @@ bool sp_rest_check_signed(struct sp_rest_call *call, const char *api_key)
     return key != NULL && check_signature(call, key) && check_time(call);
 }
 
+bool sp_rest_may_begin(struct sp_rest_call *call, const char *method)
+{
+    const struct sp_rest_hooks *hooks = &call->rest->hooks;
+
+    return call->has_waited || hooks->before == NULL || hooks->before(hooks->ctx, call, method);
+}
+
 static void run(const struct route *route, struct sp_rest_call *call, const char *api_key)
 {
     struct sp_rest *rest = call->rest;
@@ -314,6 +356,7 @@ static void run(const struct route *route, struct sp_rest_call *call, const char
     /* Orders and cancels that succeed cost nothing. */
     bool trades = places || route->fn == sp_rest_cancel || route->fn == sp_rest_cancel_all;
 
+    if (!sp_rest_may_begin(call, route->name)) return;
     if (!take_weight(call, trades ? 0 : weight_of(route, &rest->params))) return;
     if (route->security == SIGNED && !sp_rest_check_signed(call, api_key)) return;
     if (places && !may_order(call)) return;
@@ -325,6 +368,9 @@ static void run(const struct route *route, struct sp_rest_call *call, const char
         add_header(call, "X-MBX-ORDER-COUNT-1D", rest->orders_day.used);
     }
     if (trades && call->failed) rest->weight.used++;
+    if (!call->failed && rest->hooks.after != NULL) {
+        rest->hooks.after(rest->hooks.ctx, call, route->name);
+    }
 }
 
 void sp_rest_begin(struct sp_rest *rest, struct sp_rest_call *call)
@@ -334,6 +380,9 @@ void sp_rest_begin(struct sp_rest *rest, struct sp_rest_call *call)
     call->status = 200;
     call->failed = false;
     call->header_count = 0;
+    call->fate = SP_REST_ANSWER;
+    call->fate_ms = call->retry_at_ms = 0;
+    call->events_first = false;
     call->changes->count = 0;
     sp_json_text_clear(call->body);
     turn_window(&rest->weight, call->now); /* every answer tells what is used of them now */
@@ -373,6 +422,17 @@ void sp_rest_handle_method(struct sp_rest *rest, const char *method, struct sp_r
         return;
     }
     sp_rest_fail(call, 400, REST_UNKNOWN, "Unknown method '%.40s'.", method);
+}
+
+bool sp_rest_handle_trusted(struct sp_rest *rest, const char *method, struct sp_rest_call *call)
+{
+    sp_rest_begin(rest, call);
+    for (size_t i = 0; i < sizeof routes / sizeof *routes; i++) {
+        if (strcmp(routes[i].name, method) != 0) continue;
+        routes[i].fn(call);
+        return true;
+    }
+    return false;
 }
 
 /* ---- Life ---- */

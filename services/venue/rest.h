@@ -17,7 +17,7 @@
 
 #define SP_REST_KEYS_MAX      8
 #define SP_REST_KEY_SIZE      80
-#define SP_REST_HEADERS_MAX   4
+#define SP_REST_HEADERS_MAX   6
 #define SP_REST_WEIGHT_MAX    6000 /* a minute */
 #define SP_REST_ORDERS_10S    100
 #define SP_REST_ORDERS_DAY    160000
@@ -33,6 +33,19 @@ struct sp_rest_window {
     uint32_t used, max;
 };
 
+struct sp_rest_call;
+
+/* Who may decide that something goes wrong. NULL: nobody does. */
+struct sp_rest_hooks {
+    void *ctx;
+    /* Before a method is carried out. False: it is not, and the call says what becomes of it. */
+    bool (*before)(void *ctx, struct sp_rest_call *call, const char *method);
+    /* After it was carried out without error, before its answer is wrapped or sent. */
+    void (*after)(void *ctx, struct sp_rest_call *call, const char *method);
+    /* Whether a query does not see that order yet. */
+    bool (*hides)(void *ctx, uint64_t order_no);
+};
+
 struct sp_rest {
     struct sp_exchange *exchange;
     struct sp_venue_store *store;
@@ -42,6 +55,16 @@ struct sp_rest {
     struct sp_rest_window weight, orders_10s, orders_day;
     struct sp_rest_params params; /* of the request at hand */
     struct sp_venue_changes all;  /* of one that cancels many orders; scratch */
+    struct sp_rest_hooks hooks;
+};
+
+/* What becomes of the answer. */
+enum sp_rest_fate {
+    SP_REST_ANSWER, /* it is sent */
+    SP_REST_LATE,   /* it is sent after fate_ms */
+    SP_REST_SILENT, /* it is not sent */
+    SP_REST_DROP,   /* the connection is cut instead */
+    SP_REST_WAIT    /* nothing was done: the request is handled anew after fate_ms */
 };
 
 /* One request and what becomes of it. */
@@ -53,6 +76,12 @@ struct sp_rest_call {
     bool failed; /* body is an error */
     struct sp_json_text *body;
     struct sp_venue_changes *changes; /* to be stored before the answer is sent */
+    bool is_socket;                   /* set by the caller: it came over a WebSocket */
+    bool has_waited;                  /* set by the caller: no hook is asked before it */
+    enum sp_rest_fate fate;
+    int64_t fate_ms;
+    bool events_first;   /* what it changed is told before it is answered */
+    int64_t retry_at_ms; /* of a limit: when it may be tried again */
     uint32_t header_count;
     struct sp_http_header headers[SP_REST_HEADERS_MAX];
     char header_text[SP_REST_HEADERS_MAX][24];

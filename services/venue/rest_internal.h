@@ -7,7 +7,11 @@
 /* Codes of the protocol. */
 enum {
     REST_UNKNOWN = -1000,
+    REST_DISCONNECTED = -1001,
     REST_TOO_MANY_REQUESTS = -1003,
+    REST_UNEXPECTED = -1006,
+    REST_TIMEOUT = -1007,
+    REST_OVERLOADED = -1008,
     REST_FILTER = -1013,
     REST_TOO_MANY_ORDERS = -1015,
     REST_BAD_TIME = -1021,
@@ -39,6 +43,16 @@ SP_NODISCARD bool sp_rest_check_signed(struct sp_rest_call *call, const char *ap
 /* Makes the answer an error. Only the first one counts. */
 void sp_rest_fail(struct sp_rest_call *call, int http, int code, const char *fmt, ...)
     SP_PRINTF(4, 5);
+/* Takes back what was answered: the answer is this error now. */
+void sp_rest_answer_instead(struct sp_rest_call *call, int http, int code, const char *text);
+/* Refuses because of a limit, with the time after which it may be tried again. */
+void sp_rest_fail_limit(struct sp_rest_call *call, int http, int64_t wait_ms, const char *fmt, ...)
+    SP_PRINTF(4, 5);
+/* Whether the method may be carried out, for those that are no routes. */
+SP_NODISCARD bool sp_rest_may_begin(struct sp_rest_call *call, const char *method);
+/* Carries out a method without key, signature or limit: for the operator. False: there is none. */
+SP_NODISCARD bool sp_rest_handle_trusted(struct sp_rest *rest, const char *method,
+                                         struct sp_rest_call *call);
 /* The parameter, or NULL after the error "mandatory". */
 const char *sp_rest_need(struct sp_rest_call *call, const char *name);
 /* False after an error: not a decimal, or too many places. *out is 0 if it was not sent. */

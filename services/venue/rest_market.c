@@ -70,11 +70,12 @@ static void put_filters(struct sp_json_text *json, const struct sp_instrument *i
     sp_jtext_end(json, ']');
 }
 
-static void put_symbol(struct sp_json_text *json, const struct sp_instrument *instrument)
+static void put_symbol(struct sp_json_text *json, const struct sp_instrument *instrument,
+                       enum sp_venue_status status)
 {
     sp_jtext_begin(json, '{');
     sp_jtext_put_string(json, "symbol", instrument->symbol.s);
-    sp_jtext_put_string(json, "status", "TRADING");
+    sp_jtext_put_string(json, "status", sp_venue_status_name(status));
     sp_jtext_put_string(json, "baseAsset", instrument->base.s);
     sp_jtext_put_int(json, "baseAssetPrecision", 8);
     sp_jtext_put_string(json, "quoteAsset", instrument->quote.s);
@@ -165,7 +166,9 @@ static void put_chosen(struct sp_rest_call *call, put_fn *put)
 
 static void put_info(struct sp_rest_call *call, int instrument)
 {
-    put_symbol(call->body, &call->rest->exchange->match[instrument].instrument);
+    const struct sp_exchange *x = call->rest->exchange;
+
+    put_symbol(call->body, &x->match[instrument].instrument, x->status[instrument]);
 }
 
 void sp_rest_exchange_info(struct sp_rest_call *call)

@@ -444,7 +444,9 @@ void sp_rest_order(struct sp_rest_call *call)
         sp_rest_fail(call, 500, REST_UNKNOWN, "%s", err.text);
         return;
     }
-    if (status != SP_OK || row.instrument != (uint32_t)instrument) {
+    const struct sp_rest_hooks *hooks = &call->rest->hooks;
+    bool hidden = status == SP_OK && hooks->hides != NULL && hooks->hides(hooks->ctx, row.order_no);
+    if (status != SP_OK || hidden || row.instrument != (uint32_t)instrument) {
         sp_rest_fail(call, 400, REST_NO_SUCH_ORDER, "Order does not exist.");
         return;
     }

@@ -22,7 +22,9 @@ static const char schema[] =
     "CREATE TABLE IF NOT EXISTS fills (trade_no INTEGER PRIMARY KEY, order_no INTEGER NOT NULL,"
     " client_order_id TEXT NOT NULL, symbol TEXT NOT NULL, side INTEGER NOT NULL,"
     " liquidity INTEGER NOT NULL, px INTEGER NOT NULL, qty INTEGER NOT NULL, fee INTEGER NOT NULL,"
-    " time INTEGER NOT NULL, market TEXT NOT NULL) STRICT;";
+    " time INTEGER NOT NULL, market TEXT NOT NULL) STRICT;"
+    "CREATE TABLE IF NOT EXISTS transfers (transfer_no INTEGER PRIMARY KEY, asset TEXT NOT NULL,"
+    " amount INTEGER NOT NULL, time INTEGER NOT NULL) STRICT;";
 
 #define ORDER_COLUMNS                                                                              \
     "order_no, client_order_id, pair_no, pair_client_order_id, symbol, side, type, tif, state, "   \
@@ -51,6 +53,9 @@ enum statement {
     FIND_ORDERS_NEWEST,
     FIND_FILLS_OLDEST,
     FIND_FILLS_NEWEST,
+    GET_ORDERS,
+    PUT_TRANSFER,
+    GET_TRANSFERS,
     STATEMENTS
 };
 
@@ -79,6 +84,10 @@ static const char *const sql[STATEMENTS] = {
         "SELECT " FILL_COLUMNS " FROM fills WHERE " FILLS_FOUND " ORDER BY trade_no LIMIT ?5",
     [FIND_FILLS_NEWEST] = "SELECT * FROM (SELECT " FILL_COLUMNS " FROM fills WHERE " FILLS_FOUND
                           " ORDER BY trade_no DESC LIMIT ?5) ORDER BY trade_no",
+    [GET_ORDERS] =
+        "SELECT " ORDER_COLUMNS " FROM orders WHERE order_no > ?1 ORDER BY order_no LIMIT ?2",
+    [PUT_TRANSFER] = "INSERT INTO transfers (asset, amount, time) VALUES (?1, ?2, ?3)",
+    [GET_TRANSFERS] = "SELECT transfer_no, asset, amount, time FROM transfers ORDER BY transfer_no",
 };
 
 struct sp_venue_store {
@@ -357,24 +366,75 @@ sp_status sp_venue_store_find_order(struct sp_venue_store *store, const struct s
     return status;
 }
 
+SP_NODISCARD static sp_status give_orders(struct sp_stmt *stmt, const struct sp_exchange *x,
+                                          sp_venue_order_fn *fn, void *ctx, struct sp_err *err)
+{
+    struct sp_venue_order_row row;
+    sp_status status = sp_stmt_next(stmt, err);
+
+    while (status == SP_OK) {
+        status = read_order(stmt, x, &row, err);
+        if (status == SP_OK) fn(ctx, &row);
+        if (status == SP_OK) status = sp_stmt_next(stmt, err);
+    }
+    sp_stmt_reset(stmt);
+    return status == SP_NOT_FOUND ? SP_OK : status;
+}
+
 sp_status sp_venue_store_find_orders(struct sp_venue_store *store, const struct sp_exchange *x,
                                      const struct sp_venue_order_query *query,
                                      sp_venue_order_fn *fn, void *ctx, struct sp_err *err)
 {
     struct sp_stmt *stmt =
         store->statements[query->from_oldest ? FIND_ORDERS_OLDEST : FIND_ORDERS_NEWEST];
-    struct sp_venue_order_row row;
 
     sp_stmt_text(stmt, 1, x->world->instruments[query->instrument].symbol.s);
     sp_stmt_int(stmt, 2, (int64_t)query->from_no);
     sp_stmt_int(stmt, 3, query->from.ns);
     sp_stmt_int(stmt, 4, query->until.ns);
     sp_stmt_int(stmt, 5, query->max);
+    return give_orders(stmt, x, fn, ctx, err);
+}
+
+sp_status sp_venue_store_orders(struct sp_venue_store *store, const struct sp_exchange *x,
+                                uint64_t after, uint32_t max, sp_venue_order_fn *fn, void *ctx,
+                                struct sp_err *err)
+{
+    struct sp_stmt *stmt = store->statements[GET_ORDERS];
+
+    sp_stmt_int(stmt, 1, (int64_t)after);
+    sp_stmt_int(stmt, 2, max);
+    return give_orders(stmt, x, fn, ctx, err);
+}
+
+sp_status sp_venue_store_transfer(struct sp_venue_store *store, const struct sp_exchange *x,
+                                  const struct sp_venue_transfer *row, struct sp_err *err)
+{
+    struct sp_stmt *stmt = store->statements[PUT_TRANSFER];
+    sp_status status = sp_db_begin(store->db, err);
+
+    sp_stmt_text(stmt, 1, row->asset.s);
+    sp_stmt_int(stmt, 2, row->amount.e8);
+    sp_stmt_int(stmt, 3, row->time.ns);
+    if (status == SP_OK) status = sp_stmt_run(stmt, err);
+    if (status == SP_OK) status = put_balances(store, x, err);
+    if (status == SP_OK) status = sp_db_commit(store->db, err);
+    if (status != SP_OK) sp_db_rollback(store->db);
+    return status;
+}
+
+sp_status sp_venue_store_transfers(struct sp_venue_store *store, sp_venue_transfer_fn *fn,
+                                   void *ctx, struct sp_err *err)
+{
+    struct sp_stmt *stmt = store->statements[GET_TRANSFERS];
     sp_status status = sp_stmt_next(stmt, err);
+
     while (status == SP_OK) {
-        status = read_order(stmt, x, &row, err);
-        if (status == SP_OK) fn(ctx, &row);
-        if (status == SP_OK) status = sp_stmt_next(stmt, err);
+        struct sp_venue_transfer row = {.transfer_no = (uint64_t)column(stmt, 0),
+                                        .amount = {column(stmt, 2)},
+                                        .time = {column(stmt, 3)}};
+        if (sp_name_set(&row.asset, sp_stmt_column_text(stmt, 1))) fn(ctx, &row);
+        status = sp_stmt_next(stmt, err);
     }
     sp_stmt_reset(stmt);
     return status == SP_NOT_FOUND ? SP_OK : status;

@@ -77,4 +77,27 @@ SP_NODISCARD sp_status sp_venue_store_fills(struct sp_venue_store *store,
                                             uint32_t max, sp_venue_fill_fn *fn, void *ctx,
                                             struct sp_err *err);
 
+/* Orders of all instruments with a number above `after`, likewise. */
+SP_NODISCARD sp_status sp_venue_store_orders(struct sp_venue_store *store,
+                                             const struct sp_exchange *x, uint64_t after,
+                                             uint32_t max, sp_venue_order_fn *fn, void *ctx,
+                                             struct sp_err *err);
+
+/* A balance was changed from outside: kept with the balances in one transaction. */
+struct sp_venue_transfer {
+    uint64_t transfer_no; /* given by the file */
+    sp_name asset;
+    sp_amt amount;
+    sp_wall time;
+};
+typedef void sp_venue_transfer_fn(void *ctx, const struct sp_venue_transfer *row);
+SP_NODISCARD sp_status sp_venue_store_transfer(struct sp_venue_store *store,
+                                               const struct sp_exchange *x,
+                                               const struct sp_venue_transfer *row,
+                                               struct sp_err *err);
+/* All of them, in order. */
+SP_NODISCARD sp_status sp_venue_store_transfers(struct sp_venue_store *store,
+                                                sp_venue_transfer_fn *fn, void *ctx,
+                                                struct sp_err *err);
+
 #endif

@@ -96,11 +96,8 @@ static void put_balance(struct sp_json_text *out, struct sp_exchange *x, const s
     sp_jtext_end(out, '}');
 }
 
-void sp_user_data_position(struct sp_json_text *out, struct sp_exchange *x, uint32_t instrument,
-                           sp_wall now)
+static void begin_position(struct sp_json_text *out, const struct sp_exchange *x, sp_wall now)
 {
-    const struct sp_instrument_config *config = &x->world->instruments[instrument];
-
     sp_json_text_clear(out);
     sp_jtext_begin(out, '{');
     sp_jtext_put_string(out, "e", "outboundAccountPosition");
@@ -108,8 +105,38 @@ void sp_user_data_position(struct sp_json_text *out, struct sp_exchange *x, uint
     sp_jtext_put_ms(out, "u", x->time);
     sp_jtext_key(out, "B");
     sp_jtext_begin(out, '[');
+}
+
+void sp_user_data_position(struct sp_json_text *out, struct sp_exchange *x, uint32_t instrument,
+                           sp_wall now)
+{
+    const struct sp_instrument_config *config = &x->world->instruments[instrument];
+
+    begin_position(out, x, now);
     put_balance(out, x, &config->base);
     put_balance(out, x, &config->quote);
     sp_jtext_end(out, ']');
+    sp_jtext_end(out, '}');
+}
+
+void sp_user_data_asset(struct sp_json_text *out, struct sp_exchange *x, const sp_name *asset,
+                        sp_wall now)
+{
+    begin_position(out, x, now);
+    put_balance(out, x, asset);
+    sp_jtext_end(out, ']');
+    sp_jtext_end(out, '}');
+}
+
+void sp_user_data_balance(struct sp_json_text *out, const sp_name *asset, sp_amt amount,
+                          sp_wall now)
+{
+    sp_json_text_clear(out);
+    sp_jtext_begin(out, '{');
+    sp_jtext_put_string(out, "e", "balanceUpdate");
+    sp_jtext_put_ms(out, "E", now);
+    sp_jtext_put_string(out, "a", asset->s);
+    sp_jtext_put_e8(out, "d", amount.e8);
+    sp_jtext_put_ms(out, "T", now);
     sp_jtext_end(out, '}');
 }

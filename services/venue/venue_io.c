@@ -383,6 +383,16 @@ static bool keep_api_changes(void *ctx)
     return keep_changes(io);
 }
 
+static bool keep_api_transfer(void *ctx, const struct sp_venue_transfer *row)
+{
+    struct io *io = ctx;
+    struct sp_err err = {0};
+
+    if (sp_venue_store_transfer(io->store, &io->exchange, row, &err) == SP_OK) return true;
+    sp_service_fail(io->service, &err);
+    return false;
+}
+
 static void report_api_changes(void *ctx)
 {
     struct io *io = ctx;
@@ -398,6 +408,7 @@ static sp_status serve_api(struct io *io, struct sp_err *err)
                                      .changes = &io->changes,
                                      .ctx = io,
                                      .keep = keep_api_changes,
+                                     .keep_transfer = keep_api_transfer,
                                      .report = report_api_changes};
 
     if (io->exchange.world->api_host[0] == '\0') return SP_OK;

@@ -112,7 +112,7 @@ static void dispatch(struct sp_ws_api *api, uint64_t connection, const char *met
 {
     sp_rest_begin(api->rest, call);
     if (strcmp(method, "userDataStream.subscribe.signature") == 0) {
-        subscribe(api, connection, call);
+        if (sp_rest_may_begin(call, method)) subscribe(api, connection, call);
     } else if (strcmp(method, "userDataStream.unsubscribe") == 0) {
         unsubscribe(api, connection, call);
     } else if (strcmp(method, "session.status") == 0) {
@@ -131,6 +131,7 @@ void sp_ws_api_handle(struct sp_ws_api *api, uint64_t connection, const char *te
     struct sp_strict_json *json = NULL;
     const char *method = NULL;
 
+    call->is_socket = true;
     sp_rest_begin(api->rest, call);
     api->rest->params.count = 0;
     if (sp_strict_json_parse(text, len_bytes, &limits, &json, NULL) != SP_OK) {

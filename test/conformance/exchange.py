@@ -7,12 +7,14 @@ import subprocess
 import sys
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "integration"))
 import system as spoor_system  # noqa: E402
 
 KEY, SECRET = "conformance-key", "conformance-secret"
+TOKEN = "conformance-control-token"
 
 
 class Exchange:
@@ -26,8 +28,12 @@ class Exchange:
         keys = self.system.config / "venue_keys.json"
         keys.write_text(json.dumps({"keys": [{"api_key": KEY, "secret": SECRET}]}))
         keys.chmod(0o400)
+        token = self.system.config / "venue_control.token"
+        token.write_text(TOKEN + "\n")
+        token.chmod(0o400)
         venue = self.system.world["venue"]
-        venue["api"] = {"listen": f"127.0.0.1:{self.port}", "keys": "venue_keys.json"}
+        venue["api"] = {"listen": f"127.0.0.1:{self.port}", "keys": "venue_keys.json",
+                        "control": "venue_control.token"}
         venue["balances"] = {"USDT": "10000", "BTC": "1"}
         self.system.world["feed"]["speed"] = "20x"
         self.system.write_config()
@@ -61,6 +67,32 @@ class Exchange:
         """A public request without any client's library."""
         with urllib.request.urlopen(f"{self.base}/api/v3/{path}", timeout=5) as answer:
             return json.load(answer)
+
+    def control(self, method, path, **params):
+        """What the operator of the exchange asks for."""
+        request = urllib.request.Request(
+            f"{self.base}/spoor/v1/{path}?{urllib.parse.urlencode(params)}", method=method,
+            headers={"Authorization": "Bearer " + TOKEN})
+        with urllib.request.urlopen(request, timeout=5) as answer:
+            return json.load(answer)
+
+    def fault(self, kind, **params):
+        return self.control("POST", "faults", kind=kind, **params)["id"]
+
+    def act(self, what, **params):
+        return self.control("POST", "act", what=what, **params)
+
+    def truth(self):
+        """All orders and executions, by page, with the newest balances."""
+        whole = self.control("GET", "truth")
+        page = whole
+        while len(page["orders"]) == 1000 or len(page["fills"]) == 1000:
+            page = self.control("GET", "truth", after_order=whole["orders"][-1]["order_no"],
+                                after_trade=(whole["fills"] or [{"trade_no": 0}])[-1]["trade_no"])
+            whole["orders"] += page["orders"]
+            whole["fills"] += page["fills"]
+            whole["balances"] = page["balances"]
+        return whole
 
     def await_that(self, what, check, seconds=30):
         end = time.monotonic() + seconds

@@ -1,0 +1,125 @@
+/* What goes out without being asked for: user data, market streams, good-byes. */
+#include "services/venue/api_internal.h"
+
+#include "services/venue/user_data.h"
+
+#include <string.h>
+
+void sp_api_send(struct sp_api *api, uint64_t connection, const char *text, size_t len_bytes)
+{
+    /* Who does not read has been cut off; on_closed will come. */
+    SP_IGNORE(sp_http_send_text(api->server, connection, text, len_bytes));
+}
+
+void sp_api_send_json(struct sp_api *api, uint64_t connection, const struct sp_json_text *json)
+{
+    if (!json->failed) sp_api_send(api, connection, json->text, json->len_bytes);
+}
+
+void sp_api_tell(struct sp_api *api, const struct sp_json_text *event)
+{
+    for (uint32_t i = 0; i < api->ws.holder_count; i++) {
+        sp_ws_api_wrap(&api->wrapped, &api->ws.holders[i], event);
+        sp_api_send_json(api, api->ws.holders[i].connection, &api->wrapped);
+    }
+}
+
+static void tell(struct sp_api *api, const char *type)
+{
+    if (sp_faults_any(&api->faults, SP_FAULT_AT_EVENT) || api->held.len_bytes > 0) {
+        sp_api_fault_event(api, type);
+    } else {
+        sp_api_tell(api, &api->event);
+    }
+}
+
+/* Orders are told of in the order of their numbers. */
+static void note_order(struct sp_api *api, uint64_t order_no)
+{
+    if (order_no <= api->last_seen_no) return;
+    api->last_seen_no = order_no;
+    api->seen[order_no % SP_API_SEEN_MAX] = (struct sp_api_seen){order_no, sp_clock_mono()};
+}
+
+void sp_api_report(struct sp_api *api, const struct sp_venue_changes *changes)
+{
+    sp_wall now = sp_api_now(api);
+    bool changed[SP_SYMBOLS_MAX] = {false};
+
+    for (uint32_t i = 0; i < changes->count; i++) {
+        note_order(api, changes->at[i].order.order_no);
+        if (api->ws.holder_count == 0) continue;
+        changed[changes->at[i].order.instrument] = true;
+        sp_user_data_report(&api->event, api->options.exchange, &changes->at[i],
+                            ++api->execution_id, now);
+        tell(api, "executionReport");
+    }
+    for (uint32_t i = 0; i < SP_SYMBOLS_MAX; i++) {
+        if (!changed[i]) continue;
+        sp_user_data_position(&api->event, api->options.exchange, i, now);
+        tell(api, "outboundAccountPosition");
+    }
+}
+
+void sp_api_report_transfer(struct sp_api *api, const sp_name *asset, sp_amt amount)
+{
+    sp_wall now = sp_api_now(api);
+
+    if (api->ws.holder_count == 0) return;
+    sp_user_data_balance(&api->event, asset, amount, now);
+    tell(api, "balanceUpdate");
+    sp_user_data_asset(&api->event, api->options.exchange, asset, now);
+    tell(api, "outboundAccountPosition");
+}
+
+void sp_api_market(struct sp_api *api, uint32_t instrument, const struct sp_market_event *event)
+{
+    if (event->kind == SP_REC_TRADE) {
+        sp_market_view_trade(&api->views[instrument], &event->body.trade, event->time);
+    }
+    sp_streams_market(api->streams, instrument, event);
+}
+
+/* The event in api->event, wrapped as that connection has its events. */
+static void say(struct sp_api *api, const struct sp_api_socket *socket)
+{
+    struct sp_json_text *wrapped = &api->wrapped;
+
+    if (socket->is_market && !sp_streams_is_combined(api->streams, socket->connection)) {
+        sp_api_send_json(api, socket->connection, &api->event);
+        return;
+    }
+    sp_json_text_clear(wrapped);
+    sp_jtext_begin(wrapped, '{');
+    if (socket->is_market) sp_jtext_put_string(wrapped, "stream", "!serverShutdown");
+    sp_jtext_key(wrapped, socket->is_market ? "data" : "event");
+    sp_jtext_raw(wrapped, api->event.text != NULL ? api->event.text : "{}");
+    sp_jtext_end(wrapped, '}');
+    sp_api_send_json(api, socket->connection, wrapped);
+}
+
+void sp_api_say_shutdown(struct sp_api *api)
+{
+    struct sp_json_text *event = &api->event;
+
+    sp_json_text_clear(event);
+    sp_jtext_begin(event, '{');
+    sp_jtext_put_string(event, "e", "serverShutdown");
+    sp_jtext_put_ms(event, "E", sp_api_now(api));
+    sp_jtext_end(event, '}');
+    for (uint32_t i = 0; i < api->socket_count; i++)
+        say(api, &api->sockets[i]);
+}
+
+bool sp_api_cut(struct sp_api *api, const char *which)
+{
+    bool all = strcmp(which, "all") == 0;
+    bool user = all || strcmp(which, "user") == 0;
+    bool market = all || strcmp(which, "market") == 0;
+
+    for (uint32_t i = 0; i < api->socket_count; i++) {
+        const struct sp_api_socket *socket = &api->sockets[i];
+        if (socket->is_market ? market : user) sp_http_drop(api->server, socket->connection);
+    }
+    return user || market;
+}
