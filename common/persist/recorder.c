@@ -1,5 +1,6 @@
 #include "common/persist/recorder.h"
 
+#include "common/persist/market_rows.h"
 #include "common/persist/parquet_writer.h"
 #include "proto/decimal.h"
 
@@ -17,49 +18,9 @@
 #define SAME_TIME_MAX      10000 /* files that begin at the same market time */
 #define TMP_SUFFIX         ".parquet.tmp"
 
-/* clang-format off */
-#define PLACE {"time", SP_PARQUET_TIME}, {"epoch", SP_PARQUET_U32}, {"seq", SP_PARQUET_U64}
-static const struct sp_parquet_column trade_columns[] = {
-    PLACE, {"trade_id", SP_PARQUET_U64}, {"px", SP_PARQUET_E8}, {"qty", SP_PARQUET_E8},
-    {"taker_side", SP_PARQUET_TEXT}, {"received_ns", SP_PARQUET_I64}};
-static const struct sp_parquet_column quote_columns[] = {
-    PLACE, {"update_id", SP_PARQUET_U64}, {"bid_px", SP_PARQUET_E8}, {"bid_qty", SP_PARQUET_E8},
-    {"ask_px", SP_PARQUET_E8}, {"ask_qty", SP_PARQUET_E8}, {"received_ns", SP_PARQUET_I64}};
-static const struct sp_parquet_column bar_columns[] = {
-    PLACE, {"interval_ns", SP_PARQUET_I64}, {"opened", SP_PARQUET_TIME}, {"open", SP_PARQUET_E8},
-    {"high", SP_PARQUET_E8}, {"low", SP_PARQUET_E8}, {"close", SP_PARQUET_E8},
-    {"volume", SP_PARQUET_E8}, {"trade_count", SP_PARQUET_U32}, {"received_ns", SP_PARQUET_I64}};
-static const struct sp_parquet_column book_delta_columns[] = {
-    PLACE, {"first_update_id", SP_PARQUET_U64}, {"last_update_id", SP_PARQUET_U64},
-    {"more", SP_PARQUET_BOOL}, {"side", SP_PARQUET_TEXT}, {"px", SP_PARQUET_E8},
-    {"qty", SP_PARQUET_E8}, {"received_ns", SP_PARQUET_I64}};
-static const struct sp_parquet_column book_snapshot_columns[] = {
-    PLACE, {"last_update_id", SP_PARQUET_U64}, {"part", SP_PARQUET_U32},
-    {"more", SP_PARQUET_BOOL}, {"side", SP_PARQUET_TEXT}, {"px", SP_PARQUET_E8},
-    {"qty", SP_PARQUET_E8}, {"received_ns", SP_PARQUET_I64}};
-#undef PLACE
-/* clang-format on */
-
-#define LAYOUT(name)                                                                               \
-    {                                                                                              \
-#name, name##_columns, sizeof name##_columns / sizeof name##_columns[0]                    \
-    }
-enum layout { LAYOUT_TRADE, LAYOUT_QUOTE, LAYOUT_BAR, LAYOUT_DELTA, LAYOUT_SNAPSHOT, LAYOUT_NONE };
-static const struct {
-    const char *name;
-    const struct sp_parquet_column *columns;
-    uint32_t column_count;
-} layouts[] = {
-    [LAYOUT_TRADE] = LAYOUT(trade),
-    [LAYOUT_QUOTE] = LAYOUT(quote),
-    [LAYOUT_BAR] = LAYOUT(bar),
-    [LAYOUT_DELTA] = LAYOUT(book_delta),
-    [LAYOUT_SNAPSHOT] = LAYOUT(book_snapshot),
-};
-
 struct open_file {
     sp_name symbol;
-    enum layout layout;
+    const struct sp_market_layout *layout;
     sp_wall first_time;
     struct sp_parquet_writer *writer; /* NULL between files */
 };
@@ -73,36 +34,6 @@ struct sp_recorder {
     char root[PATH_MAX / 2];       /* DATA/market/<world> */
     char quarantine[PATH_MAX / 2]; /* DATA/quarantine */
 };
-
-/* The row being filled. */
-struct row {
-    struct sp_parquet_cell cells[SP_PARQUET_COLUMNS_MAX];
-    uint32_t count;
-};
-
-static void put_number(struct row *row, int64_t number)
-{
-    row->cells[row->count++] = (struct sp_parquet_cell){.number = number};
-}
-
-static void put_side(struct row *row, uint8_t side)
-{
-    const char *name = sp_enum_name(SP_ENUM_SIDE, side);
-
-    if (name == NULL) name = "";
-    row->cells[row->count++] =
-        (struct sp_parquet_cell){.text = name, .len_bytes = (uint32_t)strlen(name)};
-}
-
-static enum layout layout_of(enum sp_kind kind)
-{
-    if (kind == SP_REC_TRADE) return LAYOUT_TRADE;
-    if (kind == SP_REC_QUOTE) return LAYOUT_QUOTE;
-    if (kind == SP_REC_BAR) return LAYOUT_BAR;
-    if (kind == SP_REC_BOOK_DELTA) return LAYOUT_DELTA;
-    if (kind == SP_REC_BOOK_SNAPSHOT) return LAYOUT_SNAPSHOT;
-    return LAYOUT_NONE;
-}
 
 /* md.<world>.<symbol>. A symbol is one path element and not hidden. */
 static bool symbol_of(const struct sp_recorder *recorder, const sp_name *stream, sp_name *out)
@@ -222,8 +153,8 @@ static sp_status new_path(const struct sp_recorder *recorder, const struct open_
     char text[SP_WALL_TEXT_SIZE];
     char compact[SP_WALL_TEXT_SIZE];
     size_t len = 0;
-    int got = snprintf(dir, sizeof dir, "%s/%s/%s", recorder->root, file->symbol.s,
-                       layouts[file->layout].name);
+    int got =
+        snprintf(dir, sizeof dir, "%s/%s/%s", recorder->root, file->symbol.s, file->layout->name);
     sp_status status;
 
     if (got < 0 || (size_t)got >= sizeof dir - SP_WALL_TEXT_SIZE - sizeof TMP_SUFFIX - 8) {
@@ -247,8 +178,8 @@ static sp_status begin_file(struct sp_recorder *recorder, struct open_file *file
 {
     char path[PATH_MAX];
     struct sp_parquet_writer_options options = {.path = path,
-                                                .columns = layouts[file->layout].columns,
-                                                .column_count = layouts[file->layout].column_count,
+                                                .columns = file->layout->columns,
+                                                .column_count = file->layout->column_count,
                                                 .group_rows = recorder->options.group_rows,
                                                 .port = recorder->port};
     sp_status status;
@@ -282,7 +213,7 @@ static sp_status finish_file(struct sp_recorder *recorder, struct open_file *fil
 }
 
 static struct open_file *find_file(struct sp_recorder *recorder, const sp_name *symbol,
-                                   enum layout layout)
+                                   const struct sp_market_layout *layout)
 {
     struct open_file *file = recorder->files;
 
@@ -295,13 +226,32 @@ static struct open_file *find_file(struct sp_recorder *recorder, const sp_name *
     return file;
 }
 
-static sp_status put_row(struct sp_recorder *recorder, struct open_file *file,
-                         const struct row *row, struct sp_err *err)
+static bool levels_fit(const sp_levels *levels)
 {
-    sp_status status = SP_OK;
+    for (uint32_t i = 0; i < levels->count; i++) {
+        if (!sp_parquet_fits(SP_PARQUET_E8, levels->at[i].px.e8)) return false;
+        if (!sp_parquet_fits(SP_PARQUET_E8, levels->at[i].qty.e8)) return false;
+    }
+    return true;
+}
 
-    SP_ASSERT(row->count == layouts[file->layout].column_count);
-    status = sp_parquet_writer_append(file->writer, row->cells, err);
+/* So that of a record with one level out of range none is written. */
+static bool all_levels_fit(const struct sp_record *record)
+{
+    const struct sp_book_delta *delta = &record->body.book_delta;
+    const struct sp_book_snapshot *snapshot = &record->body.book_snapshot;
+
+    if (record->kind == SP_REC_BOOK_DELTA)
+        return levels_fit(&delta->bids) && levels_fit(&delta->asks);
+    if (record->kind != SP_REC_BOOK_SNAPSHOT) return true;
+    return levels_fit(&snapshot->bids) && levels_fit(&snapshot->asks);
+}
+
+static sp_status put_row(struct sp_recorder *recorder, struct open_file *file,
+                         const struct sp_parquet_cell *cells, struct sp_err *err)
+{
+    sp_status status = sp_parquet_writer_append(file->writer, cells, err);
+
     if (status == SP_OK) {
         recorder->stats.rows++;
     } else if (status == SP_RANGE || status == SP_TOO_LONG) {
@@ -314,105 +264,23 @@ static sp_status put_row(struct sp_recorder *recorder, struct open_file *file,
     return status;
 }
 
-static void put_trade(struct row *row, const struct sp_trade *trade)
+static sp_status put_record(struct sp_recorder *recorder, struct open_file *file,
+                            const struct sp_record *record, struct sp_err *err)
 {
-    put_number(row, (int64_t)trade->trade_id);
-    put_number(row, trade->px.e8);
-    put_number(row, trade->qty.e8);
-    put_side(row, trade->taker_side);
-    put_number(row, trade->received.ns);
-}
-
-static void put_quote(struct row *row, const struct sp_quote *quote)
-{
-    put_number(row, (int64_t)quote->update_id);
-    put_number(row, quote->bid_px.e8);
-    put_number(row, quote->bid_qty.e8);
-    put_number(row, quote->ask_px.e8);
-    put_number(row, quote->ask_qty.e8);
-    put_number(row, quote->received.ns);
-}
-
-static void put_bar(struct row *row, const struct sp_bar *bar)
-{
-    put_number(row, bar->interval.ns);
-    put_number(row, bar->opened.ns);
-    put_number(row, bar->open.e8);
-    put_number(row, bar->high.e8);
-    put_number(row, bar->low.e8);
-    put_number(row, bar->close.e8);
-    put_number(row, bar->volume.e8);
-    put_number(row, bar->trade_count);
-    put_number(row, bar->received.ns);
-}
-
-static bool levels_fit(const sp_levels *levels)
-{
-    for (uint32_t i = 0; i < levels->count; i++) {
-        if (!sp_parquet_fits(SP_PARQUET_E8, levels->at[i].px.e8)) return false;
-        if (!sp_parquet_fits(SP_PARQUET_E8, levels->at[i].qty.e8)) return false;
-    }
-    return true;
-}
-
-/* `row` holds the columns before the level. */
-static sp_status put_levels(struct sp_recorder *recorder, struct open_file *file,
-                            const struct row *row, const struct sp_record *record,
-                            struct sp_err *err)
-{
-    bool is_delta = record->kind == SP_REC_BOOK_DELTA;
-    const struct sp_book_delta *delta = &record->body.book_delta;
-    const struct sp_book_snapshot *snapshot = &record->body.book_snapshot;
-    const sp_levels *sides[2] = {is_delta ? &delta->bids : &snapshot->bids,
-                                 is_delta ? &delta->asks : &snapshot->asks};
-    sp_mono received = is_delta ? delta->received : snapshot->received;
-    uint32_t total = sides[0]->count + sides[1]->count;
+    struct sp_parquet_cell cells[SP_PARQUET_COLUMNS_MAX];
+    uint32_t count = sp_market_row_count(record);
     sp_status status = SP_OK;
 
-    if (!levels_fit(sides[0]) || !levels_fit(sides[1])) {
+    if (!all_levels_fit(record)) {
         recorder->stats.out_of_range++;
         return SP_FAIL(err, SP_RANGE, "a level of %s/%u:%llu is out of range", record->stream.s,
                        record->epoch, (unsigned long long)record->seq);
     }
-    for (uint32_t i = 0; i < (total > 0 ? total : 1) && status == SP_OK; i++) {
-        bool is_ask = i >= sides[0]->count;
-        const struct sp_level *level = NULL;
-        struct row full = *row;
-
-        if (total > 0) level = &sides[is_ask]->at[is_ask ? i - sides[0]->count : i];
-        put_side(&full, level == NULL ? SP_SIDE_NONE : is_ask ? SP_SIDE_SELL : SP_SIDE_BUY);
-        put_number(&full, level == NULL ? 0 : level->px.e8);
-        put_number(&full, level == NULL ? 0 : level->qty.e8);
-        put_number(&full, received.ns);
-        status = put_row(recorder, file, &full, err);
+    for (uint32_t i = 0; i < count && status == SP_OK; i++) {
+        sp_market_row(record, i, cells);
+        status = put_row(recorder, file, cells, err);
     }
     return status;
-}
-
-static sp_status put_record(struct sp_recorder *recorder, struct open_file *file,
-                            const struct sp_record *record, struct sp_err *err)
-{
-    struct row row = {.count = 0};
-
-    put_number(&row, record->time.ns);
-    put_number(&row, record->epoch);
-    put_number(&row, (int64_t)record->seq);
-    if (file->layout == LAYOUT_TRADE) put_trade(&row, &record->body.trade);
-    if (file->layout == LAYOUT_QUOTE) put_quote(&row, &record->body.quote);
-    if (file->layout == LAYOUT_BAR) put_bar(&row, &record->body.bar);
-    if (file->layout == LAYOUT_DELTA) {
-        put_number(&row, (int64_t)record->body.book_delta.first_update_id);
-        put_number(&row, (int64_t)record->body.book_delta.last_update_id);
-        put_number(&row, record->body.book_delta.more);
-        return put_levels(recorder, file, &row, record, err);
-    }
-    if (file->layout == LAYOUT_SNAPSHOT) {
-        put_number(&row, (int64_t)record->body.book_snapshot.last_update_id);
-        put_number(&row, record->body.book_snapshot.part);
-        put_number(&row, record->body.book_snapshot.more);
-        return put_levels(recorder, file, &row, record, err);
-    }
-    return put_row(recorder, file, &row, err);
 }
 
 /* Rolls between records, never within one: its rows stay in one file. */
@@ -426,13 +294,13 @@ static bool is_due(const struct sp_recorder *recorder, const struct open_file *f
 sp_status sp_recorder_append(struct sp_recorder *recorder, const struct sp_record *record,
                              struct sp_err *err)
 {
-    enum layout layout = layout_of(record->kind);
+    const struct sp_market_layout *layout = sp_market_layout(record->kind);
     sp_status rolled = SP_OK;
     sp_status status = SP_OK;
     struct open_file *file;
     sp_name symbol;
 
-    if (layout == LAYOUT_NONE) return SP_OK;
+    if (layout == NULL) return SP_OK;
     if (!symbol_of(recorder, &record->stream, &symbol)) {
         return SP_FAIL(err, SP_INVALID, "%s is no market-data stream of world %s", record->stream.s,
                        recorder->options.world.s);

@@ -6,17 +6,7 @@
  * One file per symbol and kind is open at a time. A file appears under its name when it is rolled:
  * whole, synced and read back (common/persist/parquet_writer.h); until then its rows are in memory
  * and in a .tmp. It is rolled at `roll_rows`, when the market clock has moved `roll_after` since
- * its first row, by roll, and at close. Kinds and their columns, after `time` (market clock),
- * `epoch` and `seq` (the record's place in its stream):
- *
- *   trade          trade_id px qty taker_side received_ns
- *   quote          update_id bid_px bid_qty ask_px ask_qty received_ns
- *   bar            interval_ns opened open high low close volume trade_count received_ns
- *   book_delta     first_update_id last_update_id more side px qty received_ns
- *   book_snapshot  last_update_id part more side px qty received_ns
- *
- * The two book kinds have one row per level, bids before asks; a change without levels has one row
- * with an empty side, so that its update numbers are kept.
+ * its first row, by roll, and at close. market_rows.h says what a file holds.
  *
  * Recorded data is for research and replay and never authority for orders: a process that is killed
  * loses the rows since the last roll. What it leaves is moved to DATA/quarantine at the next open.
