@@ -1,11 +1,15 @@
 #include "common/persist/data_persistor.h"
 
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 struct data_ops {
     sp_status (*write)(struct sp_data_persistor *persistor, const struct sp_record *record,
                        struct sp_err *err);
     sp_status (*publish)(struct sp_data_persistor *persistor, struct sp_err *err);
+    sp_status (*read)(struct sp_data_persistor *persistor, const struct sp_market_range *range,
+                      struct sp_market_reader **out, struct sp_err *err);
     struct sp_recorder_stats (*stats)(const struct sp_data_persistor *persistor);
     sp_status (*close)(struct sp_data_persistor *persistor, struct sp_err *err);
 };
@@ -14,6 +18,10 @@ struct sp_data_persistor {
     const struct data_ops *ops;
     struct sp_recorder *recorder;   /* parquet */
     struct sp_recorder_stats stats; /* none: rows_lost counts all */
+    /* parquet: where the files are */
+    char data_dir[PATH_MAX];
+    sp_name world;
+    const struct sp_file_port *port;
 };
 
 static sp_status make(const struct data_ops *ops, struct sp_data_persistor **out,
@@ -40,6 +48,17 @@ static sp_status parquet_publish(struct sp_data_persistor *persistor, struct sp_
     return sp_recorder_roll(persistor->recorder, err);
 }
 
+static sp_status parquet_read(struct sp_data_persistor *persistor,
+                              const struct sp_market_range *range, struct sp_market_reader **out,
+                              struct sp_err *err)
+{
+    sp_status status = sp_recorder_roll_one(persistor->recorder, &range->symbol, range->kind, err);
+
+    if (status != SP_OK) return status;
+    return sp_market_reader_open(persistor->data_dir, &persistor->world, range, persistor->port,
+                                 out, err);
+}
+
 static struct sp_recorder_stats parquet_stats(const struct sp_data_persistor *persistor)
 {
     return sp_recorder_stats(persistor->recorder);
@@ -55,6 +74,7 @@ sp_status sp_data_persistor_parquet(const struct sp_recorder_options *options,
 {
     static const struct data_ops ops = {.write = parquet_write,
                                         .publish = parquet_publish,
+                                        .read = parquet_read,
                                         .stats = parquet_stats,
                                         .close = parquet_close};
     struct sp_data_persistor *persistor = NULL;
@@ -65,6 +85,9 @@ sp_status sp_data_persistor_parquet(const struct sp_recorder_options *options,
         free(persistor);
         return status;
     }
+    snprintf(persistor->data_dir, sizeof persistor->data_dir, "%s", options->data_dir);
+    persistor->world = options->world;
+    persistor->port = options->port;
     *out = persistor;
     return SP_OK;
 }
@@ -87,6 +110,15 @@ static sp_status none_publish(struct sp_data_persistor *persistor, struct sp_err
     return SP_OK;
 }
 
+static sp_status none_read(struct sp_data_persistor *persistor, const struct sp_market_range *range,
+                           struct sp_market_reader **out, struct sp_err *err)
+{
+    sp_name world = sp_name_of("none");
+
+    (void)persistor;
+    return sp_market_reader_open(NULL, &world, range, NULL, out, err);
+}
+
 static struct sp_recorder_stats none_stats(const struct sp_data_persistor *persistor)
 {
     return persistor->stats;
@@ -96,6 +128,7 @@ sp_status sp_data_persistor_none(struct sp_data_persistor **out, struct sp_err *
 {
     static const struct data_ops ops = {.write = none_write,
                                         .publish = none_publish,
+                                        .read = none_read,
                                         .stats = none_stats,
                                         .close = none_publish};
 
@@ -113,6 +146,13 @@ sp_status sp_data_persistor_write(struct sp_data_persistor *persistor,
 sp_status sp_data_persistor_publish(struct sp_data_persistor *persistor, struct sp_err *err)
 {
     return persistor->ops->publish(persistor, err);
+}
+
+sp_status sp_data_persistor_read(struct sp_data_persistor *persistor,
+                                 const struct sp_market_range *range, struct sp_market_reader **out,
+                                 struct sp_err *err)
+{
+    return persistor->ops->read(persistor, range, out, err);
 }
 
 struct sp_recorder_stats sp_data_persistor_stats(const struct sp_data_persistor *persistor)

@@ -31,6 +31,8 @@ struct sp_parquet_reader {
     uint32_t group;     /* the next to load */
     int64_t row;        /* within the loaded group */
     int64_t rows;       /* of the loaded group */
+    bool is_limited;    /* to groups that hold something of [from, until) */
+    sp_wall from, until;
     struct sp_parquet_footer footer;
     struct column_page pages[SP_PARQUET_COLUMNS_MAX];
     uint8_t *packed; /* one compressed page */
@@ -152,15 +154,23 @@ const struct sp_parquet_footer *sp_parquet_reader_footer(const struct sp_parquet
     return &r->footer;
 }
 
-struct sp_parquet_summary sp_parquet_reader_summary(const struct sp_parquet_reader *r)
+/* The first TIME column; column_count: there is none. */
+static uint32_t time_column(const struct sp_parquet_reader *r)
 {
-    struct sp_parquet_summary summary = {.rows = (uint64_t)r->footer.rows,
-                                         .len_bytes = (uint64_t)r->len_bytes};
     uint32_t column = 0;
 
     while (column < r->footer.column_count && r->footer.columns[column].type != SP_PARQUET_TIME) {
         column++;
     }
+    return column;
+}
+
+struct sp_parquet_summary sp_parquet_reader_summary(const struct sp_parquet_reader *r)
+{
+    struct sp_parquet_summary summary = {.rows = (uint64_t)r->footer.rows,
+                                         .len_bytes = (uint64_t)r->len_bytes};
+    uint32_t column = time_column(r);
+
     for (uint32_t g = 0; g < r->footer.group_count && column < r->footer.column_count; g++) {
         const struct sp_parquet_chunk *chunk = &r->footer.groups[g].chunks[column];
 
@@ -258,12 +268,30 @@ static void take_number(struct sp_parquet_reader *r, uint32_t index, struct sp_p
     }
 }
 
+void sp_parquet_reader_limit(struct sp_parquet_reader *r, sp_wall from, sp_wall until)
+{
+    r->is_limited = time_column(r) < r->footer.column_count;
+    r->from = from;
+    r->until = until;
+}
+
+static void pass_over_groups(struct sp_parquet_reader *r)
+{
+    uint32_t column = time_column(r);
+
+    for (; r->group < r->footer.group_count; r->group++) {
+        const struct sp_parquet_chunk *times = &r->footer.groups[r->group].chunks[column];
+        if (times->max >= r->from.ns && times->min < r->until.ns) return;
+    }
+}
+
 sp_status sp_parquet_reader_next(struct sp_parquet_reader *r, struct sp_parquet_cell *cells,
                                  bool *is_end, struct sp_err *err)
 {
     if (r->row == r->rows) {
         sp_status status;
 
+        if (r->is_limited) pass_over_groups(r);
         if (r->group == r->footer.group_count) {
             *is_end = true;
             return SP_OK;

@@ -21,6 +21,9 @@ const struct sp_parquet_footer *sp_parquet_reader_footer(const struct sp_parquet
 /* What the footer claims. */
 struct sp_parquet_summary sp_parquet_reader_summary(const struct sp_parquet_reader *reader);
 
+/* Passes over the row groups that hold nothing of [from, until), by the first TIME column; of the
+ * others all rows are read. Before the first sp_parquet_reader_next. */
+void sp_parquet_reader_limit(struct sp_parquet_reader *reader, sp_wall from, sp_wall until);
 /* The next row: fills one cell per column and sets *is_end to false, or sets it to true after the
  * last row. Texts point into the reader and live until the next call. SP_CORRUPT, SP_IO. */
 SP_NODISCARD sp_status sp_parquet_reader_next(struct sp_parquet_reader *reader,

@@ -332,6 +332,19 @@ sp_status sp_recorder_roll(struct sp_recorder *recorder, struct sp_err *err)
     return first;
 }
 
+sp_status sp_recorder_roll_one(struct sp_recorder *recorder, const sp_name *symbol,
+                               enum sp_kind kind, struct sp_err *err)
+{
+    const struct sp_market_layout *layout = sp_market_layout(kind);
+
+    for (uint32_t i = 0; i < recorder->file_count; i++) {
+        struct open_file *file = &recorder->files[i];
+        if (file->layout != layout || !sp_name_eq(&file->symbol, symbol)) continue;
+        return file->writer != NULL ? finish_file(recorder, file, err) : SP_OK;
+    }
+    return SP_OK;
+}
+
 sp_status sp_recorder_close(struct sp_recorder *recorder, struct sp_err *err)
 {
     sp_status status = SP_OK;

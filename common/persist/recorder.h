@@ -53,6 +53,9 @@ SP_NODISCARD sp_status sp_recorder_append(struct sp_recorder *recorder,
                                           const struct sp_record *record, struct sp_err *err);
 /* Completes every open file. All are tried; the first failure is reported. */
 SP_NODISCARD sp_status sp_recorder_roll(struct sp_recorder *recorder, struct sp_err *err);
+/* Completes the open file of one symbol and kind, if there is one. */
+SP_NODISCARD sp_status sp_recorder_roll_one(struct sp_recorder *recorder, const sp_name *symbol,
+                                            enum sp_kind kind, struct sp_err *err);
 /* Rolls and frees, whatever the outcome. */
 SP_NODISCARD sp_status sp_recorder_close(struct sp_recorder *recorder, struct sp_err *err);
 struct sp_recorder_stats sp_recorder_stats(const struct sp_recorder *recorder);

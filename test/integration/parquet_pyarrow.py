@@ -1,4 +1,5 @@
-"""Another implementation reads our Parquet files: values, types, exact decimals, checksums, size.
+"""Another implementation reads our Parquet files: values, types, exact decimals, checksums, size,
+and what our own reader says of a span of time.
 
 usage: parquet_pyarrow.py SAMPLE_PROGRAM
 
@@ -163,6 +164,24 @@ def size_by_pyarrow(folder, table):
     return path.stat().st_size
 
 
+def check_ranges(folder, kind, table):
+    """What our reader gives of a span is what pyarrow filters out of all the files."""
+    times = as_integers(table["time"])
+    low, high = times[0], times[-1]
+    first_end = low + (high - low) * 5 // 6
+    for begin, end in ((low - 5, high + 5), (first_end - 10**9, first_end + 5 * 10**9),
+                       (low + 77, low + 78), (low, low), (high, high + 1)):
+        done = subprocess.run([sys.argv[1], folder, kind, str(begin), str(end)], check=True,
+                              timeout=60, stdout=subprocess.PIPE, text=True)
+        ours = done.stdout.splitlines()
+        rows = [i for i, t in enumerate(times) if begin <= t < end]
+        theirs = table.slice(rows[0], len(rows)) if rows else table.slice(0, 0)
+        cells = [as_integers(theirs[name]) for name in theirs.column_names]
+        want = [",".join(str(int(v) if isinstance(v, bool) else v) for v in row)
+                for row in zip(*cells)]
+        expect(ours == want, f"{kind} in [{begin}, {end}): {len(ours)} rows, pyarrow {len(want)}")
+
+
 def check_damage(folder):
     """pyarrow sees our page checksums: one flipped byte and it refuses."""
     path = next((folder / "market/paper/BTCUSDT/trade").iterdir())
@@ -187,11 +206,13 @@ def main():
             print(f"{kind}: {table.num_rows} rows in {files} files, {size} bytes; "
                   f"pyarrow {pyarrow.__version__} writes {other}")
             expect(size <= other * 1.1, f"{kind}: more than 1.1 times as large")
+            check_ranges(folder, kind, table)
             if kind == "trade":
                 first = table["px"][0].as_py()
                 expect(first == decimal.Decimal("61837.63000000"), f"first price {first}")
         check_damage(folder)
-    print("pyarrow reads every value, type and decimal as written, and sees a flipped byte")
+    print("pyarrow reads every value, type and decimal as written, the rows of a span as "
+          "our reader, and sees a flipped byte")
 
 
 main()

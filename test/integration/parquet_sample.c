@@ -1,9 +1,12 @@
-/* Writes the market data that parquet_pyarrow.py knows, through the recorder. Every value follows
- * from the record's number by a formula that the script repeats.
+/* Writes the market data that parquet_pyarrow.py knows, through the persistor. Every value follows
+ * from the record's number by a formula that the script repeats. Or reads a range of it back, and
+ * prints a line of cells for each row.
  *
  * usage: parquet_sample DIR ROWS
+ *        parquet_sample DIR KIND FROM_NS UNTIL_NS
  */
-#include "common/persist/recorder.h"
+#include "common/persist/data_persistor.h"
+#include "common/persist/market_rows.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -96,33 +99,83 @@ static void make_snapshot(struct sp_record *record, uint64_t n)
     make_levels(&record->body.book_snapshot.asks, 1, n);
 }
 
-int main(int argc, char **argv)
+static sp_status write_all(struct sp_data_persistor *data, uint64_t rows, struct sp_err *err)
 {
     static void (*const makers[])(struct sp_record *, uint64_t) = {make_trade, make_quote, make_bar,
                                                                    make_delta, make_snapshot};
     static struct sp_record record;
-    struct sp_recorder *recorder = NULL;
-    struct sp_recorder_options options = {.world = sp_name_of("paper"), .roll_rows = 100000};
-    struct sp_err err = {0};
-    uint64_t rows = argc == 3 ? strtoull(argv[2], NULL, 10) : 0;
-    sp_status status;
+    sp_status status = SP_OK;
 
-    if (rows == 0) {
-        fprintf(stderr, "usage: parquet_sample DIR ROWS\n");
-        return SP_EXIT_USAGE;
-    }
-    options.data_dir = argv[1];
-    status = sp_recorder_open(&options, &recorder, &err);
     for (unsigned m = 0; m < sizeof makers / sizeof makers[0] && status == SP_OK; m++) {
         for (uint64_t n = 0; n < (m == 4 ? rows / 100 : rows) && status == SP_OK; n++) {
             makers[m](&record, n);
-            status = sp_recorder_append(recorder, &record, &err);
+            status = sp_data_persistor_write(data, &record, err);
         }
     }
+    return status;
+}
+
+static void print_record(const struct sp_record *record)
+{
+    const struct sp_market_layout *layout = sp_market_layout(record->kind);
+    struct sp_parquet_cell cells[SP_PARQUET_COLUMNS_MAX];
+
+    for (uint32_t row = 0; row < sp_market_row_count(record); row++) {
+        sp_market_row(record, row, cells);
+        for (uint32_t i = 0; i < layout->column_count; i++) {
+            enum sp_parquet_type type = layout->columns[i].type;
+            if (i > 0) putchar(',');
+            if (type == SP_PARQUET_TEXT) printf("%.*s", (int)cells[i].len_bytes, cells[i].text);
+            if (type == SP_PARQUET_U64) printf("%llu", (unsigned long long)cells[i].number);
+            if (type != SP_PARQUET_TEXT && type != SP_PARQUET_U64)
+                printf("%lld", (long long)cells[i].number);
+        }
+        putchar('\n');
+    }
+}
+
+static sp_status print_range(struct sp_data_persistor *data, char **args, struct sp_err *err)
+{
+    struct sp_market_range range = {.symbol = sp_name_of("BTCUSDT"),
+                                    .from = {strtoll(args[1], NULL, 10)},
+                                    .until = {strtoll(args[2], NULL, 10)}};
+    struct sp_market_reader *reader = NULL;
+    struct sp_record record;
+    bool is_end = false;
+
+    for (int kind = 1; kind < SP_REC_HEARTBEAT; kind++) {
+        const struct sp_market_layout *layout = sp_market_layout((enum sp_kind)kind);
+        if (layout != NULL && strcmp(layout->name, args[0]) == 0) range.kind = (enum sp_kind)kind;
+    }
+    sp_status status = sp_data_persistor_read(data, &range, &reader, err);
+    while (status == SP_OK && !is_end) {
+        status = sp_market_reader_next(reader, &record, &is_end, err);
+        if (status == SP_OK && !is_end) print_record(&record);
+    }
+    sp_market_reader_close(reader);
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    struct sp_data_persistor *data = NULL;
+    struct sp_recorder_options options = {.world = sp_name_of("paper"), .roll_rows = 100000};
+    struct sp_err err = {0};
+    uint64_t rows = argc == 3 ? strtoull(argv[2], NULL, 10) : 0;
+
+    if (rows == 0 && argc != 5) {
+        fprintf(stderr, "usage: parquet_sample DIR ROWS | DIR KIND FROM_NS UNTIL_NS\n");
+        return SP_EXIT_USAGE;
+    }
+    options.data_dir = argv[1];
+    sp_status status = sp_data_persistor_parquet(&options, &data, &err);
     if (status == SP_OK) {
-        status = sp_recorder_close(recorder, &err);
+        status = argc == 5 ? print_range(data, argv + 2, &err) : write_all(data, rows, &err);
+    }
+    if (status == SP_OK) {
+        status = sp_data_persistor_close(data, &err);
     } else {
-        SP_IGNORE(sp_recorder_close(recorder, NULL)); /* the first failure is the one to show */
+        SP_IGNORE(sp_data_persistor_close(data, NULL)); /* the first failure is the one to show */
     }
     if (status != SP_OK) fprintf(stderr, "%s: %s\n", err.site, err.text);
     return status == SP_OK ? 0 : SP_EXIT_SOFTWARE;
