@@ -149,6 +149,18 @@ const char *sp_cli_path(const char *path)
     return path + len + 1;
 }
 
+bool sp_cli_beside(const char *program, char out[SP_PATH_SIZE])
+{
+    ssize_t n = readlink("/proc/self/exe", out, SP_PATH_SIZE - 1);
+
+    if (n <= 0) return false;
+    out[n] = '\0';
+    char *slash = strrchr(out, '/');
+    if (slash == NULL) return false;
+    size_t room = SP_PATH_SIZE - (size_t)(slash + 1 - out);
+    return (size_t)snprintf(slash + 1, room, "%s", program) < room;
+}
+
 sp_name sp_cli_operator(void)
 {
     const struct passwd *user = getpwuid(getuid());

@@ -74,6 +74,9 @@ const char *sp_cli_path(const char *path);
  * frees *out with sp_config_free. */
 int sp_cli_config(const struct sp_cli *cli, struct sp_config **out);
 
+/* The path of another program of ours, which lie beside this one. False if it does not fit. */
+SP_NODISCARD bool sp_cli_beside(const char *program, char out[SP_PATH_SIZE]);
+
 /* Who runs this: the user's name, or "uid-1000". */
 sp_name sp_cli_operator(void);
 

@@ -27,17 +27,6 @@ static bool find_program(const struct sp_config *config, const char *instance, s
     return false;
 }
 
-/* The services lie beside the command line. */
-static bool find_path(const sp_name *program, char out[SP_PATH_SIZE])
-{
-    ssize_t n = readlink("/proc/self/exe", out, SP_PATH_SIZE - SP_NAME_SIZE - 2);
-
-    if (n <= 0) return false;
-    out[n] = '\0';
-    snprintf(strrchr(out, '/'), SP_NAME_SIZE + 2, "/%s", program->s);
-    return true;
-}
-
 int sp_cmd_rerun(const struct sp_cli *cli)
 {
     struct sp_config *config = NULL;
@@ -57,7 +46,7 @@ int sp_cmd_rerun(const struct sp_cli *cli)
     if (!is_known)
         return sp_cli_fail(SP_EXIT_USAGE, NULL, "there is no service \"%s\"; there are:%s",
                            cli->argv[1], names.s);
-    if (!find_path(&program, path))
+    if (!sp_cli_beside(program.s, path))
         return sp_cli_fail(SP_EXIT_CONFIG, NULL, "cannot find my own program");
     snprintf(dir, sizeof dir, "%s", cli->config_dir);
     argv[argc++] = path;

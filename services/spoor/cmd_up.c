@@ -64,11 +64,9 @@ static int find_paths(struct up *up)
 {
     const struct sp_platform *platform = &up->config->platform;
     struct sp_err err = {0};
-    ssize_t n = readlink("/proc/self/exe", up->supervisor, sizeof up->supervisor - 32);
 
-    if (n <= 0) return sp_cli_fail(SP_EXIT_CONFIG, NULL, "cannot find my own program");
-    up->supervisor[n] = '\0';
-    strcpy(strrchr(up->supervisor, '/'), "/spoor-supervisor");
+    if (!sp_cli_beside("spoor-supervisor", up->supervisor))
+        return sp_cli_fail(SP_EXIT_CONFIG, NULL, "cannot find my own program");
     snprintf(up->log_path, sizeof up->log_path, "%s/supervisor.log", platform->log_dir);
     snprintf(up->sock_path, sizeof up->sock_path, "%s/supervisor.sock", platform->run_dir);
     if (sp_file_make_dirs(sp_file_port_real(), platform->log_dir, &err) != SP_OK)
