@@ -94,8 +94,11 @@ int64_t sp_e8_floor_to(int64_t value_e8, int64_t step_e8)
 
 static bool is_name_char(char c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
-           c == '_' || c == '-';
+    static const bool allowed[256] = {['a' ... 'z'] = true, ['A' ... 'Z'] = true,
+                                      ['0' ... '9'] = true, ['.'] = true,
+                                      ['_'] = true,         ['-'] = true};
+
+    return allowed[(uint8_t)c];
 }
 
 bool sp_name_set_n(sp_name *out, const char *text, size_t len_bytes)

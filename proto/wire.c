@@ -8,6 +8,7 @@
 
 #include "proto/form.h"
 
+#include <endian.h>
 #include <msgpack.h>
 
 #define ENVELOPE_FIELDS 7
@@ -16,6 +17,9 @@
 #define LEVEL_FIELDS    2
 #define FACT_FIELDS     2
 #define MARK_FIELDS     4
+
+#define NUMBER_BYTES_MAX 9
+#define HEAD_BYTES_MAX   (2 + 5 * NUMBER_BYTES_MAX) /* an envelope, up to its causes */
 
 /* Where the packer writes. Once something did not fit, nothing more is written. */
 struct writer {
@@ -184,6 +188,90 @@ size_t sp_wire_encode_stream(const sp_name *stream, uint8_t buf[SP_NAME_SIZE])
     return put_stream(buf, SP_NAME_SIZE, stream);
 }
 
+/* The packer again, for the numbers that are most of what travels: where there is room for any, and
+ * with the place in a register instead of in the writer, it takes half the time. Returns what is
+ * behind the number. */
+static inline uint8_t *number_at(uint8_t *at, uint64_t value)
+{
+    if (value < 0x80) {
+        *at = (uint8_t)value;
+        return at + 1;
+    }
+    unsigned row = value > UINT32_MAX ? 3 : value > UINT16_MAX ? 2 : value > UINT8_MAX ? 1 : 0;
+    unsigned width = 1U << row;
+    uint64_t bytes = htobe64(value << (64 - 8 * width));
+    *at = (uint8_t)(0xcc + row);
+    memcpy(at + 1, &bytes, sizeof bytes);
+    return at + 1 + width;
+}
+
+/* False: the field is no number, or a negative one. */
+static inline bool is_plain(const struct sp_field *field, const void *at, uint64_t *out)
+{
+    uint64_t value = 0;
+
+    switch (sp_form_of(field)) {
+    case SP_FORM_E8:
+    case SP_FORM_WALL:
+    case SP_FORM_MONO:
+    case SP_FORM_DUR:
+    case SP_FORM_I64:
+        memcpy(&value, at, sizeof value);
+        *out = value;
+        return value <= INT64_MAX;
+    case SP_FORM_U64: memcpy(out, at, sizeof *out); return true;
+    case SP_FORM_ENUM: *out = *(const uint8_t *)at; return true;
+    case SP_FORM_RETIRED:
+    case SP_FORM_U32:
+    case SP_FORM_BOOL:
+    case SP_FORM_NAME:
+    case SP_FORM_TEXT:
+    case SP_FORM_ID:
+    case SP_FORM_IDS:
+    case SP_FORM_LEVELS:
+    case SP_FORM_FACTS:
+    case SP_FORM_MARKS: break;
+    }
+    return false;
+}
+
+static void put_head(struct writer *to, const struct sp_record *record)
+{
+    uint8_t head[HEAD_BYTES_MAX];
+    uint8_t *begin = to->cap >= HEAD_BYTES_MAX ? to->buf : head;
+
+    begin[0] = 0x90 | ENVELOPE_FIELDS;
+    uint8_t *at = number_at(begin + 1, SP_WIRE_VERSION);
+    at = number_at(at, record->epoch);
+    at = number_at(at, record->seq);
+    at = number_at(at, (uint64_t)record->time.ns); /* a negative one is refused by the reader */
+    at = number_at(at, record->kind);
+    if (begin == to->buf) {
+        to->len = (size_t)(at - begin);
+    } else {
+        put_bytes(to, head, (size_t)(at - begin));
+    }
+}
+
+static void put_body(struct writer *to, const struct sp_schema *schema, const void *body)
+{
+    pack_array(to, schema->field_count);
+    uint8_t *at = to->buf + to->len;
+    for (size_t i = 0; i < schema->field_count; i++) {
+        const struct sp_field *field = &schema->fields[i];
+        const void *from = sp_form_at(field, body);
+        uint64_t value = 0;
+        if (to->buf + to->cap - at >= NUMBER_BYTES_MAX && is_plain(field, from, &value)) {
+            at = number_at(at, value);
+            continue;
+        }
+        to->len = (size_t)(at - to->buf);
+        put_field(to, field, from);
+        at = to->buf + to->len;
+    }
+    to->len = (size_t)(at - to->buf);
+}
+
 sp_status sp_wire_encode_record(const struct sp_record *record, uint8_t *buf, size_t cap_bytes,
                                 size_t *len_bytes, struct sp_err *err)
 {
@@ -191,13 +279,7 @@ sp_status sp_wire_encode_record(const struct sp_record *record, uint8_t *buf, si
     struct writer writer = {.buf = buf, .cap = cap_bytes};
 
     SP_ASSERT(info != NULL);
-    const struct sp_schema *schema = sp_schema_of(info->dto);
-    pack_array(&writer, ENVELOPE_FIELDS);
-    put_uint(&writer, SP_WIRE_VERSION);
-    put_uint(&writer, record->epoch);
-    put_uint(&writer, record->seq);
-    pack_int64(&writer, record->time.ns);
-    put_uint(&writer, record->kind);
+    put_head(&writer, record);
     put_array(&writer, record->by_count, SP_CAUSES_MAX);
     for (uint32_t i = 0; i < record->by_count; i++) {
         pack_array(&writer, REF_FIELDS);
@@ -205,11 +287,7 @@ sp_status sp_wire_encode_record(const struct sp_record *record, uint8_t *buf, si
         put_uint(&writer, record->by[i].epoch);
         put_uint(&writer, record->by[i].seq);
     }
-    pack_array(&writer, schema->field_count);
-    for (size_t i = 0; i < schema->field_count; i++) {
-        const struct sp_field *field = &schema->fields[i];
-        put_field(&writer, field, sp_form_at(field, &record->body));
-    }
+    put_body(&writer, sp_schema_of(info->dto), &record->body);
     if (writer.full) {
         return SP_FAIL(err, SP_FULL, "%s does not fit %zu bytes", info->name, cap_bytes);
     }

@@ -66,6 +66,12 @@ SP_NODISCARD sp_status sp_wire_open(const uint8_t *buf, size_t len_bytes, struct
  *   SP_INVALID       a value breaks its rule (sp_validate) */
 SP_NODISCARD sp_status sp_wire_next(struct sp_wire_frame *frame, struct sp_record *out,
                                     struct sp_err *err);
+/* The usual frame in one pass, when the caller knows how it begins: head_len_bytes are its stream's
+ * name. SP_OK only if one record follows, nothing else, and sp_wire_open and sp_wire_next would
+ * give just that; whatever is not so plain is SP_AGAIN, and the frame wants to be opened. Writes
+ * what sp_wire_next does, but not out->stream. */
+SP_NODISCARD sp_status sp_wire_read_plain(const uint8_t *buf, size_t len_bytes,
+                                          size_t head_len_bytes, struct sp_record *out);
 /* Both, for a frame of exactly one record. SP_INVALID if there are more. */
 SP_NODISCARD sp_status sp_wire_decode(const uint8_t *buf, size_t len_bytes, struct sp_record *out,
                                       struct sp_err *err);

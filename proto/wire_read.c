@@ -2,8 +2,8 @@
  * before it has seen a single element, as much memory as an array claims to need (five bytes can
  * ask for gigabytes). The cursor copies straight into the record and allocates nothing. Only nil,
  * bool, integers, str, bin and arrays travel; maps, floats and extensions are refused wherever they
- * stand. An integer may come in any length: the value counts. wire_scan.c passes over a
- * frame before anything of it is read here.
+ * stand. An integer may come in any length: the value counts. wire_frame.c says
+ * what is scanned before it is read here.
  */
 #include "proto/wire_reader.h"
 
@@ -113,19 +113,19 @@ static inline sp_status read_token(struct sp_wire_reader *reader, struct token *
 
 /* Reads a plain number; false if it is something else: what this reads, read_token reads the same,
  * only slower. */
-static inline bool take_plain(struct sp_wire_reader *reader, uint64_t max, uint64_t *out)
+static inline bool take_plain(const uint8_t **at, const uint8_t *end, uint64_t max, uint64_t *out)
 {
-    size_t len = sp_wire_plain_len(reader->at, reader->end);
+    size_t len = sp_wire_plain_len(*at, end);
     uint64_t value = 0;
 
     if (len == 0) return false;
-    value = *reader->at;
+    value = **at;
     if (len > 1) {
-        memcpy(&value, reader->at + 1, sizeof value);
+        memcpy(&value, *at + 1, sizeof value);
         value = be64toh(value) >> (72 - 8 * len);
     }
     if (value > max) return false;
-    reader->at += len;
+    *at += len;
     *out = value;
     return true;
 }
@@ -147,7 +147,8 @@ static sp_status get_any_uint(struct sp_wire_reader *reader, uint64_t max, uint6
 
 static inline sp_status get_uint(struct sp_wire_reader *reader, uint64_t max, uint64_t *out)
 {
-    return take_plain(reader, max, out) ? SP_OK : get_any_uint(reader, max, out);
+    if (take_plain(&reader->at, reader->end, max, out)) return SP_OK;
+    return get_any_uint(reader, max, out);
 }
 
 static sp_status get_any_int(struct sp_wire_reader *reader, int64_t *out)
@@ -170,7 +171,7 @@ static inline sp_status get_int(struct sp_wire_reader *reader, int64_t *out)
 {
     uint64_t value = 0;
 
-    if (!take_plain(reader, INT64_MAX, &value)) return get_any_int(reader, out);
+    if (!take_plain(&reader->at, reader->end, INT64_MAX, &value)) return get_any_int(reader, out);
     *out = (int64_t)value;
     return SP_OK;
 }
@@ -324,6 +325,11 @@ static sp_status get_marks(struct sp_wire_reader *reader, sp_marks *out)
     return status;
 }
 
+static sp_status pass_over(struct sp_wire_reader *reader)
+{
+    return reader->unscanned ? SP_AGAIN : sp_wire_skip(reader);
+}
+
 static sp_status get_field(struct sp_wire_reader *reader, const struct sp_field *field, void *at)
 {
     sp_status status = SP_OK;
@@ -352,9 +358,7 @@ static sp_status get_field(struct sp_wire_reader *reader, const struct sp_field 
     case SP_FORM_LEVELS: status = get_levels(reader, at); break;
     case SP_FORM_FACTS: status = get_facts(reader, at); break;
     case SP_FORM_MARKS: status = get_marks(reader, at); break;
-    case SP_FORM_RETIRED:
-        status = sp_wire_skip(reader);
-        break; /* an old writer may still fill it */
+    case SP_FORM_RETIRED: status = pass_over(reader); break; /* an old writer may still fill it */
     }
     return status;
 }
@@ -420,20 +424,21 @@ static sp_status get_causes(struct sp_wire_reader *reader, struct sp_record *out
 
 /* A number above zero that is sure to keep every rule of its field: it is not empty, and has no
  * bound above, or is below it. False if this is none; nothing is read then. */
-static inline bool take_valid(struct sp_wire_reader *reader, const struct sp_field *field, void *at)
+static inline bool take_valid(const uint8_t **from, const uint8_t *end,
+                              const struct sp_field *field, void *at)
 {
     static const bool unbounded[] = {
         [SP_FORM_E8] = true,  [SP_FORM_MONO] = true, [SP_FORM_DUR] = true,
         [SP_FORM_I64] = true, [SP_FORM_U64] = true,  [SP_FORM_MARKS] = false};
     enum sp_form form = sp_form_of(field);
-    const uint8_t *before = reader->at;
+    const uint8_t *before = *from;
     uint64_t max = INT64_MAX, value = 0;
 
     if (form == SP_FORM_ENUM) max = sp_enum_count(sp_form_enum(field)) - 1U;
     if (form != SP_FORM_ENUM && !unbounded[form]) return false;
-    if (!take_plain(reader, max, &value)) return false;
+    if (!take_plain(from, end, max, &value)) return false;
     if (value == 0) {
-        reader->at = before;
+        *from = before;
         return false;
     }
     if (form == SP_FORM_ENUM) {
@@ -455,40 +460,50 @@ static sp_status get_body(struct sp_wire_reader *reader, const struct sp_schema 
     if (status != SP_OK) return status;
     if (array.type != TOKEN_ARRAY) return FAILS(reader, SP_TYPE, "%s", "is no array");
     bool valid = array.value >= schema->field_count;
+    const uint8_t *from = reader->at; /* kept in a register */
     for (uint64_t i = 0; i < array.value && i < schema->field_count; i++) {
         const struct sp_field *field = &schema->fields[i];
         void *at = (char *)body + field->offset;
-        reader->field = field->name;
-        if (take_valid(reader, field, at)) continue;
+        if (take_valid(&from, reader->end, field, at)) continue;
         valid = false;
+        reader->at = from;
+        reader->field = field->name;
         status = get_field(reader, field, at);
         if (status != SP_OK) return status;
+        from = reader->at;
     }
+    reader->at = from;
     reader->field = "body";
     for (uint64_t i = schema->field_count; i < array.value; i++) {
-        status = sp_wire_skip(reader);
+        status = pass_over(reader);
         if (status != SP_OK) return status;
     }
     return valid ? SP_OK : sp_validate(schema, body, reader->err);
 }
 
-/* The stream name up to its NUL. */
-static sp_status get_stream(struct sp_wire_reader *reader, sp_name *out)
+/* An envelope of plain numbers, without causes. False: it is another, nothing is read. */
+static inline bool take_head(struct sp_wire_reader *reader, struct sp_record *out, uint64_t *kind)
 {
-    size_t max = sp_wire_left(reader) < SP_NAME_SIZE ? sp_wire_left(reader) : SP_NAME_SIZE;
-    const uint8_t *nul = max > 0 ? memchr(reader->at, '\0', max) : NULL;
+    const uint8_t *at = reader->at;
+    uint64_t epoch = 0, seq = 0, ns = 0;
 
-    reader->field = "stream";
-    if (nul == NULL && max == SP_NAME_SIZE) return FAILS(reader, SP_TOO_LONG, "%s", "does not end");
-    if (nul == NULL) return cut_short(reader);
-    if (!sp_name_set_n(out, (const char *)reader->at, (size_t)(nul - reader->at))) {
-        return FAILS(reader, SP_INVALID, "%s", "may hold only A-Z a-z 0-9 . _ -");
+    if (reader->end - at < 2 || at[0] != (0x90 | ENVELOPE_FIELDS) || at[1] != SP_WIRE_VERSION) {
+        return false;
     }
-    reader->at = nul + 1;
-    return SP_OK;
+    at += 2;
+    if (!take_plain(&at, reader->end, UINT32_MAX, &epoch)) return false;
+    if (!take_plain(&at, reader->end, UINT64_MAX, &seq)) return false;
+    if (!take_plain(&at, reader->end, SP_WALL_NS_MAX, &ns)) return false;
+    if (!take_plain(&at, reader->end, UINT32_MAX, kind)) return false;
+    if (at == reader->end || *at != 0x90) return false;
+    reader->at = at + 1;
+    out->epoch = (uint32_t)epoch;
+    out->seq = seq;
+    out->time.ns = (int64_t)ns;
+    return true;
 }
 
-static sp_status get_record(struct sp_wire_reader *reader, struct sp_record *out)
+sp_status sp_wire_get_record(struct sp_wire_reader *reader, struct sp_record *out)
 {
     uint64_t kind = 0;
 
@@ -498,92 +513,17 @@ static sp_status get_record(struct sp_wire_reader *reader, struct sp_record *out
     out->kind = SP_REC_NONE;
     out->by_count = 0;
     out->in = (struct sp_ref){0};
-    sp_status status = get_head(reader, out);
+    sp_status status = SP_OK;
+    bool plain = take_head(reader, out, &kind);
+    if (!plain) status = get_head(reader, out);
     if (status != SP_OK) return status;
     reader->field = "kind";
-    status = get_uint(reader, UINT64_MAX, &kind);
+    if (!plain) status = get_uint(reader, UINT64_MAX, &kind);
     if (status != SP_OK) return status;
     const struct sp_kind_info *info = kind <= UINT32_MAX ? sp_kind_info((uint32_t)kind) : NULL;
     if (info == NULL) return FAILS(reader, SP_UNKNOWN_KIND, "%" PRIu64 " is not known", kind);
-    status = get_causes(reader, out);
+    if (!plain) status = get_causes(reader, out);
     if (status == SP_OK) status = get_body(reader, sp_schema_of(info->dto), &out->body);
     if (status == SP_OK) out->kind = (enum sp_kind)kind;
     return status;
-}
-
-static struct sp_wire_reader reader_of(const uint8_t *at, const uint8_t *end, struct sp_err *err)
-{
-    return (
-        struct sp_wire_reader){.at = at, .end = end, .dto = "frame", .field = "frame", .err = err};
-}
-
-/* No bytes at all may be at NULL. */
-static const uint8_t *end_of(const uint8_t *buf, size_t len_bytes)
-{
-    return len_bytes > 0 ? buf + len_bytes : buf;
-}
-
-/* The size and the stream; the reader then stands before the first record. */
-static sp_status begin(struct sp_wire_reader *reader, sp_name *stream)
-{
-    if (sp_wire_left(reader) > SP_WIRE_FRAME_MAX) {
-        return FAILS(reader, SP_TOO_LONG, "%zu bytes, at most %zu", sp_wire_left(reader),
-                     SP_WIRE_FRAME_MAX);
-    }
-    sp_status status = get_stream(reader, stream);
-    reader->field = "frame";
-    return status;
-}
-
-sp_status sp_wire_open(const uint8_t *buf, size_t len_bytes, struct sp_wire_frame *out,
-                       struct sp_err *err)
-{
-    struct sp_wire_reader reader = reader_of(buf, end_of(buf, len_bytes), err);
-    sp_name stream;
-
-    sp_status status = begin(&reader, &stream);
-    if (status != SP_OK) return status;
-    const uint8_t *first = reader.at;
-    for (unsigned records = 0; records == 0 || sp_wire_left(&reader) > 0; records++) {
-        if (records == SP_WIRE_RECORDS_MAX) {
-            return FAILS(&reader, SP_TOO_LONG, "more than %d records", SP_WIRE_RECORDS_MAX);
-        }
-        status = sp_wire_skip(&reader);
-        if (status != SP_OK) return status;
-    }
-    *out = (struct sp_wire_frame){.stream = stream, .at = first, .end = reader.end};
-    return SP_OK;
-}
-
-sp_status sp_wire_next(struct sp_wire_frame *frame, struct sp_record *out, struct sp_err *err)
-{
-    struct sp_wire_reader reader = reader_of(frame->at, frame->end, err);
-
-    if (frame->at == frame->end) return SP_AGAIN;
-    out->stream = frame->stream;
-    sp_status status = get_record(&reader, out);
-    if (status != SP_OK) {
-        reader = reader_of(frame->at, frame->end, NULL);
-        if (sp_wire_skip(&reader) != SP_OK) reader.at = reader.end; /* it was not scanned */
-    }
-    frame->at = reader.at;
-    return status;
-}
-
-sp_status sp_wire_decode(const uint8_t *buf, size_t len_bytes, struct sp_record *out,
-                         struct sp_err *err)
-{
-    struct sp_wire_reader reader = reader_of(buf, end_of(buf, len_bytes), err);
-
-    memset(out, 0, offsetof(struct sp_record, body));
-    sp_status status = begin(&reader, &out->stream);
-    if (status != SP_OK) return status;
-    const uint8_t *first = reader.at;
-    status = sp_wire_skip(&reader);
-    if (status != SP_OK) return status;
-    if (sp_wire_left(&reader) > 0) {
-        return FAILS(&reader, SP_INVALID, "%zu bytes after its end", sp_wire_left(&reader));
-    }
-    reader.at = first;
-    return get_record(&reader, out);
 }

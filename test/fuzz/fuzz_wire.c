@@ -59,6 +59,21 @@ static unsigned read_all(const uint8_t *data, size_t size, struct sp_record *out
     return count;
 }
 
+/* In one pass: the same record, or none. */
+static void check_plain(const uint8_t *data, size_t size, const struct sp_record *decoded)
+{
+    static struct sp_record plain;
+    const uint8_t *nul = size > 0 ? memchr(data, '\0', size) : NULL;
+    sp_name stream;
+
+    if (nul == NULL || !sp_name_set_n(&stream, (const char *)data, (size_t)(nul - data))) return;
+    memset(&plain, 0xa5, sizeof plain);
+    sp_status status = sp_wire_read_plain(data, size, (size_t)(nul + 1 - data), &plain);
+    FUZZ_CHECK(status == SP_OK || status == SP_AGAIN);
+    if (status != SP_OK) return;
+    FUZZ_CHECK(decoded != NULL && fuzz_record_equal(decoded, &plain));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct sp_record record, first;
@@ -69,6 +84,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     sp_status status = sp_wire_decode(data, size, &record, &err);
     unsigned count = read_all(data, size, &first);
     fuzz_memory_end(0, 0);
+    check_plain(data, size, status == SP_OK ? &record : NULL);
     if (status != SP_OK) {
         FUZZ_CHECK(record.kind == SP_REC_NONE);
         FUZZ_CHECK(err.status == status && err.text[0] != '\0');
