@@ -24,11 +24,16 @@ void sp_bus_wake(struct sp_bus *bus)
 /* FNV-1a. */
 uint32_t sp_bus_hash(const sp_name *stream)
 {
-    uint32_t hash = UINT32_C(2166136261);
+    size_t len = strnlen(stream->s, sizeof stream->s);
+    uint64_t hash = len;
 
-    for (const char *at = stream->s; *at != '\0'; at++)
-        hash = (hash ^ (uint8_t)*at) * UINT32_C(16777619);
-    return hash;
+    for (size_t at = 0; at < len; at += sizeof(uint64_t)) {
+        uint64_t part = 0;
+        memcpy(&part, stream->s + at, len - at < sizeof part ? len - at : sizeof part);
+        hash = (hash ^ part) * UINT64_C(0x9e3779b97f4a7c15);
+        hash ^= hash >> 32;
+    }
+    return (uint32_t)hash;
 }
 
 static void on_pump(void *ctx)

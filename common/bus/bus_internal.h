@@ -49,7 +49,8 @@ struct bus_ring {
     uint64_t first_seq, last_seq;
     struct bus_slot {
         size_t at, len;
-    } * slots; /* of sequence s: s % capacity */
+    } * slots;          /* of sequence s: s & slot_mask */
+    uint64_t slot_mask; /* a power of two, at least the capacity, less one */
     uint8_t *arena;
     size_t arena_len;
     size_t at; /* where the next record goes */
@@ -103,6 +104,20 @@ struct bus_consumer {
     uint64_t seq;
 };
 
+/* The subscriptions to one stream of a publisher. */
+struct bus_receivers {
+    struct sp_subscription *at[BUS_SUBS_MAX];
+    uint32_t count;
+};
+
+/* The stream of the last frame, and whose it is: found out once for a run of frames. */
+struct bus_latest {
+    sp_name stream;
+    size_t head_len_bytes; /* of its name in a frame; 0: none yet */
+    uint32_t subs;         /* of the bus, when the receivers were looked up */
+    struct bus_receivers receivers;
+};
+
 /* One publisher, as we see it. */
 struct bus_source {
     struct sp_bus *bus;
@@ -115,6 +130,7 @@ struct bus_source {
     bool silent;      /* and the notice was given */
     uint32_t epoch;   /* newest heard of */
     struct sp_heartbeat heartbeat;
+    struct bus_latest latest;
 };
 
 enum bus_state {

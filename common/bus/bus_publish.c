@@ -97,8 +97,10 @@ sp_status sp_bus_add_ring(struct sp_bus *bus, const sp_name *stream, uint32_t ca
     if (status != SP_OK) return status;
     struct bus_ring *ring = &out->ring;
     *ring = (struct bus_ring){.capacity = capacity, .first_seq = 1};
+    while (ring->slot_mask + 1 < capacity)
+        ring->slot_mask = 2 * ring->slot_mask + 1;
     ring->arena_len = (size_t)capacity * RECORD_BYTES_MEAN + SP_WIRE_FRAME_MAX;
-    ring->slots = calloc(capacity, sizeof(*ring->slots));
+    ring->slots = calloc(ring->slot_mask + 1, sizeof(*ring->slots));
     ring->arena = malloc(ring->arena_len);
     if (snapshot != NULL && bus->snapshot == NULL) {
         bus->snapshot = calloc(BUS_SNAPSHOT_MAX, sizeof(*bus->snapshot));
@@ -115,7 +117,7 @@ sp_status sp_bus_add_ring(struct sp_bus *bus, const sp_name *stream, uint32_t ca
 
 static struct bus_slot *slot_of(const struct bus_ring *ring, uint64_t seq)
 {
-    return &ring->slots[seq % ring->capacity];
+    return &ring->slots[seq & ring->slot_mask];
 }
 
 uint32_t sp_bus_ring_records(const struct bus_out *out, uint64_t seq, uint32_t max,

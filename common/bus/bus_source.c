@@ -62,14 +62,8 @@ static void on_heartbeat(struct bus_source *source, const struct sp_record *reco
     }
 }
 
-/* The subscriptions to one stream of this publisher. */
-struct receivers {
-    struct sp_subscription *at[BUS_SUBS_MAX];
-    uint32_t count;
-};
-
 static void find_receivers(const struct bus_source *source, const sp_name *stream,
-                           struct receivers *out)
+                           struct bus_receivers *out)
 {
     const struct sp_bus *bus = source->bus;
     uint32_t hash = sp_bus_hash(stream);
@@ -83,41 +77,80 @@ static void find_receivers(const struct bus_source *source, const sp_name *strea
     }
 }
 
-/* One frame; returns how many records it had. A record that cannot be read is passed over: those
- * behind it show the gap. */
-static uint32_t on_frame(struct bus_source *source, const uint8_t *bytes, size_t len)
+static void on_record(struct bus_source *source, const struct bus_receivers *receivers,
+                      const uint8_t *bytes, size_t len, const struct sp_record *record)
+{
+    if (record->kind == SP_REC_HEARTBEAT) {
+        on_heartbeat(source, record);
+    } else if (record->epoch < source->epoch) {
+        source->bus->stats.zombies++; /* superseded, also where its stream is not known yet */
+    } else {
+        note_heard(source);
+        for (uint32_t i = 0; i < receivers->count; i++) {
+            sp_bus_sub_live(receivers->at[i], bytes, len, record);
+        }
+    }
+}
+
+/* A frame of any number of records, and of a stream that need not be the last one's. A record that
+ * cannot be read is passed over: those behind it show the gap. */
+static uint32_t on_any_frame(struct bus_source *source, const uint8_t *bytes, size_t len)
 {
     struct sp_bus *bus = source->bus;
-    struct sp_record *record = &bus->rx;
+    struct bus_latest *latest = &source->latest;
     struct sp_wire_frame frame;
-    struct receivers receivers;
     uint32_t count = 0;
 
-    bus->stats.frames_received++;
     if (sp_wire_open(bytes, len, &frame, NULL) != SP_OK) {
         bus->stats.decode_errors++;
         return 1;
     }
-    find_receivers(source, &frame.stream, &receivers);
+    if (!sp_name_eq(&frame.stream, &latest->stream) || latest->subs != bus->sub_count) {
+        find_receivers(source, &frame.stream, &latest->receivers);
+        latest->stream = frame.stream;
+        latest->subs = bus->sub_count;
+        latest->head_len_bytes = (size_t)(frame.at - bytes);
+    }
+    /* A callback may add a subscription; the list changes with the next frame. */
     while (frame.at < frame.end) {
         const uint8_t *begin = frame.at;
-        sp_status status = sp_wire_next(&frame, record, NULL);
+        sp_status status = sp_wire_next(&frame, &bus->rx, NULL);
         count++;
-        if (status != SP_OK) {
-            bus->stats.decode_errors++;
-        } else if (record->kind == SP_REC_HEARTBEAT) {
-            on_heartbeat(source, record);
-        } else if (record->epoch < source->epoch) {
-            bus->stats.zombies++; /* superseded, also where its stream is not known yet */
+        if (status == SP_OK) {
+            on_record(source, &latest->receivers, begin, (size_t)(frame.at - begin), &bus->rx);
         } else {
-            note_heard(source);
-            for (uint32_t i = 0; i < receivers.count; i++) {
-                sp_bus_sub_live(receivers.at[i], begin, (size_t)(frame.at - begin), record);
-            }
+            bus->stats.decode_errors++;
         }
     }
     bus->stats.received += count;
     return count;
+}
+
+static bool is_of_latest(const struct bus_source *source, const uint8_t *bytes, size_t len)
+{
+    const struct bus_latest *latest = &source->latest;
+
+    return latest->head_len_bytes > 0 && latest->head_len_bytes <= len &&
+           latest->subs == source->bus->sub_count &&
+           memcmp(bytes, latest->stream.s, latest->head_len_bytes) == 0;
+}
+
+/* Returns how many records it had. Most frames are of the stream that the last one was of, and have
+ * one record. */
+static uint32_t on_frame(struct bus_source *source, const uint8_t *bytes, size_t len)
+{
+    struct sp_bus *bus = source->bus;
+    size_t head_len = source->latest.head_len_bytes;
+
+    bus->stats.frames_received++;
+    if (!is_of_latest(source, bytes, len)) return on_any_frame(source, bytes, len);
+    if (sp_wire_read_plain(bytes, len, head_len, &bus->rx) != SP_OK) {
+        return on_any_frame(source, bytes, len);
+    }
+    bus->rx.stream = source->latest.stream;
+    on_record(source, &source->latest.receivers, bytes + head_len, len - head_len, &bus->rx);
+    bus->stats.received++;
+    return 1;
 }
 
 static void on_sub_readable(void *ctx)
@@ -138,7 +171,7 @@ static uint32_t on_answer(struct bus_source *source, const uint8_t *bytes, size_
     struct sp_bus *bus = source->bus;
     struct sp_record *record = &bus->rx;
     struct sp_wire_frame frame;
-    struct receivers receivers;
+    struct bus_receivers receivers;
     uint32_t count = 0;
 
     if (sp_wire_open(bytes, len, &frame, NULL) != SP_OK) {

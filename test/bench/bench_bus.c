@@ -27,7 +27,7 @@
 
 #define ROUNDS_MAX  50
 #define ROUNDS      5
-#define RATE_COUNT  300000
+#define RATE_COUNT  1000000
 #define BATCH_COUNT 2000000
 #define HOP_COUNT   5000
 #define HOP_EVERY   (100 * SP_NS_PER_US)
@@ -71,13 +71,17 @@ static struct sp_sock_options deep_queues(void)
     return (struct sp_sock_options){.queue_max = 2 * RATE_COUNT};
 }
 
-/* number 0: only to see that frames arrive. `received` is when it was published. */
-static void fill(struct sp_record *record, uint64_t number)
+static void begin_records(struct sp_record *record)
 {
     memset(record, 0, offsetof(struct sp_record, body));
     record->stream = sp_name_of("md.paper.BTCUSDT");
-    record->time = (sp_wall){INT64_C(1795374000000000000) + (int64_t)number};
     record->kind = SP_REC_TRADE;
+}
+
+/* number 0: only to see that frames arrive. `received` is when it was published. */
+static void fill(struct sp_record *record, uint64_t number)
+{
+    record->time = (sp_wall){INT64_C(1795374000000000000) + (int64_t)number};
     record->body.trade = (struct sp_trade){.trade_id = number,
                                            .px = {INT64_C(6012345000000)},
                                            .qty = {INT64_C(123456000)},
@@ -314,6 +318,7 @@ static int64_t run_round(bool bus, enum what what, int64_t *samples)
                       .dir = folder.path,
                       .samples = samples};
 
+    begin_records(&b.record);
     if (!bus) make_raw(&b);
     must(pipe(b.ready) == 0 && pipe(b.result) == 0, "pipe");
     fflush(stdout);

@@ -105,6 +105,92 @@ static void test_bus_rings_paced_consumer_misses_nothing_and_reports(void **stat
     assert_int_equal(sp_bus_consumed(f->pub, &stream, both, 2), 0);
 }
 
+/* Which subscriptions a frame is for is found out once for a run of frames of one stream. */
+struct counted {
+    const char *stream;
+    uint64_t records, last;
+};
+
+static void count_record(void *ctx, const struct sp_record *record)
+{
+    struct counted *counted = ctx;
+
+    assert_string_equal(record->stream.s, counted->stream);
+    if (counted->records > 0) assert_int_equal(record->seq, counted->last + 1);
+    counted->last = record->seq;
+    counted->records++;
+}
+
+static void subscribe_counted(struct fixture *f, struct counted *counted, const char *stream)
+{
+    struct sp_sub_options options = {.stream = sp_name_of(stream),
+                                     .publisher = sp_name_of("marketdata"),
+                                     .paced = true,
+                                     .on_record = count_record,
+                                     .ctx = counted};
+
+    counted->stream = stream;
+    assert_int_equal(sp_bus_subscribe(f->sub, &options, &f->subscription, NULL), SP_OK);
+}
+
+/* Until a quote comes by PUB, without a replay. */
+static void go_live(struct fixture *f)
+{
+    uint64_t replayed = 0;
+
+    do {
+        replayed = sp_bus_stats(f->sub).replayed_socket;
+        add_quotes(f, 1);
+        assert_true(run_until(f, is_caught_up, f->quotes));
+    } while (sp_bus_stats(f->sub).replayed_socket != replayed || f->quotes < 3);
+}
+
+static void test_bus_rings_frames_find_every_subscription_of_their_stream(void **state)
+{
+    struct fixture *f = *state;
+    struct counted second = {0};
+
+    open_ring(f, 1, 64, false);
+    subscribe_ring(f, (struct sp_ref){0}, true);
+    go_live(f);
+    subscribe_counted(f, &second, ring_name);
+    assert_true(run_until(f, is_caught_up, f->quotes));
+    struct sp_bus_stats before = sp_bus_stats(f->sub);
+    for (int i = 0; i < 5; i++) {
+        add_quotes(f, 1);
+        assert_true(run_until(f, is_caught_up, f->quotes));
+    }
+    assert_true(run_until(f, has_events, f->quotes));
+    assert_int_equal(second.last, f->quotes);
+    assert_int_equal(sp_bus_stats(f->sub).gaps, before.gaps);
+    assert_int_equal(sp_bus_stats(f->sub).replayed_socket, before.replayed_socket);
+}
+
+static void test_bus_rings_frames_of_several_streams_in_turn_stay_apart(void **state)
+{
+    struct fixture *f = *state;
+    const char *other_name = "md.test.BTCUSDC"; /* as long as the first's, and begins like it */
+    sp_name other = sp_name_of(other_name);
+    struct counted first = {0}, of_other = {0};
+
+    open_ring(f, 1, 64, false);
+    assert_int_equal(sp_bus_add_ring(f->pub, &other, 64, NULL, NULL, NULL), SP_OK);
+    subscribe_ring(f, (struct sp_ref){0}, true);
+    go_live(f);
+    subscribe_counted(f, &first, ring_name);
+    subscribe_counted(f, &of_other, other_name);
+    for (uint64_t i = 1; i <= 12; i++) {
+        f->record.stream = other;
+        assert_int_equal(sp_bus_publish(f->pub, &f->record, NULL), SP_OK);
+        add_quotes(f, 1 + (uint32_t)i % 2);
+        assert_true(run_until(f, is_caught_up, i));
+    }
+    assert_true(run_until(f, has_events, f->quotes));
+    assert_facts(f, 1, f->quotes);
+    assert_int_equal(first.last, f->quotes);
+    assert_int_equal(of_other.records, 12);
+}
+
 /* The arena is circular: frames of all sizes must come back as they were, oldest first. */
 static void test_bus_rings_wraps_without_damage(void **state)
 {
@@ -245,6 +331,8 @@ int main(void)
         TEST(test_bus_rings_past_the_ring_the_loss_is_told),
         TEST(test_bus_rings_of_a_new_epoch_is_a_loss),
         TEST(test_bus_rings_paced_consumer_misses_nothing_and_reports),
+        TEST(test_bus_rings_frames_find_every_subscription_of_their_stream),
+        TEST(test_bus_rings_frames_of_several_streams_in_turn_stay_apart),
         TEST(test_bus_rings_wraps_without_damage),
         TEST(test_bus_rings_watch_gives_heartbeats),
         TEST(test_bus_rings_client_asks_and_is_answered),
