@@ -1,5 +1,7 @@
 #include "services/marketdata/play.h"
 
+#include "services/marketdata/event_check.h"
+
 #include <string.h>
 
 #define EVENTS_PER_TURN   256
@@ -222,12 +224,27 @@ static void end_source(struct sp_md_play *play, const char *reason)
            play->core->messages);
 }
 
+/* The next event into `pending`; one that no market sends becomes a FEED_ERROR. */
+static sp_status next_event(struct sp_md_play *play, struct sp_err *err)
+{
+    struct sp_market_event *event = &play->pending;
+    sp_text why = {{0}};
+
+    sp_status status = sp_source_next(&play->source, event, err);
+    if (status != SP_OK || event->kind == SP_REC_FEED_ERROR) return status;
+    if (sp_md_is_possible(event, play->last, &why)) return SP_OK;
+    event->kind = SP_REC_FEED_ERROR;
+    event->body.feed =
+        (struct sp_feed){.symbol = play->core->options.symbols[event->symbol], .reason = why};
+    return SP_OK;
+}
+
 /* One event into `pending`. False: there is none now, or (after an error in the input) not yet. */
 static bool read_one(struct sp_md_play *play)
 {
     struct sp_err err = {0};
 
-    sp_status status = sp_source_next(&play->source, &play->pending, &err);
+    sp_status status = next_event(play, &err);
     if (status == SP_CLOSED) {
         end_source(play, "the source has no more");
         return false;
@@ -443,7 +460,7 @@ sp_dur sp_md_play_rest(const struct sp_md_play *play)
 static sp_status find_first(struct sp_md_play *play, struct sp_err *err)
 {
     for (uint32_t n = 0; n < EARLY_EVENTS_MAX; n++) {
-        sp_status status = sp_source_next(&play->source, &play->pending, err);
+        sp_status status = next_event(play, err);
         if (status == SP_CLOSED) return SP_OK;
         if (status != SP_OK) return status;
         if (play->pending.kind != SP_REC_FEED_ERROR) {

@@ -1,21 +1,14 @@
-#include "faults.h"
+#include "faults_internal.h"
 
 #include "calls.h"
-#include "files.h"
 #include "hands.h"
 #include "live.h"
-#include "proto/wire.h"
-#include "services/venue/store.h"
-#include "truth.h"
 #include "world.h"
 
-#include <errno.h>
 #include <signal.h>
 #include <string.h>
 
-#define PER_MILLION 1000000
-#define FULL_ROOM   65536 /* bytes that may still fit on a full disk */
-#define LAG_NS_MAX  (1500 * SIM_MS)
+#define DRIFT_STEP_NS (100 * SIM_MS)
 
 static const struct {
     const char *name, *text;
@@ -33,9 +26,11 @@ static struct {
     struct sim_random chance[SIM_FAULT_COUNT];
     uint32_t strength[SIM_FAULT_COUNT]; /* per cent */
     uint64_t fired[SIM_FAULT_COUNT];
-    int64_t full_until, lag_ns;
-    int64_t room; /* bytes left while the disk is full */
-    struct sp_record record;
+    int64_t drift_ns; /* of the wall clock, in each step of it */
+    int64_t drift_until, loop_until;
+    uint32_t loop_service;
+    bool looks;              /* the simulator reads itself */
+    uint32_t points_to_live; /* of the process meanwhile */
 } f;
 
 const char *sim_fault_name(enum sim_fault fault)
@@ -54,32 +49,61 @@ uint64_t sim_fault_fired(enum sim_fault fault)
 {
     return f.fired[fault];
 }
-
-static bool is_on(enum sim_fault fault)
+void sim_fault_count(enum sim_fault fault, int by)
 {
-    return !f.healed && (f.on >> fault & 1) != 0;
+    f.fired[fault] += (uint64_t)(int64_t)by;
+}
+struct sim_random *sim_fault_chance(enum sim_fault fault)
+{
+    return &f.chance[fault];
+}
+uint32_t sim_faults_generation(void)
+{
+    return f.generation;
+}
+bool sim_faults_healed(void)
+{
+    return f.healed;
 }
 
-/* Whether it strikes now, by parts in a million of an average seed. */
-static bool strikes(enum sim_fault fault, uint32_t parts)
+bool sim_fault_is_on(enum sim_fault fault)
 {
-    if (!is_on(fault)) return false;
+    return !f.healed && !f.looks && (f.on >> fault & 1) != 0;
+}
+
+bool sim_fault_strikes(enum sim_fault fault, uint32_t parts)
+{
+    if (!sim_fault_is_on(fault)) return false;
     if (!sim_random_ppm(&f.chance[fault], parts * f.strength[fault] / 100)) return false;
     f.fired[fault]++;
     return true;
 }
 
-static uint64_t draw(enum sim_fault fault, uint64_t n)
+uint64_t sim_fault_draw(enum sim_fault fault, uint64_t n)
 {
     return sim_random_below(&f.chance[fault], n);
 }
 
-/* Between `least` and 2^doublings times that, each order of magnitude as likely. */
-static int64_t draw_ns(enum sim_fault fault, int64_t least, uint32_t doublings)
+int64_t sim_fault_draw_ns(enum sim_fault fault, int64_t least, uint32_t doublings)
 {
-    int64_t ns = least << draw(fault, doublings);
+    int64_t ns = least << sim_fault_draw(fault, doublings);
 
-    return ns + (int64_t)draw(fault, (uint64_t)ns);
+    return ns + (int64_t)sim_fault_draw(fault, (uint64_t)ns);
+}
+
+void sim_faults_look_begin(void)
+{
+    f.looks = true;
+    f.points_to_live = sim_self()->points_to_live;
+    sim_self()->points_to_live = 0;
+    sim_faults_show_rot(false);
+}
+
+void sim_faults_look_end(void)
+{
+    sim_faults_show_rot(true);
+    sim_self()->points_to_live = f.points_to_live;
+    f.looks = false;
 }
 
 /* ---- Those that come by themselves ---- */
@@ -88,7 +112,7 @@ static struct sim_proc *some_proc(enum sim_fault fault)
 {
     uint32_t count = sim_world_count();
 
-    return count > 0 ? sim_world_proc((uint32_t)draw(fault, count)) : NULL;
+    return count > 0 ? sim_world_proc((uint32_t)sim_fault_draw(fault, count)) : NULL;
 }
 
 static void kill_again(void *ctx)
@@ -100,32 +124,51 @@ static void kill_again(void *ctx)
     struct sim_proc *proc = sim_world_proc(service);
     if (proc != NULL) sim_kill(proc, SIGKILL);
     if (left == 0) return;
-    sim_at(sim_now() + draw_ns(SIM_FAULT_KILL_STORM, 100 * SIM_MS, 6), kill_again,
+    sim_at(sim_now() + sim_fault_draw_ns(SIM_FAULT_KILL_STORM, 100 * SIM_MS, 6), kill_again,
            (void *)(uintptr_t)(what - 0x100));
-}
-
-static void end_full(void *ctx)
-{
-    if ((uint32_t)(uintptr_t)ctx == f.generation) sim_files_set_free(UINT64_C(50) << 30);
-}
-
-static void fill_disk(enum sim_fault fault)
-{
-    int64_t ns = draw_ns(fault, 200 * SIM_MS, 7);
-
-    if (fault == SIM_FAULT_DISK_FULL) {
-        f.full_until = sim_now() + ns;
-        f.room = (int64_t)draw(fault, FULL_ROOM);
-    }
-    sim_files_set_free(fault == SIM_FAULT_DISK_FULL ? 0 : UINT64_C(300) << 20);
-    sim_at(sim_now() + ns, end_full, (void *)(uintptr_t)f.generation);
 }
 
 static void step_wall(void)
 {
-    int64_t ns = draw_ns(SIM_FAULT_WALL_STEP, SIM_MS, 21);
+    int64_t ns = sim_fault_draw_ns(SIM_FAULT_WALL_STEP, SIM_MS, 21);
 
-    sim_wall_step(draw(SIM_FAULT_WALL_STEP, 2) == 0 ? ns : -ns);
+    sim_wall_step(sim_fault_draw(SIM_FAULT_WALL_STEP, 2) == 0 ? ns : -ns);
+}
+/* Faster or slower than it should by up to 200 ppm, as a bad crystal; now and then 2 %, as a
+ * virtual machine that lost its ticks. */
+static void drift(void *ctx)
+{
+    if (f.healed || (uint32_t)(uintptr_t)ctx != f.generation || sim_now() >= f.drift_until) return;
+    sim_wall_step(f.drift_ns);
+    sim_at(sim_now() + DRIFT_STEP_NS, drift, ctx);
+}
+
+static void begin_drift(void)
+{
+    int64_t most = DRIFT_STEP_NS / (sim_fault_draw(SIM_FAULT_WALL_DRIFT, 4) == 0 ? 50 : 5000);
+    bool lasts = sim_now() < f.drift_until;
+
+    f.drift_ns = (int64_t)sim_fault_draw(SIM_FAULT_WALL_DRIFT, 2 * (uint64_t)most + 1) - most;
+    f.drift_until = sim_now() + sim_fault_draw_ns(SIM_FAULT_WALL_DRIFT, SIM_S, 7);
+    if (!lasts) drift((void *)(uintptr_t)f.generation);
+}
+
+static void loop(void *ctx)
+{
+    struct sim_proc *proc = sim_world_proc(f.loop_service);
+
+    if (f.healed || (uint32_t)(uintptr_t)ctx != f.generation || sim_now() >= f.loop_until) return;
+    if (proc != NULL) sim_kill(proc, SIGKILL);
+    sim_at(sim_now() + sim_fault_draw_ns(SIM_FAULT_CRASH_LOOP, 20 * SIM_MS, 5), loop, ctx);
+}
+
+static void begin_loop(uint32_t service)
+{
+    bool lasts = sim_now() < f.loop_until;
+
+    f.loop_service = service;
+    f.loop_until = sim_now() + sim_fault_draw_ns(SIM_FAULT_CRASH_LOOP, 5 * SIM_S, 4);
+    if (!lasts) loop((void *)(uintptr_t)f.generation);
 }
 
 static void strike_proc(enum sim_fault fault, struct sim_proc *proc)
@@ -135,13 +178,15 @@ static void strike_proc(enum sim_fault fault, struct sim_proc *proc)
         return;
     }
     if (fault == SIM_FAULT_KILL) sim_kill(proc, SIGKILL);
-    if (fault == SIM_FAULT_KILL_POINT) proc->points_to_live = 1 + (uint32_t)draw(fault, 400);
-    if (fault == SIM_FAULT_PAUSE) proc->paused_until = sim_now() + draw_ns(fault, SIM_MS, 15);
+    if (fault == SIM_FAULT_KILL_POINT)
+        proc->points_to_live = 1 + (uint32_t)sim_fault_draw(fault, 400);
+    if (fault == SIM_FAULT_PAUSE)
+        proc->paused_until = sim_now() + sim_fault_draw_ns(fault, SIM_MS, 15);
 }
 
 static void strike(enum sim_fault fault)
 {
-    uint32_t service = (uint32_t)draw(fault, sim_world_count());
+    uint32_t service = (uint32_t)sim_fault_draw(fault, sim_world_count());
 
     f.fired[fault]++;
     switch ((int)fault) {
@@ -149,22 +194,38 @@ static void strike(enum sim_fault fault)
     case SIM_FAULT_KILL_POINT:
     case SIM_FAULT_PAUSE: strike_proc(fault, some_proc(fault)); break;
     case SIM_FAULT_KILL_STORM:
-        kill_again((void *)(uintptr_t)(service | (1 + draw(fault, 8)) << 8 |
+        kill_again((void *)(uintptr_t)(service | (1 + sim_fault_draw(fault, 8)) << 8 |
                                        (uint64_t)f.generation << 16));
         break;
     case SIM_FAULT_SUPERVISOR_KILL: sim_world_kill_supervisor(); break;
     case SIM_FAULT_POWER_CUT:
-        sim_world_power_cut(&f.chance[fault], draw_ns(fault, 500 * SIM_MS, 4));
+        sim_world_power_cut(&f.chance[fault], sim_fault_draw_ns(fault, 500 * SIM_MS, 4));
         break;
     case SIM_FAULT_SERVICE_RESTART: sim_world_restart(service); break;
     case SIM_FAULT_DISK_FULL:
-    case SIM_FAULT_DISK_LOW: fill_disk(fault); break;
+    case SIM_FAULT_DISK_LOW: sim_faults_disk_full(fault); break;
     case SIM_FAULT_WALL_STEP: step_wall(); break;
-    case SIM_FAULT_FEED_PAUSE: sim_hands_pause_feed(draw_ns(fault, 500 * SIM_MS, 5)); break;
-    case SIM_FAULT_HALT: sim_hands_command(SP_COMMAND_HALT, draw(fault, 3) > 0); break;
-    case SIM_FAULT_RESUME: sim_hands_command(SP_COMMAND_RESUME, draw(fault, 2) > 0); break;
-    case SIM_FAULT_FLATTEN: sim_hands_command(SP_COMMAND_FLATTEN, draw(fault, 3) > 0); break;
+    case SIM_FAULT_FEED_PAUSE:
+        sim_hands_pause_feed(sim_fault_draw_ns(fault, 500 * SIM_MS, 5));
+        break;
+    case SIM_FAULT_HALT: sim_hands_command(SP_COMMAND_HALT, sim_fault_draw(fault, 3) > 0); break;
+    case SIM_FAULT_RESUME:
+        sim_hands_command(SP_COMMAND_RESUME, sim_fault_draw(fault, 2) > 0);
+        break;
+    case SIM_FAULT_FLATTEN:
+        sim_hands_command(SP_COMMAND_FLATTEN, sim_fault_draw(fault, 3) > 0);
+        break;
     case SIM_FAULT_RECONCILE: sim_hands_command(SP_COMMAND_RECONCILE, true); break;
+    case SIM_FAULT_BURST:
+    case SIM_FAULT_CROSSED_BOOK:
+    case SIM_FAULT_BAD_PRICE:
+    case SIM_FAULT_STALE_PRICE: sim_faults_market(fault); break;
+    case SIM_FAULT_BIT_ROT: sim_faults_rot(); break;
+    case SIM_FAULT_WALL_DRIFT: begin_drift(); break;
+    case SIM_FAULT_CRASH_LOOP: begin_loop(service); break;
+    case SIM_FAULT_TWIN:
+        sim_world_start_twin(service, sim_fault_draw_ns(fault, 100 * SIM_MS, 7));
+        break;
     default: SP_ASSERT(false);
     }
 }
@@ -188,88 +249,21 @@ static void arrange(enum sim_fault fault)
            (void *)(uintptr_t)((uint64_t)f.generation << 8 | fault));
 }
 
-/* ---- The disk ---- */
-
-static int full_disk(enum sim_disk_op op, const char *path, size_t len)
-{
-    if (f.healed || sim_now() >= f.full_until) return 0;
-    if (op == SIM_DISK_REMOVE && strstr(path, "ballast") != NULL) f.room += 1 << 20;
-    if (op != SIM_DISK_WRITE) return 0;
-    if ((int64_t)len > f.room) return ENOSPC;
-    f.room -= (int64_t)len;
-    return 0;
-}
-
-static int disk_fault(enum sim_disk_op op, const char *path, size_t len)
-{
-    int code = full_disk(op, path, len);
-
-    if (code != 0) return code;
-    if (op == SIM_DISK_WRITE && strikes(SIM_FAULT_DISK_WRITE_ERROR, 30)) return EIO;
-    if (op == SIM_DISK_SYNC && strikes(SIM_FAULT_DISK_SYNC_ERROR, 100)) return EIO;
-    if (op == SIM_DISK_WRITE && strikes(SIM_FAULT_DISK_SHORT_WRITE, 2000)) return SIM_DISK_SHORT;
-    return 0;
-}
-
-int64_t sim_faults_sync_delay(void)
-{
-    if (strikes(SIM_FAULT_DISK_SLOW, 5000)) return draw_ns(SIM_FAULT_DISK_SLOW, 2 * SIM_MS, 10);
-    return 80 * SIM_US + sim_random_wait(sim_chance(), 120 * SIM_US);
-}
-
 /* ---- Messages ---- */
-
-static void venue_message(const struct sim_message *message, struct sim_fate *fate)
-{
-    if (sp_wire_decode(message->frame, message->len, &f.record, NULL) != SP_OK) return;
-    if (f.record.kind == SP_REC_VENUE_REPORT) {
-        fate->drop = strikes(SIM_FAULT_REPORT_LOST, 20000);
-        if (strikes(SIM_FAULT_REPORT_COPY, 50000)) fate->copies = 1;
-        fate->overtakes = strikes(SIM_FAULT_REPORT_ORDER, 50000);
-    } else if (f.record.kind == SP_REC_VENUE_ANSWER) {
-        fate->drop = strikes(SIM_FAULT_ANSWER_LOST, 5000);
-        if (strikes(SIM_FAULT_ANSWER_LATE, 5000))
-            fate->delay = draw_ns(SIM_FAULT_ANSWER_LATE, 10 * SIM_MS, 9);
-    }
-}
 
 void sim_faults_message(const struct sim_message *message, struct sim_fate *fate)
 {
-    const char *from = message->from != NULL ? message->from->name : "";
-
     sim_live_message(message);
+    if (message->published) sim_faults_market_message(message);
     if (f.healed) return;
     if (message->published) {
-        fate->drop = strikes(SIM_FAULT_PUBLISH_DROP, 2000);
-        if (strikes(SIM_FAULT_PUBLISH_COPY, 1000)) fate->copies = 1;
-    } else if (strcmp(from, "venue") == 0) {
-        venue_message(message, fate);
-    } else if (strcmp(message->to, "venue") == 0) {
-        fate->drop = strikes(SIM_FAULT_REQUEST_LOST, 5000);
+        fate->drop = sim_fault_strikes(SIM_FAULT_PUBLISH_DROP, 2000);
+        if (sim_fault_strikes(SIM_FAULT_PUBLISH_COPY, 1000)) fate->copies = 1;
+    } else {
+        sim_faults_venue_message(message, fate);
     }
-    if (strikes(SIM_FAULT_MESSAGE_DELAY, 1000))
-        fate->delay += draw_ns(SIM_FAULT_MESSAGE_DELAY, SIM_MS, 8);
-}
-
-/* The venue's query service is behind its matching engine. */
-sp_status __real_sp_venue_store_order(struct sp_venue_store *store, const struct sp_exchange *x,
-                                      const sp_name *client_order_id,
-                                      struct sp_venue_order_row *out, struct sp_err *err);
-sp_status __wrap_sp_venue_store_order(struct sp_venue_store *store, const struct sp_exchange *x,
-                                      const sp_name *client_order_id,
-                                      struct sp_venue_order_row *out, struct sp_err *err);
-sp_status __wrap_sp_venue_store_order(struct sp_venue_store *store, const struct sp_exchange *x,
-                                      const sp_name *client_order_id,
-                                      struct sp_venue_order_row *out, struct sp_err *err)
-{
-    uint32_t count = 0;
-    const struct sim_truth_order *order = sim_truth_find(client_order_id, &count);
-
-    if (order != NULL && is_on(SIM_FAULT_QUERY_LAG) && sim_now() - order->placed_at < f.lag_ns) {
-        f.fired[SIM_FAULT_QUERY_LAG]++;
-        return SP_FAIL(err, SP_NOT_FOUND, "no such order (yet)");
-    }
-    return __real_sp_venue_store_order(store, x, client_order_id, out, err);
+    if (sim_fault_strikes(SIM_FAULT_MESSAGE_DELAY, 1000))
+        fate->delay += sim_fault_draw_ns(SIM_FAULT_MESSAGE_DELAY, SIM_MS, 8);
 }
 
 /* ---- A run ---- */
@@ -290,17 +284,18 @@ void sim_faults_begin(uint64_t seed, uint64_t off)
         bool is_off = half && sim_random_below(&r, 2) == 0;
         if (!is_off && (off >> i & 1) == 0) f.on |= UINT64_C(1) << i;
     }
-    f.lag_ns = (int64_t)sim_random_below(&r, LAG_NS_MAX);
-    sim_files_on_fault(disk_fault, sim_faults_sync_delay);
+    sim_faults_venue_begin(&r);
+    sim_faults_market_begin();
+    sim_faults_disk_begin();
     for (uint32_t i = 0; i < SIM_FAULT_COUNT; i++) {
-        if (kinds[i].mean_s > 0 && is_on((enum sim_fault)i)) arrange((enum sim_fault)i);
+        if (kinds[i].mean_s > 0 && sim_fault_is_on((enum sim_fault)i)) arrange((enum sim_fault)i);
     }
 }
 
 void sim_faults_heal(void)
 {
     f.healed = true;
-    sim_files_set_free(UINT64_C(50) << 30);
+    sim_faults_disk_heal();
     for (uint32_t i = 0; i < sim_world_count(); i++) {
         struct sim_proc *proc = sim_world_proc(i);
         if (proc == NULL) continue;

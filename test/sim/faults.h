@@ -15,7 +15,7 @@ enum sim_fault {
 };
 /* clang-format on */
 
-#define SIM_FAULTS_MAX 48
+#define SIM_FAULTS_MAX 60
 _Static_assert(SIM_FAULT_COUNT <= SIM_FAULTS_MAX, "they are counted in arrays of this size");
 
 const char *sim_fault_name(enum sim_fault fault); /* "KILL_POINT" */
@@ -28,6 +28,11 @@ void sim_faults_heal(void);
 /* Kinds that are on in this seed. */
 uint64_t sim_faults_on(void);
 uint64_t sim_fault_fired(enum sim_fault fault);
+
+/* The simulator itself reads in the place of the running process: between the two nothing strikes,
+ * and what is rotten reads as it was written. */
+void sim_faults_look_begin(void);
+void sim_faults_look_end(void);
 
 /* For sockets.h and files.h. */
 void sim_faults_message(const struct sim_message *message, struct sim_fate *fate);

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -46,6 +45,7 @@ static struct {
     uint64_t last_ino, free_bytes;
     sim_disk_fault_fn *fault;
     sim_disk_delay_fn *delay;
+    sim_disk_size_fn *size;
 } disk;
 
 /* ---- Names ---- */
@@ -334,6 +334,8 @@ static void cut_node(struct sim_random *chance, struct sim_node *node, enum cut_
             tear(chance, &node->durable, &node->ops[i], synced);
         }
     }
+    bool lies = disk.size != NULL && node->op_count > 0;
+    if (lies) fit(&node->durable, node->durable.len + disk.size(node->durable.len));
     clear_ops(node);
     fit(&node->data, node->durable.len);
     if (node->durable.len > 0) memcpy(node->data.at, node->durable.at, node->durable.len);
@@ -389,6 +391,15 @@ void sim_files_put(const char *path, const void *bytes, size_t len_bytes)
     sync_names(dir);
 }
 
+void sim_files_flip(const char *path, size_t at, uint8_t bits)
+{
+    struct sim_node *node = sim_node_find(path);
+
+    if (node == NULL) return;
+    if (at < node->data.len) node->data.at[at] ^= bits;
+    if (at < node->durable.len) node->durable.at[at] ^= bits;
+}
+
 const char *sim_files_get(const char *path, size_t *len_bytes)
 {
     struct sim_node *node = sim_node_find(path);
@@ -418,10 +429,11 @@ void sim_files_each(const char *prefix, void (*fn)(void *ctx, const char *path),
     }
 }
 
-void sim_files_on_fault(sim_disk_fault_fn *fault, sim_disk_delay_fn *delay)
+void sim_files_on_fault(sim_disk_fault_fn *fault, sim_disk_delay_fn *delay, sim_disk_size_fn *size)
 {
     disk.fault = fault;
     disk.delay = delay;
+    disk.size = size;
 }
 
 uint64_t sim_files_free_bytes(void)
@@ -440,6 +452,7 @@ void sim_files_begin(void)
     disk.last_ino = 1;
     disk.fault = NULL;
     disk.delay = NULL;
+    disk.size = NULL;
     sim_node_make("/sim", true);
 }
 
@@ -565,33 +578,4 @@ const char *sim_dir_entry(const char *path, size_t n)
         if (n-- == 0) return strrchr(disk.now.at[i].path, '/') + 1;
     }
     return NULL;
-}
-
-/* ---- Export ---- */
-
-static void make_real_dirs(char *path)
-{
-    for (char *at = path + 1; *at != '\0'; at++) {
-        if (*at != '/') continue;
-        *at = '\0';
-        (void)mkdir(path, 0700);
-        *at = '/';
-    }
-}
-
-bool sim_files_export(const char *folder)
-{
-    for (size_t i = 0; i < disk.now.count; i++) {
-        const struct name *name = &disk.now.at[i];
-        char path[2 * SIM_PATH_SIZE];
-        if (name->node->is_dir) continue;
-        snprintf(path, sizeof path, "%s/%s", folder, name->path + strlen(SIM_ROOT));
-        make_real_dirs(path);
-        FILE *file = fopen(path, "wb");
-        if (file == NULL) return false;
-        size_t len = name->node->data.len;
-        bool ok = len == 0 || fwrite(name->node->data.at, 1, len, file) == len;
-        if (fclose(file) != 0 || !ok) return false;
-    }
-    return true;
 }

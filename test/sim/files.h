@@ -30,10 +30,12 @@ enum sim_disk_op { SIM_DISK_WRITE, SIM_DISK_SYNC, SIM_DISK_READ, SIM_DISK_OPEN, 
 typedef int sim_disk_fault_fn(enum sim_disk_op op, const char *path, size_t len);
 /* How long a sync takes, in ns. */
 typedef int64_t sim_disk_delay_fn(void);
+/* By how much a file is longer after a power cut than what was written of it; `len` was. */
+typedef size_t sim_disk_size_fn(size_t len);
 
 void sim_files_begin(void);
 void sim_files_end(void);
-void sim_files_on_fault(sim_disk_fault_fn *fault, sim_disk_delay_fn *delay);
+void sim_files_on_fault(sim_disk_fault_fn *fault, sim_disk_delay_fn *delay, sim_disk_size_fn *size);
 /* Nothing that is not durable is sure to be there any more. No process is alive. */
 void sim_files_power_cut(struct sim_random *chance);
 /* How much statvfs says is free, and what it says from now on. */
@@ -41,6 +43,8 @@ uint64_t sim_files_free_bytes(void);
 void sim_files_set_free(uint64_t bytes);
 /* Makes a durable file, from kernel context. */
 void sim_files_put(const char *path, const void *bytes, size_t len_bytes);
+/* Changes bits of one byte, now and on the disk; of a file that is gone or shorter nothing. */
+void sim_files_flip(const char *path, size_t at, uint8_t bits);
 /* Removes a file, from kernel context. */
 void sim_files_remove(const char *path);
 /* The current bytes; NULL if there is no such file. Valid until it is written again. */

@@ -1,6 +1,7 @@
 #include "live.h"
 
 #include "common/journal/journal.h"
+#include "faults.h"
 #include "files.h"
 #include "memory.h"
 #include "proto/wire.h"
@@ -182,7 +183,10 @@ sp_status __wrap_sp_journal_open(const struct sp_journal_options *options, struc
 {
     sp_status status = __real_sp_journal_open(options, out, err);
 
-    if (status == SP_OK) read_back(options->dir, sim_self()->name);
+    if (status != SP_OK) return status;
+    sim_faults_look_begin();
+    read_back(options->dir, sim_self()->name);
+    sim_faults_look_end();
     return status;
 }
 

@@ -20,7 +20,7 @@ struct sim_result {
     int64_t failed_at;
     uint64_t hash, events, fills, orders, trades, explained, messages;
     int64_t virtual_ns, real_ns;
-    uint64_t fired[48]; /* by enum sim_fault */
+    uint64_t fired[60]; /* by enum sim_fault */
 };
 
 void sim_run(const struct sim_run_options *options, struct sim_result *out);

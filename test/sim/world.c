@@ -21,6 +21,7 @@
 #define WALL_START  INT64_C(1793620800000000000) /* 2026-11-02T12:00:00Z */
 #define SPAWN_NS    (2 * SIM_MS)
 #define CONFIG_SIZE 8192
+#define TWINS_MAX   8
 
 static struct {
     struct sim_world_options options;
@@ -28,6 +29,7 @@ static struct {
     struct sp_supervisor core;
     struct sp_supervisor_actions actions;
     struct sim_proc *procs[SP_SUPERVISED_MAX];
+    struct sim_proc *twins[TWINS_MAX];
     bool supervised; /* the supervisor lives */
     bool stop_whole, stopping;
     uint32_t incarnation; /* of the supervisor: timers of earlier ones are void */
@@ -39,7 +41,8 @@ static struct {
 static const char platform_text[] =
     "{ \"installation\": \"sim\","
     " \"paths\": { \"data\": \"/sim/data\", \"run\": \"/sim/run\", \"logs\": \"/sim/log\" },"
-    " \"log\": { \"level\": \"%s\" }, \"journal\": { \"snapshot_every\": \"5s\" },"
+    " \"log\": { \"level\": \"%s\" }, \"journal\": { \"snapshot_every\": \"5s\","
+    "  \"segment\": \"%u KiB\" },"
     " \"bus\": { \"transport\": \"ipc\", \"queue_max\": 10000, \"message_max\": \"1 MiB\" },"
     " \"http\": { \"listen\": \"127.0.0.1:8787\" } }\n";
 
@@ -121,7 +124,8 @@ static void write_config(void)
         write_blueprint(ids[i], i);
     }
     put_text("/sim/etc/platform.json", text,
-             snprintf(text, sizeof text, platform_text, o->verbose ? "info" : "error"));
+             snprintf(text, sizeof text, platform_text, o->verbose ? "info" : "error",
+                      8u << o->market_seed % 6));
     put_text("/sim/etc/operation.json", text,
              snprintf(text, sizeof text, operation_text, (unsigned long long)o->market_seed,
                       o->speed_tenths / 10, o->speed_tenths % 10, links));
@@ -158,7 +162,8 @@ static int run_service(struct sim_proc *self)
         if (strcmp(specs[n].program, program) == 0) spec = specs[n].spec;
     }
     SP_ASSERT(spec != NULL);
-    snprintf(self->notify_text, sizeof self->notify_text, "%d", sim_fd_make(SIM_FD_NOTIFY));
+    if (self->owner == NULL)
+        snprintf(self->notify_text, sizeof self->notify_text, "%d", sim_fd_make(SIM_FD_NOTIFY));
     return sp_service_main(5, argv, spec);
 }
 
@@ -273,8 +278,10 @@ static void start_supervisor(void)
     struct sp_instance instances[SP_INSTANCES_MAX];
     uint32_t count = sp_config_instances(w.config, instances);
 
-    policy.budget = 60;
+    /* Somebody looks at what the supervisor has given up, in phase B at the latest. */
+    policy.budget = 20;
     policy.backoff_max = (sp_dur){2 * SIM_S};
+    policy.cooldown_min = (sp_dur){20 * SIM_S};
     w.incarnation++;
     w.tick_at = SIM_NEVER;
     sp_supervisor_init(&w.core, &policy, w.options.market_seed + w.incarnation);
@@ -312,12 +319,54 @@ void sim_world_kill_supervisor(void)
            NULL);
 }
 
+/* ---- Twins ---- */
+
+static void on_twin_end(struct sim_proc *proc, int exit_code, int signal)
+{
+    for (uint32_t i = 0; i < TWINS_MAX; i++) {
+        if (w.twins[i] == proc) w.twins[i] = NULL;
+    }
+    if (w.options.verbose) {
+        fprintf(stderr, "%12.6f twin of %s ended: code %d signal %d\n", (double)sim_now() / 1e9,
+                proc->name, exit_code, signal);
+    }
+}
+
+static void end_twins(void)
+{
+    for (uint32_t i = 0; i < TWINS_MAX; i++) {
+        if (w.twins[i] != NULL) sim_kill(w.twins[i], SIGKILL);
+    }
+}
+
+/* The same process: numbers are never used again. */
+static void end_twin(void *ctx)
+{
+    for (uint32_t i = 0; i < TWINS_MAX; i++) {
+        struct sim_proc *twin = w.twins[i];
+        if (twin != NULL && twin->pid == (uint32_t)(uintptr_t)ctx) sim_kill(twin, SIGKILL);
+    }
+}
+
+/* Started from a shell: it has no supervisor, and nobody starts it again. */
+void sim_world_start_twin(uint32_t service, int64_t for_ns)
+{
+    uint32_t i = 0;
+
+    while (i < TWINS_MAX && w.twins[i] != NULL)
+        i++;
+    if (i == TWINS_MAX) return;
+    w.twins[i] = sim_spawn(sim_world_name(service), run_service, &w, on_twin_end);
+    sim_at(sim_now() + for_ns, end_twin, (void *)(uintptr_t)w.twins[i]->pid);
+}
+
 void sim_world_power_cut(struct sim_random *chance, int64_t dark_ns)
 {
     w.supervised = false;
     for (uint32_t i = 0; i < w.core.count; i++) {
         if (w.procs[i] != NULL) sim_kill(w.procs[i], SIGKILL);
     }
+    end_twins();
     sim_files_power_cut(chance);
     sim_new_boot();
     sim_at(sim_now() + dark_ns, start_again, NULL);
@@ -360,6 +409,7 @@ void sim_world_stop(void)
 
 void sim_world_heal(void)
 {
+    end_twins();
     if (!w.supervised) return; /* it comes back by itself */
     for (uint32_t i = 0; i < w.core.count; i++) {
         enum sp_supervised_state state = w.core.at[i].state;

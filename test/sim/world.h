@@ -41,6 +41,8 @@ void sim_world_kill_supervisor(void);
 void sim_world_power_cut(struct sim_random *chance, int64_t dark_ns);
 /* As a person: start what was given up. */
 void sim_world_restart(uint32_t service);
+/* As a person who does not know that it runs: one more of the same instance, for that long. */
+void sim_world_start_twin(uint32_t service, int64_t for_ns);
 /* A supervisor lives, nothing is given up any more. */
 void sim_world_heal(void);
 /* The configuration as the services read it; lives as long as the world. */
