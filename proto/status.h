@@ -50,7 +50,9 @@
     S(REFUSED, "refused by a rule")                                                                \
     S(CLOSED, "the other side has gone")                                                           \
     S(NO_MEMORY, "memory is exhausted")                                                            \
-    S(PLATFORM, "the platform is not what this needs")
+    S(PLATFORM, "the platform is not what this needs")                                             \
+    S(LIMITED, "too many requests: ask again later")                                               \
+    S(AWAY, "out of service for a while")
 
 /* clang-format off */
 typedef enum sp_status {

@@ -6,6 +6,10 @@
  * that is answered: the socket keeps order, so whatever an earlier connection of this process still
  * had queued was handled by the venue before.
  *
+ * A venue that refuses requests for a while (LIMITED: too many; AWAY: maintenance, or an exclusion)
+ * is not asked before that while is over, by nobody of this process; a longer while ends the
+ * connection, since nothing can be settled in it.
+ *
  * The answer also says how many reports were sent to us. It is behind them in the same connection,
  * so that one which has not come by then is lost: a gap behind which nothing comes is seen too.
  */
@@ -19,6 +23,7 @@
 
 #define PING_EVERY_NS (250 * SP_NS_PER_MS)
 #define SILENCE_NS    (1000 * SP_NS_PER_MS)
+#define UNSAID_NS     (1000 * SP_NS_PER_MS) /* a refusal that does not say for how long */
 
 struct sp_venue {
     struct sp_venue_callbacks callbacks;
@@ -34,6 +39,7 @@ struct sp_venue {
     uint64_t own_request; /* ping or subscribe under way */
     uint64_t last_report; /* of this connection */
     sp_mono heard;
+    sp_mono quiet_until;
     struct sp_record scratch;
 };
 
@@ -43,6 +49,7 @@ static void ask(struct sp_venue *venue, bool join)
     struct sp_record *record = &venue->scratch;
     struct sp_err err = {0};
 
+    if (sp_clock_mono().ns < venue->quiet_until.ns) return; /* the timer comes back */
     memset(record, 0, sizeof *record);
     record->kind = SP_REC_VENUE_QUERY;
     record->time = sp_clock_wall();
@@ -60,6 +67,24 @@ static void go_down(struct sp_venue *venue, const char *reason)
     venue->up = false;
     venue->epoch = 0;
     if (was_up) venue->callbacks.on_down(venue->callbacks.ctx, reason);
+}
+
+/* True if the answer refuses this request and all others for a while. */
+static bool told_to_wait(struct sp_venue *venue, const struct sp_record *message)
+{
+    const struct sp_venue_answer *answer = &message->body.venue_answer;
+    sp_mono now = sp_clock_mono();
+
+    if (message->kind != SP_REC_VENUE_ANSWER || answer->ok) return false;
+    bool away = sp_name_is(&answer->status, sp_status_name(SP_AWAY));
+    if (!away && !sp_name_is(&answer->status, sp_status_name(SP_LIMITED))) return false;
+    sp_dur wait = {answer->wait.ns > 0 ? answer->wait.ns : UNSAID_NS};
+    if (wait.ns > INT64_MAX - now.ns) wait.ns = INT64_MAX - now.ns;
+    if (now.ns + wait.ns > venue->quiet_until.ns) venue->quiet_until.ns = now.ns + wait.ns;
+    if (venue->callbacks.on_wait != NULL)
+        venue->callbacks.on_wait(venue->callbacks.ctx, wait, answer->reason.s);
+    if (away || wait.ns > SILENCE_NS) go_down(venue, answer->reason.s);
+    return true;
 }
 
 /* Passes on what says that the last reports were lost. */
@@ -105,7 +130,10 @@ static void on_message(void *ctx, const struct sp_record *message)
                message->body.venue_answer.request_id == venue->own_request;
 
     venue->heard = sp_clock_mono();
-    if (own) {
+    bool refused = told_to_wait(venue, message);
+    if (own && refused) {
+        venue->own_request = 0;
+    } else if (own) {
         on_own_answer(venue, message);
     } else if (venue->up) {
         if (message->kind == SP_REC_VENUE_REPORT &&
@@ -118,8 +146,13 @@ static void on_message(void *ctx, const struct sp_record *message)
 static void on_timer(void *ctx)
 {
     struct sp_venue *venue = ctx;
-    sp_dur silent = sp_mono_since(sp_clock_mono(), venue->heard);
+    sp_mono now = sp_clock_mono();
+    sp_dur silent = sp_mono_since(now, venue->heard);
 
+    if (now.ns < venue->quiet_until.ns) {
+        venue->heard = now; /* we do not ask: silence means nothing */
+        return;
+    }
     if (venue->epoch != 0 && silent.ns >= SILENCE_NS) go_down(venue, "no answer for a second");
     ask(venue, venue->epoch != 0 && !venue->up);
 }
@@ -177,6 +210,8 @@ uint64_t sp_venue_next_request(struct sp_venue *venue)
 sp_status sp_venue_send(struct sp_venue *venue, const struct sp_record *request, struct sp_err *err)
 {
     if (!venue->up) return SP_FAIL(err, SP_CLOSED, "venue is not connected");
+    if (sp_clock_mono().ns < venue->quiet_until.ns)
+        return SP_FAIL(err, SP_AGAIN, "the venue asks us to wait");
     struct sp_record *record = &venue->scratch;
     *record = *request;
     record->time = sp_clock_wall(); /* the venue refuses orders that are older than its window */

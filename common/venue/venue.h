@@ -18,6 +18,8 @@ struct sp_venue_callbacks {
     /* Connected, subscribed to reports, pinged: `generation` counts connections of this process. */
     void (*on_up)(void *ctx, uint32_t generation);
     void (*on_down)(void *ctx, const char *reason);
+    /* The venue wants no requests for so long; sp_venue_send is SP_AGAIN until then. */
+    void (*on_wait)(void *ctx, sp_dur wait, const char *reason);
     /* Every answer frame and report: ORDER_VIEW, FILL_VIEW, BALANCE_VIEW, VENUE_ANSWER (ends the
      * request), VENUE_REPORT. In the order the venue sent them. A VENUE_ANSWER with `reports` that
      * answers no request of the caller: so many were sent, and the last of them did not come. */
@@ -32,8 +34,9 @@ SP_NODISCARD sp_status sp_venue_open_native(struct sp_loop *loop, const char *ru
 void sp_venue_close(struct sp_venue *venue);
 bool sp_venue_is_up(const struct sp_venue *venue);
 uint32_t sp_venue_generation(const struct sp_venue *venue);
-/* Sends VENUE_ORDER, VENUE_CANCEL or VENUE_QUERY once. SP_CLOSED: not connected, no byte was
- * written. SP_OK: it left; the outcome is open until an answer with its request_id comes. */
+/* Sends VENUE_ORDER, VENUE_CANCEL or VENUE_QUERY once. SP_CLOSED (not connected) and SP_AGAIN (the
+ * venue asked us to wait): no byte was written. SP_OK: it left; the outcome is open until an answer
+ * with its request_id comes. */
 SP_NODISCARD sp_status sp_venue_send(struct sp_venue *venue, const struct sp_record *request,
                                      struct sp_err *err);
 /* Request ids of a range of their own: callers may count from 1 themselves. */

@@ -49,6 +49,8 @@ void sp_execution_gate_view(struct sp_execution *x, const sp_name *symbol, sp_mo
                                   .now = now,
                                   .market_time = market_time,
                                   .venue_up = x->venue_up,
+                                  .venue_waits = now.ns < x->venue_quiet_until.ns,
+                                  .venue_says = &x->venue_says,
                                   .reconciled = x->reconciled,
                                   .disk = x->disk};
 }
@@ -115,6 +117,7 @@ static void on_message(struct sp_turn *turn)
         [SP_XI_CORRECTION] = sp_x_correction,
         [SP_XI_STOP] = sp_x_stop,
         [SP_XI_DISK] = sp_x_disk,
+        [SP_XI_VENUE_WAIT] = sp_x_venue_wait,
     };
     uint32_t id = turn->event->id;
 

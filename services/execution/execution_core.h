@@ -15,14 +15,15 @@
 /* event->id of SP_EVENT_MESSAGE */
 enum sp_execution_input {
     SP_XI_VENUE_UP,      /* record: VENUE_QUERY whose request_id is the connection's generation */
-    SP_XI_VENUE_DOWN,    /* record: NULL */
+    SP_XI_VENUE_DOWN,    /* record: NULL, or VENUE_ANSWER whose reason says why */
     SP_XI_VENUE_MESSAGE, /* record: answer, view or report */
     SP_XI_SENT,          /* record: the effect's message, which left */
     SP_XI_NOT_SENT,      /* record: the effect's message, of which no byte left */
     SP_XI_COMMAND,       /* record: COMMAND */
     SP_XI_CORRECTION,    /* record: PROPOSE_CORRECTION */
     SP_XI_STOP,          /* the whole operation stops: on_stop policies */
-    SP_XI_DISK           /* record: DISK_SPACE */
+    SP_XI_DISK,          /* record: DISK_SPACE */
+    SP_XI_VENUE_WAIT     /* record: VENUE_ANSWER: the venue wants no request for its `wait` */
 };
 
 /* event->id of SP_EVENT_TIMER */
@@ -56,7 +57,9 @@ struct sp_execution {
     bool venue_up, caught_up;
     uint32_t venue_generation;
     sp_mono venue_down_since;
-    uint64_t fills_request; /* question for missed fills under way */
+    sp_mono venue_quiet_until; /* it refuses all requests until then */
+    sp_text venue_says;        /* why it does, or why the connection ended */
+    uint64_t fills_request;    /* question for missed fills under way */
     sp_mono fills_asked;
     uint64_t fills_seen;  /* highest execution in the answer under way */
     uint64_t last_report; /* of this connection; 0: none yet */

@@ -16,6 +16,7 @@ void sp_x_plan(struct sp_turn *turn);
 /* venue_input.c */
 void sp_x_venue_up(struct sp_turn *turn);
 void sp_x_venue_down(struct sp_turn *turn);
+void sp_x_venue_wait(struct sp_turn *turn);
 void sp_x_venue_message(struct sp_turn *turn);
 void sp_x_sent(struct sp_turn *turn);
 void sp_x_not_sent(struct sp_turn *turn, const struct sp_record *message, const char *why);
@@ -45,7 +46,7 @@ void sp_x_fill_intent(struct sp_turn *turn, const struct sp_trade_book *trade, u
 /* The effect that sends an order whose intent was just added; returns its message body. */
 struct sp_venue_order *sp_x_send(struct sp_turn *turn, const struct sp_order_intent *intent);
 void sp_x_cancel(struct sp_turn *turn, const struct sp_order *order);
-/* Whether the message budget has room for one more that reduces. */
+/* Whether the message budget has room for one more that reduces, and the venue takes requests. */
 bool sp_x_may_message(const struct sp_turn *turn);
 /* Adds an ORDER_* record about an order. */
 struct sp_order_event *sp_x_order_event(struct sp_turn *turn, enum sp_kind kind,

@@ -116,8 +116,24 @@ static void on_venue_down(void *ctx, const char *reason)
 {
     struct io *io = ctx;
 
+    struct sp_record record = {.kind = SP_REC_VENUE_ANSWER};
+
+    sp_text_printf(&record.body.venue_answer.reason, "%s", reason);
     sp_log(SP_LOG_WARN, "venue_lost", "reason=\"%s\" next=reconnecting", reason);
-    feed(io, SP_EVENT_MESSAGE, SP_XI_VENUE_DOWN, NULL);
+    feed(io, SP_EVENT_MESSAGE, SP_XI_VENUE_DOWN, &record);
+}
+
+static void on_venue_wait(void *ctx, sp_dur wait, const char *reason)
+{
+    struct io *io = ctx;
+    struct sp_record record = {.kind = SP_REC_VENUE_ANSWER};
+
+    record.body.venue_answer.wait = wait;
+    sp_text_printf(&record.body.venue_answer.reason, "%s", reason);
+    sp_log(SP_LOG_WARN, "venue_limits",
+           "reason=\"%s\" wait_ms=%lld next=\"asks nothing until then\"", reason,
+           (long long)(wait.ns / SP_NS_PER_MS));
+    feed(io, SP_EVENT_MESSAGE, SP_XI_VENUE_WAIT, &record);
 }
 
 static void on_venue_message(void *ctx, const struct sp_record *message)
@@ -479,6 +495,7 @@ static sp_status init(struct sp_service *service, struct sp_err *err)
     struct sp_venue_callbacks callbacks = {.ctx = io,
                                            .on_up = on_venue_up,
                                            .on_down = on_venue_down,
+                                           .on_wait = on_venue_wait,
                                            .on_message = on_venue_message};
     status = sp_venue_open_native(service->loop, service->config->platform.run_dir,
                                   &service->instance, true, &callbacks, &io->venue, err);

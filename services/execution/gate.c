@@ -122,7 +122,7 @@ static bool check_state(const struct sp_gate_view *view, const struct sp_plan *p
 
     if (sp_gate_trading(view, &plan->strategy_link_id, &reason, &next) != SP_TRADING_ALLOWED) {
         const char *gate = "reconciled";
-        if (!view->venue_up) {
+        if (!view->venue_up || view->venue_waits) {
             gate = "venue";
         } else if (sp_books_halt_of(view->books, &plan->strategy_link_id) != NULL) {
             gate = "halted";
@@ -267,9 +267,17 @@ enum sp_trading sp_gate_trading(const struct sp_gate_view *view, const sp_name *
     sp_name nobody = {{0}};
     const struct sp_scope_book *halt = sp_books_halt_of(books, link != NULL ? link : &nobody);
 
+    const char *says = view->venue_says != NULL ? view->venue_says->s : "";
     if (!view->venue_up) {
-        sp_text_printf(reason, "no connection to venue %s", books->world->venue.s);
+        sp_text_printf(reason, "no connection to venue %s%s%.150s", books->world->venue.s,
+                       says[0] != '\0' ? ": " : "", says);
         sp_text_printf(next_step, "reconnects by itself, then reconciles");
+        return SP_TRADING_STOPPED;
+    }
+    if (view->venue_waits) {
+        sp_text_printf(reason, "venue %s takes no requests for a while: %.150s",
+                       books->world->venue.s, says);
+        sp_text_printf(next_step, "goes on by itself when the venue's time is over");
         return SP_TRADING_STOPPED;
     }
     if (halt != NULL && halt->cause == SP_HALT_CAUSE_STORAGE) {

@@ -28,6 +28,8 @@ struct sp_gate_view {
     uint32_t messages; /* sent to the venue within messages_window */
     sp_mono now;
     sp_wall market_time;
+    bool venue_waits;          /* it refuses all requests for a while */
+    const sp_text *venue_says; /* why, and why it is not connected; NULL: not known */
     bool venue_up;
     bool reconciled; /* cleanly, in this epoch and venue connection */
     struct sp_disk_view {

@@ -44,6 +44,7 @@ bool sp_x_may_message(const struct sp_turn *turn)
 {
     uint32_t most = turn->x->books.config->risk.messages_max;
 
+    if (turn->event->now.ns < turn->x->venue_quiet_until.ns) return false;
     return most == 0 || sp_execution_messages(turn->x, turn->event->now) < most;
 }
 

@@ -110,6 +110,7 @@ void sp_x_venue_up(struct sp_turn *turn)
 
     x->venue_generation = (uint32_t)turn->event->record->body.venue_query.request_id;
     x->venue_up = true;
+    x->venue_says = (sp_text){{0}};
     x->reconciled = SP_BUG(trades_unreconciled);
     x->caught_up = false;
     x->last_report = 0;
@@ -140,8 +141,21 @@ void sp_x_venue_down(struct sp_turn *turn)
     x->reconciled = false;
     x->venue_down_since = turn->event->now;
     x->fills_request = 0;
-    venue_record(turn, SP_REC_VENUE_DISCONNECTED, "connection lost");
+    x->venue_says = (sp_text){{0}};
+    if (turn->event->record != NULL) x->venue_says = turn->event->record->body.venue_answer.reason;
+    venue_record(turn, SP_REC_VENUE_DISCONNECTED,
+                 x->venue_says.s[0] != '\0' ? x->venue_says.s : "connection lost");
     orders_become_unknown(turn, "the connection was lost before an answer came");
+}
+
+/* Nothing is asked and nothing sent meanwhile: what waits for an answer waits longer. */
+void sp_x_venue_wait(struct sp_turn *turn)
+{
+    const struct sp_venue_answer *answer = &turn->event->record->body.venue_answer;
+    sp_mono until = {turn->event->now.ns + answer->wait.ns};
+
+    if (until.ns > turn->x->venue_quiet_until.ns) turn->x->venue_quiet_until = until;
+    turn->x->venue_says = answer->reason;
 }
 
 /* ---- Lost reports ---- */

@@ -187,6 +187,9 @@ static void test_gate_needs_venue_and_reconciliation(void **state)
     g->view.venue_up = false;
     refuses("venue");
     g->view.venue_up = true;
+    g->view.venue_waits = true;
+    refuses("venue");
+    g->view.venue_waits = false;
     g->view.reconciled = false;
     refuses("reconciled");
 }

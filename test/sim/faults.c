@@ -220,6 +220,9 @@ static void strike(enum sim_fault fault)
     case SIM_FAULT_CROSSED_BOOK:
     case SIM_FAULT_BAD_PRICE:
     case SIM_FAULT_STALE_PRICE: sim_faults_market(fault); break;
+    case SIM_FAULT_RATE_LIMIT:
+    case SIM_FAULT_BAN:
+    case SIM_FAULT_MAINTENANCE: sim_faults_venue_refuses(fault); break;
     case SIM_FAULT_BIT_ROT: sim_faults_rot(); break;
     case SIM_FAULT_WALL_DRIFT: begin_drift(); break;
     case SIM_FAULT_CRASH_LOOP: begin_loop(service); break;
@@ -285,6 +288,7 @@ void sim_faults_begin(uint64_t seed, uint64_t off)
         if (!is_off && (off >> i & 1) == 0) f.on |= UINT64_C(1) << i;
     }
     sim_faults_venue_begin(&r);
+    sim_faults_limits_begin();
     sim_faults_market_begin();
     sim_faults_disk_begin();
     for (uint32_t i = 0; i < SIM_FAULT_COUNT; i++) {

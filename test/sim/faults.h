@@ -37,5 +37,7 @@ void sim_faults_look_end(void);
 /* For sockets.h and files.h. */
 void sim_faults_message(const struct sim_message *message, struct sim_fate *fate);
 int64_t sim_faults_sync_delay(void);
+/* Instead of the venue's own service: some requests do not reach it. */
+const struct sp_service_spec *sim_faults_venue_spec(void);
 
 #endif

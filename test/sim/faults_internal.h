@@ -2,6 +2,7 @@
  *
  *   faults.c         the kinds, their chances, those that come by themselves
  *   faults_disk.c    disks
+ *   faults_limits.c  a venue that refuses requests
  *   faults_market.c  the source of market data
  *   faults_venue.c   messages to and from the venue, and what it does to the account
  */
@@ -41,6 +42,11 @@ void sim_faults_market_message(const struct sim_message *message);
 
 /* ---- faults_venue.c ---- */
 
+/* ---- faults_limits.c ---- */
+
+void sim_faults_limits_begin(void);
+/* RATE_LIMIT, BAN, MAINTENANCE: from now on for a while. */
+void sim_faults_venue_refuses(enum sim_fault fault);
 void sim_faults_venue_begin(struct sim_random *seed);
 void sim_faults_venue_message(const struct sim_message *message, struct sim_fate *fate);
 

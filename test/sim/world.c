@@ -4,13 +4,13 @@
 #include "common/notify.h"
 #include "common/service.h"
 #include "database.h"
+#include "faults.h"
 #include "files.h"
 #include "memory.h"
 #include "services/execution/execution_io.h"
 #include "services/marketdata/marketdata_io.h"
 #include "services/reconciliation/reconciliation_io.h"
 #include "services/strategy/strategy_io.h"
-#include "services/venue/venue_io.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -142,7 +142,6 @@ static const struct {
     const char *program;
     const struct sp_service_spec *spec;
 } specs[] = {{"spoor-marketdata", &sp_marketdata_spec},
-             {"spoor-venue", &sp_venue_spec},
              {"spoor-execution", &sp_execution_spec},
              {"spoor-reconciliation", &sp_reconciliation_spec},
              {"spoor-strategy", &sp_strategy_spec}};
@@ -161,6 +160,7 @@ static int run_service(struct sim_proc *self)
     for (size_t n = 0; n < sizeof specs / sizeof *specs; n++) {
         if (strcmp(specs[n].program, program) == 0) spec = specs[n].spec;
     }
+    if (strcmp(program, "spoor-venue") == 0) spec = sim_faults_venue_spec();
     SP_ASSERT(spec != NULL);
     if (self->owner == NULL)
         snprintf(self->notify_text, sizeof self->notify_text, "%d", sim_fd_make(SIM_FD_NOTIFY));
