@@ -24,6 +24,7 @@ bool sp_consumes(const sp_name *service, const sp_name *stream)
     if (is_strategy(service)) {
         return sp_name_is(stream, "execution") || sp_name_is(stream, "marketdata");
     }
+    if (sp_name_is(service, "health")) return sp_name_is(stream, "supervisor");
     return sp_name_is(service, "reconciliation") && sp_name_is(stream, "execution");
 }
 
@@ -42,6 +43,8 @@ static void take_row(struct places *places, const sp_name *stream, enum sp_dto d
         places->cursor = row->snapshot_cursor.seq;
     if (dto == SP_DTO_strategy_place && sp_name_eq(&row->strategy_place.stream, stream))
         places->place = row->strategy_place.seq;
+    if (dto == SP_DTO_health_state && sp_name_eq(&row->health_state.place_stream, stream))
+        places->place = row->health_state.place_seq;
 }
 
 static struct places read_snapshot(const struct sp_state_file *file, bool before,
@@ -108,8 +111,8 @@ static uint64_t need_of(const struct sp_config *config, const sp_name *consumer,
     uint64_t need = read_cursor(dir, consumer, stream, newer.noted > 0 ? newer.noted : 0);
     if (need == 0) need = newer.cursor;
     if (need == 0) return 1;
-    if (!is_strategy(consumer)) return need;
-    /* A strategy folds the facts themselves, from where a snapshot has them. */
+    if (!is_strategy(consumer) && !sp_name_is(consumer, "health")) return need;
+    /* They fold the facts themselves, from where a snapshot has them. */
     if (older.place == 0 || newer.place == 0) return 1;
     if (older.place < need) need = older.place;
     return newer.place < need ? newer.place : need;

@@ -15,8 +15,10 @@ void sp_health_init(struct sp_health *health, const struct sp_config *config, co
     memset(health, 0, sizeof *health);
     health->self = *self;
     health->count = sp_config_instances(config, instances);
+    health->kept.child_count = health->count;
     for (uint32_t i = 0; i < health->count; i++) {
         health->services[i].name = instances[i].name;
+        health->kept.children[i].name = instances[i].name;
     }
 }
 
@@ -69,22 +71,42 @@ void sp_health_status(struct sp_health *health, const struct sp_service_status *
     service->status_at = now;
 }
 
+void sp_health_forget_children(struct sp_health *health)
+{
+    health->kept.place = (struct sp_ref){0};
+    for (uint32_t i = 0; i < health->kept.child_count; i++)
+        health->kept.children[i] = (struct sp_child_kept){.name = health->kept.children[i].name};
+}
+
+static void take_child(struct sp_child_kept *kept, const struct sp_record *record)
+{
+    kept->restarts = record->body.child.restarts;
+    kept->given_up = record->kind == SP_REC_CHILD_GIVEN_UP;
+    kept->stopped = record->kind == SP_REC_CHILD_STOPPED;
+    kept->last = sp_record_ref(record);
+}
+
 void sp_health_child(struct sp_health *health, const struct sp_record *record)
 {
-    const struct sp_child *child = &record->body.child;
-
-    if (record->kind == SP_REC_STREAM_STARTED) {
-        for (uint32_t i = 0; i < health->count; i++) {
-            health->services[i].restarts = 0;
-            health->services[i].given_up = false;
-        }
-        return;
-    }
+    if (record->kind == SP_REC_STREAM_STARTED) sp_health_forget_children(health);
+    health->kept.place = sp_record_ref(record);
     if (record->kind < SP_REC_CHILD_STARTED || record->kind > SP_REC_CHILD_STOPPED) return;
-    struct sp_service_health *service = sp_health_service(health, &child->name);
-    if (service == NULL) return;
-    service->restarts = child->restarts;
-    service->given_up = record->kind == SP_REC_CHILD_GIVEN_UP;
+    for (uint32_t i = 0; i < health->kept.child_count; i++) {
+        struct sp_child_kept *kept = &health->kept.children[i];
+        if (sp_name_eq(&kept->name, &record->body.child.name)) take_child(kept, record);
+    }
+}
+
+const struct sp_child_kept *sp_health_kept_child(const struct sp_health *health,
+                                                 const struct sp_service_health *service)
+{
+    static const struct sp_child_kept none;
+
+    for (uint32_t i = 0; i < health->kept.child_count; i++) {
+        if (sp_name_eq(&health->kept.children[i].name, &service->name))
+            return &health->kept.children[i];
+    }
+    return &none;
 }
 
 /* ---- The hour ---- */
@@ -161,10 +183,10 @@ bool sp_health_ready(const struct sp_health *health, sp_mono now, sp_text *missi
         bool up = sp_health_is_up(service, now);
         int n = snprintf(list + len, sizeof list - len, "%s%s (%s)", len > 0 ? ", " : "",
                          service->name.s,
-                         up && phase != NULL   ? phase
-                         : service->given_up   ? "given up"
-                         : service->ever_heard ? "silent"
-                                               : "never heard");
+                         up && phase != NULL                               ? phase
+                         : sp_health_kept_child(health, service)->given_up ? "given up"
+                         : service->ever_heard                             ? "silent"
+                                                                           : "never heard");
         if (n < 0 || (size_t)n >= sizeof list - len) {
             len = sizeof list - 1;
             break;
@@ -194,12 +216,15 @@ void sp_health_trading(const struct sp_health *health, sp_mono now, struct sp_tr
     out->next_step = execution->status.next_step;
 }
 
+bool sp_health_knows(const struct sp_service_health *service, sp_mono now)
+{
+    return service->has_status && sp_health_is_up(service, now) &&
+           service->status.epoch == service->heartbeat.epoch;
+}
+
 const char *sp_health_storage(const struct sp_service_health *service, sp_mono now)
 {
-    bool knows = service->has_status && sp_health_is_up(service, now) &&
-                 service->status.epoch == service->heartbeat.epoch;
-
-    return knows ? service->status.storage.s : "";
+    return sp_health_knows(service, now) ? service->status.storage.s : "";
 }
 
 bool sp_health_storage_ok(const struct sp_health *health, sp_mono now)

@@ -4,13 +4,15 @@
 #include "services/health/http.h"
 #include "services/health/report.h"
 
+#include "common/rerun.h"
+#include "common/shell.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define ASK_EVERY_NS     SP_NS_PER_S
 #define PUBLISH_EVERY_NS (250 * SP_NS_PER_MS)
-#define QUIET_START_NS   (3 * SP_NS_PER_S)
 #define TAIL_RECORDS_MAX 1000 /* of the supervisor's journal in one round */
 #define SERVICE_TEXT_MAX (64u * 1024)
 #define PAGE_TEXT_MAX    (1024u * 1024)
@@ -27,13 +29,14 @@ struct asked {
 
 struct io {
     struct sp_service *service;
+    struct sp_shell *shell;
     struct sp_http *http;
     uint64_t last_request;
     struct sp_journal_reader *supervisor; /* NULL until there is a journal */
     bool supervisor_failed;
-    sp_mono began;
-    enum sp_trading trading_told;
-    bool ready_told;
+    bool supervisor_caught_up; /* once, at the start */
+    uint64_t supervisor_records;
+    bool restoring, ready_told;
     struct sp_record scratch;
     struct sp_page page;
     char page_text[PAGE_TEXT_MAX];
@@ -49,8 +52,9 @@ static void on_heartbeat(void *ctx, const struct sp_record *record)
     struct io *io = ctx;
     const struct sp_heartbeat *heartbeat = &record->body.heartbeat;
 
-    sp_health_heartbeat(&io->core, heartbeat, sp_clock_mono());
+    sp_shell_event(io->shell, SP_EVENT_MESSAGE, 0, record);
     if (sp_name_is(&heartbeat->service, "marketdata")) {
+        sp_shell_set_market(io->shell, heartbeat->market_time);
         sp_bus_set_market_time(io->service->bus, heartbeat->market_time);
     }
 }
@@ -87,7 +91,7 @@ static void on_answer(void *ctx, const struct sp_record *answer)
     const struct sp_metrics_text *metrics = &answer->body.metrics_text;
 
     if (answer->kind == SP_REC_SERVICE_STATUS) {
-        sp_health_status(&asked->io->core, &answer->body.service_status, sp_clock_mono());
+        sp_shell_event(asked->io->shell, SP_EVENT_MESSAGE, 0, answer);
     }
     if (answer->kind != SP_REC_METRICS_TEXT || metrics->request_id != asked->request_id) return;
     if (metrics->more) {
@@ -128,24 +132,83 @@ static void ask_all(void *ctx)
 
 /* ---- The supervisor's journal ---- */
 
+/* What changes the core beside its events: NULL says that the place is lost. */
+static void apply_note(void *state, const struct sp_event *event)
+{
+    if (event->record == NULL) sp_health_forget_children(state);
+    if (event->record != NULL) sp_health_child(state, event->record);
+}
+
+static void note(struct io *io, const struct sp_record *record)
+{
+    struct sp_event event = {.type = SP_EVENT_RECORD, .now = sp_clock_mono(), .record = record};
+
+    sp_shell_note(io->shell, &event);
+    apply_note(&io->core, &event);
+}
+
+/* Opens it where we have read up to; from its begin if that place is not in it any more. */
+static sp_status open_supervisor(struct io *io, struct sp_err *err)
+{
+    const struct sp_ref *place = &io->core.kept.place;
+    struct sp_journal_reader *reader = NULL;
+    char dir[SP_PATH_SIZE];
+
+    sp_config_instance_dir(io->service->config, "supervisor", dir);
+    if (!sp_ref_is_none(place)) {
+        sp_status status = sp_journal_reader_open(dir, NULL, place->seq, &reader, NULL);
+        if (status == SP_OK) status = sp_journal_reader_next(reader, &io->scratch, NULL, NULL);
+        if (status == SP_OK && io->scratch.seq == place->seq && io->scratch.epoch == place->epoch) {
+            io->supervisor = reader;
+            return SP_OK;
+        }
+        sp_journal_reader_close(reader);
+        sp_log(SP_LOG_WARN, "supervisor_journal_read_anew", "seq=%" PRIu64, place->seq);
+        note(io, NULL);
+    }
+    return sp_journal_reader_open(dir, NULL, 0, &io->supervisor, err);
+}
+
+/* A record that our journal says is consumed, and the snapshot does not include, is only folded. */
+static void take_supervisor(struct io *io, const struct sp_record *record)
+{
+    struct sp_ref cursor = sp_shell_cursor(io->shell, &record->stream);
+
+    io->supervisor_records++;
+    if (cursor.epoch > record->epoch ||
+        (cursor.epoch == record->epoch && cursor.seq >= record->seq)) {
+        note(io, record);
+    } else {
+        sp_shell_event(io->shell, SP_EVENT_RECORD, 0, record);
+    }
+}
+
+static void caught_up(struct io *io)
+{
+    if (io->supervisor_caught_up) return;
+    io->supervisor_caught_up = true;
+    sp_log(SP_LOG_INFO, "supervisor_journal_read", "records=%" PRIu64 " up_to=%" PRIu64,
+           io->supervisor_records, io->core.kept.place.seq);
+}
+
 static void tail_supervisor(struct io *io)
 {
     struct sp_err err = {0};
-    char dir[SP_PATH_SIZE];
 
-    if (io->supervisor == NULL) {
-        sp_config_instance_dir(io->service->config, "supervisor", dir);
-        sp_status status = sp_journal_reader_open(dir, NULL, 0, &io->supervisor, &err);
-        if (status != SP_OK) return; /* none yet, or started by hand: asked again */
+    if (io->supervisor == NULL && open_supervisor(io, &err) != SP_OK) {
+        return; /* none yet, or started by hand: asked again */
     }
     for (int i = 0; i < TAIL_RECORDS_MAX; i++) {
         sp_status status = sp_journal_reader_next(io->supervisor, &io->scratch, NULL, &err);
         if (status == SP_OK) {
             io->supervisor_failed = false;
-            sp_health_child(&io->core, &io->scratch);
+            take_supervisor(io, &io->scratch);
             continue;
         }
-        if (status == SP_AGAIN) return;
+        if (status == SP_AGAIN) {
+            caught_up(io);
+            return;
+        }
         if (!io->supervisor_failed) sp_log_err(SP_LOG_WARN, "supervisor_journal_unreadable", &err);
         io->supervisor_failed = true;
         sp_journal_reader_close(io->supervisor);
@@ -192,48 +255,34 @@ static void publish_all(struct io *io, sp_mono now)
     publish(io, SP_HTTP_METRICS, 200);
 }
 
-/* Begin, kind and end of it are news; the bytes in it change all the time. */
-static void tell_storage(struct sp_service_health *service, sp_mono now)
-{
-    const char *text = sp_health_storage(service, now);
-    size_t kind_len = strcspn(text, ":");
+/* ---- Alerts ---- */
 
-    if (strncmp(text, service->storage_told.s, kind_len + 1) == 0) return;
-    sp_text_printf(&service->storage_told, "%s", text);
-    if (text[0] != '\0') {
-        sp_log(SP_LOG_WARN, "storage", "service=%s says=\"%s\"", service->name.s, text);
+/* Each as it begins and ends, in the log too. */
+static void applied(void *ctx, const struct sp_record *record)
+{
+    const struct io *io = ctx;
+    bool begins = record->kind == SP_REC_THREAT_DETECTED;
+    char id[SP_ID_SHORT_SIZE];
+
+    if (io->restoring || (!begins && record->kind != SP_REC_THREAT_ENDED)) return;
+    const struct sp_threat *threat = &record->body.threat;
+    sp_name service = sp_health_alert_service(threat);
+    sp_thr_id_short(threat->threat_id, id);
+    if (begins) {
+        sp_log(SP_LOG_WARN, "alert", "type=%s service=%s says=\"%s\" why=\"spoor why %s\"",
+               threat->threat_type.s, service.s, threat->rule.s, id);
     } else {
-        sp_log(SP_LOG_INFO, "storage", "service=%s says=\"nothing is wrong\"", service->name.s);
+        sp_log(SP_LOG_INFO, "alert_over", "type=%s service=%s id=%s", threat->threat_type.s,
+               service.s, id);
     }
 }
 
-/* Alerts: what changed, in the log, as it changes. */
-static void tell_changes(struct io *io, sp_mono now)
+static void tell_ready(struct io *io, sp_mono now)
 {
-    struct sp_trading_verdict trading;
-    sp_text missing = {{0}};
+    bool ready = sp_health_ready(&io->core, now, NULL);
 
-    sp_health_trading(&io->core, now, &trading);
-    for (uint32_t i = 0; i < io->core.count; i++)
-        tell_storage(&io->core.services[i], now);
-    bool ready = sp_health_ready(&io->core, now, &missing);
-    /* While everything starts, silence is no news. */
-    bool starting = io->trading_told == SP_TRADING_NONE && trading.trading == SP_TRADING_STOPPED &&
-                    sp_mono_since(now, io->began).ns < QUIET_START_NS;
-    if (trading.trading != io->trading_told && !starting) {
-        io->trading_told = trading.trading;
-        sp_log(trading.trading == SP_TRADING_ALLOWED ? SP_LOG_INFO : SP_LOG_WARN, "trading",
-               "now=%s reason=\"%s\" next=\"%s\"",
-               sp_enum_name(SP_ENUM_TRADING, (uint8_t)trading.trading), trading.reason.s,
-               trading.next_step.s);
-    }
-    if (ready == io->ready_told) return;
+    if (ready && !io->ready_told) sp_log(SP_LOG_INFO, "all_ready", "services=%u", io->core.count);
     io->ready_told = ready;
-    if (ready) {
-        sp_log(SP_LOG_INFO, "all_ready", "services=%u", io->core.count);
-    } else {
-        sp_log(SP_LOG_WARN, "not_ready", "missing=\"%s\"", missing.s);
-    }
 }
 
 static void on_publish(void *ctx)
@@ -242,8 +291,9 @@ static void on_publish(void *ctx)
     sp_mono now = sp_clock_mono();
 
     tail_supervisor(io);
+    sp_shell_event(io->shell, SP_EVENT_TIMER, 0, NULL);
     publish_all(io, now);
-    tell_changes(io, now);
+    tell_ready(io, now);
 }
 
 /* ---- Life ---- */
@@ -273,10 +323,19 @@ static sp_status init(struct sp_service *service, struct sp_err *err)
     if (io == NULL) return SP_FAIL(err, SP_NO_MEMORY, "health");
     service->state = io;
     io->service = service;
-    io->began = sp_clock_mono();
     io->page = (struct sp_page){.text = io->page_text, .size_bytes = PAGE_TEXT_MAX};
     sp_health_init(&io->core, service->config, &service->instance);
+    struct sp_shell_options shell = {.service = service,
+                                     .core = &sp_health_core,
+                                     .core_state = &io->core,
+                                     .applied = applied,
+                                     .ctx = io,
+                                     .snapshot_every = platform->snapshot_every};
     sp_status status = sp_http_open(platform->http_host, platform->http_port, &io->http, err);
+    if (status == SP_OK) status = sp_shell_open(&shell, &io->shell, err);
+    io->restoring = true;
+    if (status == SP_OK) status = sp_shell_restore(io->shell, err);
+    io->restoring = false;
     for (uint32_t i = 0; i < io->core.count && status == SP_OK; i++) {
         status = open_asked(io, i, err);
     }
@@ -293,12 +352,21 @@ static void fini(struct sp_service *service)
     struct io *io = service->state;
 
     sp_http_close(io->http);
+    sp_shell_close(io->shell);
     for (uint32_t i = 0; i < io->core.count; i++) {
         sp_client_close(io->asked[i].client);
     }
     sp_journal_reader_close(io->supervisor);
     free(io);
     service->state = NULL;
+}
+
+static void put_value(struct sp_service_status *status, const char *name, uint64_t value)
+{
+    struct sp_fact *fact = &status->values.at[status->values.count++];
+
+    fact->name = sp_name_of(name);
+    snprintf(fact->value.s, sizeof fact->value.s, "%" PRIu64, value);
 }
 
 static void fill_status(struct sp_service *service, struct sp_service_status *status)
@@ -310,16 +378,35 @@ static void fill_status(struct sp_service *service, struct sp_service_status *st
     sp_health_trading(&io->core, sp_clock_mono(), &trading);
     status->trading = (uint8_t)trading.trading;
     status->breaker = (uint8_t)trading.breaker;
+    put_value(status, "alerts_active", io->core.kept.alert_count);
+    put_value(status, "alerts_raised", io->core.kept.raised);
     if (!sp_health_ready(&io->core, sp_clock_mono(), &missing)) {
         sp_text_printf(&status->reason, "not ready: %s", missing.s);
     }
 }
 
+/* ---- Rerun ---- */
+
+static sp_status open_core(const struct sp_config *config, const sp_name *instance, void **state,
+                           struct sp_err *err)
+{
+    struct sp_health *core = malloc(sizeof *core);
+
+    if (core == NULL) return SP_FAIL(err, SP_NO_MEMORY, "health");
+    sp_health_init(core, config, instance);
+    *state = core;
+    return SP_OK;
+}
+
+static const struct sp_rerun_core rerun = {
+    .core = &sp_health_core, .open = open_core, .close = free, .note = apply_note};
+
 const struct sp_service_spec sp_health_spec = {
     .program = "spoor-health",
-    .about = "heartbeats, metrics and verdicts of all services, over HTTP on loopback",
+    .about = "heartbeats, metrics, verdicts and alerts of all services, over HTTP on loopback",
     .instance = "health",
-    .journal = false,
+    .journal = true,
+    .rerun = &rerun,
     .init = init,
     .fini = fini,
     .fill_status = fill_status,

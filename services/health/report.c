@@ -42,7 +42,7 @@ static uint32_t restarts(const struct sp_health *health)
     uint32_t sum = 0;
 
     for (uint32_t i = 0; i < health->count; i++) {
-        sum += health->services[i].restarts;
+        sum += sp_health_kept_child(health, &health->services[i])->restarts;
     }
     return sum;
 }
@@ -109,22 +109,43 @@ static void reconciliation(struct sp_page *page, const struct sp_health *health,
     sp_page_line(page, "  \"reconciliation\": null,");
 }
 
-static void one_service(struct sp_page *page, const struct sp_service_health *service, bool last,
+static void one_service(struct sp_page *page, const struct sp_health *health, uint32_t index,
                         sp_mono now)
 {
+    const struct sp_service_health *service = &health->services[index];
+    const struct sp_child_kept *child = sp_health_kept_child(health, service);
     const char *phase = sp_enum_name(SP_ENUM_PHASE, service->heartbeat.phase);
     char storage[QUOTED_SIZE];
 
-    sp_page_line(page,
-                 "    {\"name\": \"%s\", \"up\": %s, \"ready\": %s, \"phase\": \"%s\", "
-                 "\"epoch\": %u, \"restarts\": %u, \"given_up\": %s, \"heartbeat_age_ms\": %" PRId64
-                 ", \"journal_seq\": %" PRIu64 ", \"journal_durable_seq\": %" PRIu64
-                 ", \"storage\": %s}%s",
-                 service->name.s, boolean(sp_health_is_up(service, now)),
-                 boolean(sp_health_is_ready_service(service, now)), phase != NULL ? phase : "",
-                 service->heartbeat.epoch, service->restarts, boolean(service->given_up),
-                 age_ms(service, now), service->journal_seq, service->journal_durable_seq,
-                 quoted(sp_health_storage(service, now), storage), last ? "" : ",");
+    sp_page_line(
+        page,
+        "    {\"name\": \"%s\", \"up\": %s, \"ready\": %s, \"phase\": \"%s\", "
+        "\"epoch\": %u, \"restarts\": %u, \"given_up\": %s, \"heartbeat_age_ms\": %" PRId64
+        ", \"journal_seq\": %" PRIu64 ", \"journal_durable_seq\": %" PRIu64 ", \"storage\": %s}%s",
+        service->name.s, boolean(sp_health_is_up(service, now)),
+        boolean(sp_health_is_ready_service(service, now)), phase != NULL ? phase : "",
+        service->heartbeat.epoch, child->restarts, boolean(child->given_up), age_ms(service, now),
+        service->journal_seq, service->journal_durable_seq,
+        quoted(sp_health_storage(service, now), storage), index + 1 == health->count ? "" : ",");
+}
+
+static void alerts(struct sp_page *page, const struct sp_health *health)
+{
+    sp_page_line(page, "  \"alerts\": [");
+    for (uint32_t i = 0; i < health->kept.alert_count; i++) {
+        const struct sp_threat *threat = &health->kept.alerts[i].threat;
+        sp_name service = sp_health_alert_service(threat);
+        char id[SP_ID_TEXT_SIZE], time[SP_WALL_TEXT_SIZE], text[QUOTED_SIZE];
+
+        sp_thr_id_text(threat->threat_id, id);
+        sp_page_line(page,
+                     "    {\"threat_id\": \"%s\", \"type\": \"%s\", \"severity\": \"%s\", "
+                     "\"service\": \"%s\", \"since\": \"%s\", \"rule\": %s}%s",
+                     id, threat->threat_type.s, sp_enum_name(SP_ENUM_SEVERITY, threat->severity),
+                     service.s, sp_wall_format(threat->began, time), quoted(threat->rule.s, text),
+                     i + 1 == health->kept.alert_count ? "" : ",");
+    }
+    sp_page_line(page, "  ],");
 }
 
 void sp_report_health(struct sp_page *page, const struct sp_health *health, sp_mono now)
@@ -133,9 +154,10 @@ void sp_report_health(struct sp_page *page, const struct sp_health *health, sp_m
     specification_fields(page, health, now);
     verdicts(page, health, now);
     reconciliation(page, health, now);
+    alerts(page, health);
     sp_page_line(page, "  \"services\": [");
     for (uint32_t i = 0; i < health->count; i++) {
-        one_service(page, &health->services[i], i + 1 == health->count, now);
+        one_service(page, health, i, now);
     }
     sp_page_line(page, "  ]");
     sp_page_line(page, "}");
@@ -167,7 +189,8 @@ void sp_report_metrics(struct sp_page *page, const struct sp_health *health, sp_
          "restarts since the operation was started");
     for (uint32_t i = 0; i < health->count; i++) {
         sp_page_line(page, "spoor_service_restarts_total{service=\"%s\"} %u",
-                     health->services[i].name.s, health->services[i].restarts);
+                     health->services[i].name.s,
+                     sp_health_kept_child(health, &health->services[i])->restarts);
     }
     head(page, "spoor_heartbeat_age_milliseconds", "gauge", "since the newest heartbeat; -1: none");
     for (uint32_t i = 0; i < health->count; i++) {
@@ -192,6 +215,10 @@ void sp_report_metrics(struct sp_page *page, const struct sp_health *health, sp_
                  sp_health_errors_last_hour(health, now));
     head(page, "spoor_storage_ok", "gauge", "verdict: no service has something to say of its disk");
     sp_page_line(page, "spoor_storage_ok %d", sp_health_storage_ok(health, now));
+    head(page, "spoor_alerts_active", "gauge", "alerts that have begun and not ended");
+    sp_page_line(page, "spoor_alerts_active %u", health->kept.alert_count);
+    head(page, "spoor_alerts_raised_total", "counter", "since health's journal began");
+    sp_page_line(page, "spoor_alerts_raised_total %" PRIu64, health->kept.raised);
     head(page, "spoor_live", "gauge", "verdict: health and the bus work");
     sp_page_line(page, "spoor_live %d", sp_health_live(health, now));
     head(page, "spoor_ready", "gauge", "verdict: every service is ready");

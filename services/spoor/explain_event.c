@@ -21,6 +21,28 @@ static struct sp_chain_node *threat_edge(struct sp_place place, const struct sp_
     return node;
 }
 
+/* Facts of others that a threat stands on, such as a process that ended. Ticks are not kept. */
+static void cause_nodes(const struct sp_explain *x, struct sp_place place,
+                        const struct sp_record *record)
+{
+    char line[SP_LINE_SIZE];
+
+    for (uint32_t i = 0; i < record->by_count; i++) {
+        const struct sp_record *cause = sp_evidence_at(x->evidence, &record->by[i]);
+        if (cause == NULL) continue;
+        sp_chain_node(place.section, place.parent, cause, "%s %s", sp_kind_name(cause->kind),
+                      sp_describe(cause, line));
+    }
+}
+
+/* What a threat of health is about. */
+static sp_name subject_of(const struct sp_threat *t)
+{
+    for (uint32_t i = 0; i < t->values.count; i++)
+        if (sp_name_is(&t->values.at[i].name, "service")) return t->values.at[i].value;
+    return (sp_name){{0}};
+}
+
 struct sp_chain_node *sp_explain_threat_branch(const struct sp_explain *x, struct sp_place place,
                                                sp_thr_id id)
 {
@@ -46,6 +68,7 @@ struct sp_chain_node *sp_explain_threat_branch(const struct sp_explain *x, struc
         sp_chain_detail(node, "", "%s: %s", t->worker.s, t->rule.s);
     }
     struct sp_place edges = {place.section, node};
+    if (began != NULL) cause_nodes(x, edges, began);
     if (began != NULL) threat_edge(edges, began, "began", t->began);
     if (ended != NULL) {
         threat_edge(edges, ended, "ended", ended->body.threat.ended);
@@ -100,7 +123,10 @@ void sp_explain_threat(struct sp_explain *x, sp_thr_id id)
     }
     const struct sp_threat *t = &any->body.threat;
     char from[SP_WALL_TEXT_SIZE], to[SP_WALL_TEXT_SIZE], took[SP_SAY_SIZE];
-    const char *link = t->strategy_link_id.s[0] != '\0' ? t->strategy_link_id.s : "all strategies";
+    sp_name subject = subject_of(t);
+    const char *link = subject.s[0] != '\0'               ? subject.s
+                       : t->strategy_link_id.s[0] != '\0' ? t->strategy_link_id.s
+                                                          : "all strategies";
     sp_wall_clock(t->began, 0, from);
     if (ended != NULL) {
         sp_wall until = ended->body.threat.ended;

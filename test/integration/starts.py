@@ -17,12 +17,13 @@ import tempfile
 from chaos import configure, settle
 from system import System, check_books, check_orders, e8
 
-SERVICES = ["marketdata", "execution", "reconciliation", "strategy.ema"]
+SERVICES = ["marketdata", "execution", "reconciliation", "strategy.ema", "health"]
 COUNTED = {
     "strategy.ema": {"opportunities": "OPPORTUNITY_DETECTED", "accepted": "OPPORTUNITY_ACCEPTED",
                      "rejected": "OPPORTUNITY_REJECTED", "plans": "PLAN_READY",
                      "threats": "THREAT_DETECTED"},
     "reconciliation": {"passes": "RECONCILIATION_RESULT"},
+    "health": {"alerts_raised": "THREAT_DETECTED"},
 }
 
 
@@ -38,6 +39,12 @@ class Operation(System):
         lines = [line for path in sorted(self.logs.glob(f"{name}.log*"), reverse=True)
                  for line in path.read_text().splitlines() if " state_restored " in line]
         return [dict(p.split("=", 1) for p in line.split() if "=" in p) for line in lines]
+
+    def supervisor_records_read(self):
+        """Of each start of health: how many records of the supervisor's journal it read."""
+        lines = [line for path in sorted(self.logs.glob("health.log*"), reverse=True)
+                 for line in path.read_text().splitlines() if " supervisor_journal_read " in line]
+        return [int(line.split("records=")[1].split()[0]) for line in lines]
 
     def snapshot(self, name):
         return self.data / name / f"{name}.json"
@@ -73,6 +80,11 @@ def from_snapshot(system, name):
     start = system.restart(name)
     assert start["from"] == "snapshot", (name, start)
     assert int(start["folded"]) < total, (name, start, total)
+    if name == "health":
+        system.await_that("the supervisor's journal to be read", lambda:
+                          len(system.supervisor_records_read()) == len(system.starts(name)))
+        read, all_of_it = system.supervisor_records_read()[-1], len(system.records("supervisor"))
+        assert read < all_of_it / 2, (read, all_of_it)
     system.check_answers(name)
     return f"{start['folded']} of {total}"
 
@@ -98,6 +110,25 @@ def gone(system, name):
     return start["folded"]
 
 
+def alert(system):
+    """What health alerts of is a fact of its own, which ends, and which why explains."""
+    system.spoor("halt", "--reason", "to see an alert")
+    def found(kind):
+        return [r["b"] for r in system.records("health", {kind})
+                if r["b"]["threat_type"].startswith("TRADING_")]
+    before = len(found("THREAT_ENDED"))
+    system.await_that("an alert", lambda: len(found("THREAT_DETECTED")) > before, 20)
+    threat = found("THREAT_DETECTED")[-1]
+    told = system.spoor("why", threat["threat_id"]).stdout
+    assert threat["threat_type"] in told and "execution" in told, told
+    assert "to see an alert" in told and "ACTIVE" in told, told
+    system.spoor("resume", "--reason", "seen")
+    system.await_that("its end", lambda: len(found("THREAT_ENDED")) > before, 20)
+    told = system.spoor("why", threat["threat_id"]).stdout
+    assert "ended" in told, told
+    return told.splitlines()[0]
+
+
 def main():
     folder = tempfile.mkdtemp(prefix="spoor-starts-")
     try:
@@ -111,6 +142,7 @@ def main():
                 folded = [f"{name} {case(system, name)}" for name in SERVICES]
                 print(f"ok  {case.__name__.replace('_', ' ')}: folded {', '.join(folded)}",
                       flush=True)
+            print(f"ok  {alert(system)}", flush=True)
             system.spoor("down")
             entries, _ = check_orders(system)
             fills = check_books(system)

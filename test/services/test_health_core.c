@@ -23,6 +23,7 @@ static struct sp_page page;
 static void add(const char *name)
 {
     health.services[health.count++].name = sp_name_of(name);
+    health.kept.children[health.kept.child_count++].name = sp_name_of(name);
 }
 
 static int set_up(void **state)
@@ -159,15 +160,15 @@ static void test_health_core_restarts_follow_the_supervisor(void **state)
     record.body.child.name = sp_name_of("execution");
     record.body.child.restarts = 3;
     sp_health_child(&health, &record);
-    assert_int_equal(health.services[0].restarts, 3);
+    assert_int_equal(health.kept.children[0].restarts, 3);
     record.kind = SP_REC_CHILD_GIVEN_UP;
     sp_health_child(&health, &record);
-    assert_true(health.services[0].given_up);
+    assert_true(health.kept.children[0].given_up);
     record.kind = SP_REC_STREAM_STARTED; /* another supervisor */
     memset(&record.body, 0, sizeof record.body);
     sp_health_child(&health, &record);
-    assert_int_equal(health.services[0].restarts, 0);
-    assert_false(health.services[0].given_up);
+    assert_int_equal(health.kept.children[0].restarts, 0);
+    assert_false(health.kept.children[0].given_up);
 }
 
 /* ---- The hour ---- */
