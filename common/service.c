@@ -6,6 +6,7 @@
  */
 #include "common/service.h"
 
+#include "common/consumers.h"
 #include "common/notify.h"
 #include "common/persist/persistor_factory.h"
 #include "common/rerun.h"
@@ -221,7 +222,8 @@ static sp_status open_bus(struct life *life, struct sp_err *err)
                                      .service = service->instance,
                                      .epoch = service->role.epoch,
                                      .queue_max = platform->queue_max,
-                                     .message_max_bytes = platform->message_max_bytes};
+                                     .message_max_bytes = platform->message_max_bytes,
+                                     .may_read = sp_consumes};
     status = sp_bus_open(service->loop, &options, &service->bus, err);
     if (status != SP_OK || service->journal == NULL) return status;
     return sp_bus_add_facts(service->bus, service->journal, &service->stream, err);

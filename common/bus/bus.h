@@ -23,6 +23,9 @@ struct sp_bus_options {
     uint32_t epoch;
     uint32_t queue_max;
     uint64_t message_max_bytes;
+    /* Whether a service of this name may read that stream of facts: who reads must be known to who
+     * deletes old records (common/consumers.h). NULL: all. */
+    bool (*may_read)(const sp_name *service, const sp_name *stream);
 };
 
 /* A question on the control socket; answer with sp_bus_reply, at once or later. */
@@ -106,6 +109,7 @@ struct sp_sub_options {
     sp_sub_notice_fn *on_notice;
     void *ctx;
 };
+/* SP_INVALID: facts that this service may not read. SP_FULL, SP_NO_MEMORY, SP_IO. */
 SP_NODISCARD sp_status sp_bus_subscribe(struct sp_bus *bus, const struct sp_sub_options *options,
                                         struct sp_subscription **out, struct sp_err *err);
 /* Facts: true once everything the publisher had announced (or left in its files) was delivered. */

@@ -258,6 +258,12 @@ sp_status sp_bus_subscribe(struct sp_bus *bus, const struct sp_sub_options *opti
     sp_dur pace = {BUS_PACE_NS};
 
     SP_ASSERT(!sp_name_is_empty(&options->stream));
+    if (options->facts && bus->options.may_read != NULL &&
+        !bus->options.may_read(&bus->options.service, &options->stream)) {
+        return SP_FAIL(err, SP_INVALID,
+                       "%s is not known to read %s, whose old records would be deleted",
+                       bus->options.service.s, options->stream.s);
+    }
     sp_status status = add_sub(bus, options, &sub, err);
     if (status != SP_OK) return status;
     sub->epoch = options->cursor.epoch;

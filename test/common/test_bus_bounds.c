@@ -69,6 +69,45 @@ static void test_bus_bounds_held_records_are_bounded(void **state)
     assert_int_equal(metric(f->pub, "spoor_bus_published_total"), last - 6);
 }
 
+/* ---- Who may read ---- */
+
+static bool only_execution(const sp_name *service, const sp_name *stream)
+{
+    return sp_name_is(service, "reader") && sp_name_is(stream, "execution");
+}
+
+static void test_bus_bounds_facts_are_only_for_readers_who_are_known(void **state)
+{
+    static const struct {
+        const char *stream;
+        bool facts;
+        sp_status expected;
+    } cases[] = {{"execution", true, SP_OK},
+                 {"strategy.ema", true, SP_INVALID},
+                 {"md.test.BTCUSDT", false, SP_OK}};
+    struct fixture *f = *state;
+    struct sp_bus_options options = {.run_dir = f->run,
+                                     .service = sp_name_of("reader"),
+                                     .epoch = 1,
+                                     .queue_max = 100,
+                                     .message_max_bytes = 65536,
+                                     .may_read = only_execution};
+
+    assert_int_equal(sp_bus_open(f->sub_loop, &options, &f->sub, NULL), SP_OK);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct sp_sub_options want = {.stream = sp_name_of(cases[i].stream),
+                                      .publisher = sp_name_of("execution"),
+                                      .facts = cases[i].facts,
+                                      .on_record = on_record,
+                                      .on_notice = on_notice,
+                                      .ctx = f};
+        struct sp_subscription *sub = NULL;
+        struct sp_err err = {0};
+        assert_int_equal(sp_bus_subscribe(f->sub, &want, &sub, &err), cases[i].expected);
+        if (cases[i].expected != SP_OK) assert_non_null(strstr(err.text, "reader"));
+    }
+}
+
 /* ---- Replays at once ---- */
 
 #define ASKERS 80
@@ -310,6 +349,7 @@ int main(void)
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(test_bus_bounds_held_records_are_bounded),
+        TEST(test_bus_bounds_facts_are_only_for_readers_who_are_known),
         TEST(test_bus_bounds_more_askers_than_slots_all_get_their_answer),
         TEST(test_bus_bounds_subscriptions_and_publishers_are_bounded),
         TEST(test_bus_bounds_reports_of_consumers_are_bounded),
