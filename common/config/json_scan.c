@@ -1,5 +1,6 @@
 #include "common/config/json_scan.h"
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -84,22 +85,37 @@ static bool is_digit(const struct sp_json_scan *s)
     return s->at < s->len_bytes && s->text[s->at] >= '0' && s->text[s->at] <= '9';
 }
 
+static sp_status fail_dense(const struct sp_json_scan *s, uint32_t values_max)
+{
+    char text[200];
+
+    snprintf(text, sizeof text,
+             "here begins value %" PRIu32 " of a document of %zu bytes, which may have %" PRIu32
+             ": %u, and one more for each %u bytes; leave values out or shorten the lists",
+             s->count + 1, s->len_bytes, values_max, SP_STRICT_JSON_VALUES,
+             SP_STRICT_JSON_VALUE_BYTES);
+    return fail_at(s, s->at, SP_TOO_LONG, text);
+}
+
 static sp_status token_add(struct sp_json_scan *s, enum sp_strict_kind kind, uint32_t *index)
 {
     if (s->count == s->capacity) {
+        uint32_t values_max = sp_strict_json_values_max(s->len_bytes);
         uint32_t capacity = s->capacity == 0 ? 64 : s->capacity * 2;
-        struct sp_json_token *grown = realloc(s->tokens, capacity * sizeof *grown);
+        struct sp_json_token *grown;
+        if (s->count == values_max) return fail_dense(s, values_max);
+        if (capacity > values_max) capacity = values_max;
+        grown = realloc(s->tokens, capacity * sizeof *grown);
         if (grown == NULL) return fail_at(s, s->at, SP_NO_MEMORY, "memory is exhausted");
         s->tokens = grown;
         s->capacity = capacity;
     }
     *index = s->count++;
-    s->tokens[*index] = (struct sp_json_token){.kind = kind,
+    s->tokens[*index] = (struct sp_json_token){.kind = (uint8_t)kind,
                                                .line = s->line,
                                                .at = (uint32_t)s->at,
                                                .value_at = (uint32_t)s->at,
-                                               .next = NONE,
-                                               .first = NONE};
+                                               .next = NONE};
     return SP_OK;
 }
 
@@ -236,7 +252,7 @@ static sp_status scan_number(struct sp_json_scan *s, struct sp_json_token *token
         return fail_at(s, begin, SP_RANGE, "this number has too many digits: write it as text");
     }
     token->kind = whole ? SP_STRICT_INTEGER : SP_STRICT_FRACTION;
-    token->value_bytes = (uint32_t)(s->at - begin);
+    token->value_bytes = (uint8_t)(s->at - begin);
     return SP_OK;
 }
 
@@ -298,7 +314,7 @@ static sp_status scan_members(struct sp_json_scan *s, uint32_t parent, char clos
     for (;;) {
         sp_status status = scan_member(s, is_object, &index);
         if (status != SP_OK) return status;
-        if (previous == NONE) s->tokens[parent].first = index;
+        SP_ASSERT(previous != NONE || index == parent + 1);
         if (previous != NONE) s->tokens[previous].next = index;
         previous = index;
         s->tokens[parent].member_count++;

@@ -10,13 +10,13 @@
 #define SP_JSON_INTEGER_MAX (INT64_C(1) << 53)
 
 struct sp_json_token {
-    enum sp_strict_kind kind;
+    uint8_t kind;        /* enum sp_strict_kind */
+    uint8_t value_bytes; /* of a number */
     uint32_t line;
     uint32_t at;           /* offset of the value, or of its key if it has one */
     uint32_t value_at;     /* offset of the value itself */
-    uint32_t value_bytes;  /* of a number */
-    uint32_t first, next;  /* index of the first member, of the next value of the same parent */
-    uint32_t member_count; /* of a list or object */
+    uint32_t next;         /* index of the next value of the same parent */
+    uint32_t member_count; /* of a list or object; the first one is the next token */
 };
 
 struct sp_json_scan {
@@ -32,7 +32,8 @@ struct sp_json_scan {
 };
 
 /* Scans scan->text, of which the first four fields are set, the others zero. SP_INVALID, SP_RANGE,
- * SP_TOO_DEEP, SP_NO_MEMORY, with *fault filled. */
+ * SP_TOO_DEEP, SP_TOO_LONG for more values than sp_strict_json_values_max, SP_NO_MEMORY, with
+ * *fault filled. Never holds memory for more tokens than that. */
 SP_NODISCARD sp_status sp_json_scan(struct sp_json_scan *scan);
 /* The column of a byte, counted in characters from 1. */
 uint32_t sp_json_column(const char *text, size_t at);

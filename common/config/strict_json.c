@@ -18,7 +18,6 @@
 
 struct sp_strict_node {
     const struct sp_strict_json *json;
-    const struct sp_json_token *token;
     const cJSON *item;
 };
 
@@ -30,9 +29,24 @@ struct sp_strict_json {
     uint32_t count;
 };
 
-static const struct sp_strict_node *node_at(const struct sp_strict_json *json, uint32_t index)
+/* What is allocated for a value besides its text; strings, with a NUL for their quotes, are at most
+ * as long as their text. With the text itself and a file's buffer: 16 times the size, and a
+ * constant. find_duplicate has an array of pointers, and qsort another. */
+#define VALUE_BYTES                                                                                \
+    (sizeof(struct sp_json_token) + sizeof(struct sp_strict_node) + sizeof(cJSON) +                \
+     2 * sizeof(void *))
+_Static_assert(VALUE_BYTES / SP_STRICT_JSON_VALUE_BYTES + 3 <= 16, "a document of short values");
+_Static_assert(SP_STRICT_JSON_VALUES *(VALUE_BYTES + 2) + 1024 <= SP_STRICT_JSON_CONSTANT_BYTES,
+               "the values that any document may have");
+
+uint32_t sp_strict_json_values_max(size_t len_bytes)
 {
-    return index == SP_JSON_NO_TOKEN ? NULL : &json->nodes[index];
+    return SP_STRICT_JSON_VALUES + (uint32_t)(len_bytes / SP_STRICT_JSON_VALUE_BYTES);
+}
+
+static const struct sp_json_token *token_of(const struct sp_strict_node *node)
+{
+    return &node->json->tokens[node - node->json->nodes];
 }
 
 /* cJSON's items in the scanner's order: each before its members. The depth is already bounded. */
@@ -42,7 +56,7 @@ static uint32_t attach(struct sp_strict_json *json, const cJSON *item, uint32_t 
     const cJSON *child;
 
     SP_ASSERT(index < json->count);
-    json->nodes[index] = (struct sp_strict_node){.json = json, .token = token, .item = item};
+    json->nodes[index] = (struct sp_strict_node){.json = json, .item = item};
     /* What follows a number is never needed again: the tree is built. */
     if (token->value_bytes > 0) json->text[token->value_at + token->value_bytes] = '\0';
     index++;
@@ -198,13 +212,21 @@ sp_status sp_strict_json_load(const char *path, const struct sp_strict_limits *l
         close(fd);
         return sp_json_fault_set(fault, SP_IO, "is not a regular file");
     }
-    buf = malloc(limits->bytes_max + 1);
+    if (st.st_size > (off_t)limits->bytes_max) {
+        close(fd);
+        return sp_json_fault_set(fault, SP_TOO_LONG, "is larger than %zu bytes", limits->bytes_max);
+    }
+    buf = malloc((size_t)st.st_size + 1);
     if (buf == NULL) {
         close(fd);
         return sp_json_fault_set(fault, SP_NO_MEMORY, "memory is exhausted");
     }
-    status = read_all(fd, buf, limits->bytes_max + 1, &len_bytes);
-    if (status != SP_OK) sp_json_fault_set(fault, status, "cannot be read: %s", strerror(errno));
+    status = read_all(fd, buf, (size_t)st.st_size + 1, &len_bytes);
+    if (status != SP_OK) {
+        sp_json_fault_set(fault, status, "cannot be read: %s", strerror(errno));
+    } else if (len_bytes > (size_t)st.st_size) {
+        status = sp_json_fault_set(fault, SP_IO, "grew while it was read: try again");
+    }
     if (status == SP_OK) status = sp_strict_json_parse(buf, len_bytes, limits, out, fault);
     free(buf);
     close(fd);
@@ -228,7 +250,7 @@ const struct sp_strict_node *sp_strict_json_root(const struct sp_strict_json *js
 
 enum sp_strict_kind sp_strict_kind_of(const struct sp_strict_node *node)
 {
-    return node->token->kind;
+    return (enum sp_strict_kind)token_of(node)->kind;
 }
 
 const char *sp_strict_kind_name(enum sp_strict_kind kind)
@@ -241,12 +263,12 @@ const char *sp_strict_kind_name(enum sp_strict_kind kind)
 
 uint32_t sp_strict_line(const struct sp_strict_node *node)
 {
-    return node->token->line;
+    return token_of(node)->line;
 }
 
 uint32_t sp_strict_column(const struct sp_strict_node *node)
 {
-    return sp_json_column(node->json->text, node->token->at);
+    return sp_json_column(node->json->text, token_of(node)->at);
 }
 
 const char *sp_strict_key(const struct sp_strict_node *node)
@@ -258,7 +280,7 @@ const struct sp_strict_node *sp_strict_get(const struct sp_strict_node *object, 
 {
     const struct sp_strict_node *n = sp_strict_first(object);
 
-    if (n == NULL || object->token->kind != SP_STRICT_OBJECT) return NULL;
+    if (n == NULL || token_of(object)->kind != SP_STRICT_OBJECT) return NULL;
     while (n != NULL && strcmp(n->item->string, key) != 0)
         n = sp_strict_next(n);
     return n;
@@ -266,36 +288,38 @@ const struct sp_strict_node *sp_strict_get(const struct sp_strict_node *object, 
 
 const struct sp_strict_node *sp_strict_first(const struct sp_strict_node *node)
 {
-    return node == NULL ? NULL : node_at(node->json, node->token->first);
+    return node == NULL || token_of(node)->member_count == 0 ? NULL : node + 1;
 }
 
 const struct sp_strict_node *sp_strict_next(const struct sp_strict_node *node)
 {
-    return node == NULL ? NULL : node_at(node->json, node->token->next);
+    uint32_t next = node == NULL ? SP_JSON_NO_TOKEN : token_of(node)->next;
+
+    return next == SP_JSON_NO_TOKEN ? NULL : &node->json->nodes[next];
 }
 
 uint32_t sp_strict_count(const struct sp_strict_node *node)
 {
-    return node == NULL ? 0 : node->token->member_count;
+    return node == NULL ? 0 : token_of(node)->member_count;
 }
 
 sp_status sp_strict_string(const struct sp_strict_node *node, const char **out)
 {
-    if (node == NULL || node->token->kind != SP_STRICT_STRING) return SP_TYPE;
+    if (node == NULL || token_of(node)->kind != SP_STRICT_STRING) return SP_TYPE;
     *out = node->item->valuestring;
     return SP_OK;
 }
 
 sp_status sp_strict_integer(const struct sp_strict_node *node, int64_t *out)
 {
-    if (node == NULL || node->token->kind != SP_STRICT_INTEGER) return SP_TYPE;
+    if (node == NULL || token_of(node)->kind != SP_STRICT_INTEGER) return SP_TYPE;
     *out = strtoll(sp_strict_text(node), NULL, 10); /* within 2^53: the scanner saw to it */
     return SP_OK;
 }
 
 sp_status sp_strict_bool(const struct sp_strict_node *node, bool *out)
 {
-    if (node == NULL || node->token->kind != SP_STRICT_BOOL) return SP_TYPE;
+    if (node == NULL || token_of(node)->kind != SP_STRICT_BOOL) return SP_TYPE;
     *out = cJSON_IsTrue(node->item);
     return SP_OK;
 }
@@ -303,10 +327,10 @@ sp_status sp_strict_bool(const struct sp_strict_node *node, bool *out)
 const char *sp_strict_text(const struct sp_strict_node *node)
 {
     if (node == NULL) return NULL;
-    switch (node->token->kind) {
+    switch (sp_strict_kind_of(node)) {
     case SP_STRICT_STRING: return node->item->valuestring;
     case SP_STRICT_INTEGER:
-    case SP_STRICT_FRACTION: return node->json->text + node->token->value_at;
+    case SP_STRICT_FRACTION: return node->json->text + token_of(node)->value_at;
     case SP_STRICT_BOOL: return cJSON_IsTrue(node->item) ? "true" : "false";
     case SP_STRICT_NULL: return "null";
     case SP_STRICT_LIST:

@@ -3,7 +3,8 @@
  * The only module that knows cJSON. What cJSON takes and we refuse: bytes after the value, a key
  * twice, leading zeros and other number forms outside RFC 8259, numbers not finite or beyond 2^53,
  * raw control characters, escaped NULs, invalid UTF-8, a byte-order mark, input above a size or
- * depth. Keys are case-sensitive. A document is immutable after parsing: any thread may read it.
+ * depth, and more values than its bytes can be meant for (below). Keys are case-sensitive. A
+ * document is immutable after parsing: any thread may read it.
  */
 #ifndef SP_COMMON_STRICT_JSON_H
 #define SP_COMMON_STRICT_JSON_H
@@ -23,6 +24,14 @@ enum sp_strict_kind {
     SP_STRICT_OBJECT
 };
 
+/* A value takes up to 120 bytes of memory besides its text, and the shortest is two bytes of input
+ * ("1,"). So a document has at most this many values and one more for each so many bytes: what
+ * people write has one in 14 even without any space. All that is allocated for a document is then
+ * at most 16 times its size and a constant. */
+#define SP_STRICT_JSON_VALUES         100u
+#define SP_STRICT_JSON_VALUE_BYTES    10u
+#define SP_STRICT_JSON_CONSTANT_BYTES ((size_t)16 * 1024)
+
 struct sp_strict_json;
 struct sp_strict_node; /* a value; lives as long as its document */
 
@@ -36,13 +45,17 @@ struct sp_strict_fault {
     char text[240];        /* "expected ',' or '}' after this value, found ']'" */
 };
 
+/* How many values (the document, each member of a list or object) a document may have. */
+uint32_t sp_strict_json_values_max(size_t len_bytes);
+
 /* Parses a copy of the text. SP_INVALID for wrong syntax or a duplicate key, SP_RANGE for a number,
- * SP_TOO_LONG, SP_TOO_DEEP, SP_NO_MEMORY; *fault (which may be NULL) is then filled. */
+ * SP_TOO_LONG (bytes or values), SP_TOO_DEEP, SP_NO_MEMORY; *fault (which may be NULL) is then
+ * filled. */
 SP_NODISCARD sp_status sp_strict_json_parse(const char *text, size_t len_bytes,
                                             const struct sp_strict_limits *limits,
                                             struct sp_strict_json **out,
                                             struct sp_strict_fault *fault);
-/* Reads and parses a regular file. Also SP_NOT_FOUND, SP_IO. */
+/* Reads and parses a regular file. Also SP_NOT_FOUND, SP_IO (also if it grows meanwhile). */
 SP_NODISCARD sp_status sp_strict_json_load(const char *path, const struct sp_strict_limits *limits,
                                            struct sp_strict_json **out,
                                            struct sp_strict_fault *fault);

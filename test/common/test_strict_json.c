@@ -151,6 +151,37 @@ static void test_strict_json_faults_name_place_and_expectation(void **state)
     }
 }
 
+/* As many values as are allowed, then one more: the place of that one is named. */
+static void test_strict_json_bounds_values_by_bytes(void **state)
+{
+    static const struct sp_strict_limits wide = {.bytes_max = 8000, .depth_max = 2};
+    static char text[4000];
+    struct sp_strict_json *json = NULL;
+    struct sp_strict_fault fault = {0};
+    uint32_t most = sp_strict_json_values_max(sizeof text); /* the list is one of them */
+
+    (void)state;
+    assert_int_equal(most, 500);
+    memset(text, ' ', sizeof text);
+    text[0] = '[';
+    text[sizeof text - 1] = ']';
+    for (uint32_t i = 0; i + 1 < most; i++)
+        memcpy(text + 1 + 2 * i, i + 2 < most ? "1," : "1 ", 2);
+    assert_int_equal(sp_strict_json_parse(text, sizeof text, &wide, &json, &fault), SP_OK);
+    assert_int_equal(sp_strict_count(sp_strict_json_root(json)), most - 1);
+    sp_strict_json_free(json);
+    memcpy(text + 2 * most - 2, ",2", 2);
+    json = NULL;
+    assert_int_equal(sp_strict_json_parse(text, sizeof text, &wide, &json, &fault), SP_TOO_LONG);
+    assert_null(json);
+    assert_string_equal(fault.text,
+                        "here begins value 501 of a document of 4000 bytes, which may have 500: "
+                        "100, and one more for each 10 bytes; leave values out or shorten the "
+                        "lists");
+    assert_int_equal(fault.line, 1);
+    assert_int_equal(fault.column, 2 * most);
+}
+
 static void test_strict_json_refuses_every_truncation(void **state)
 {
     static const char text[] = "{\"a\":[1,2.5,\"x\\u00e9\"],\"b\":{\"c\":true,\"d\":null}}";
@@ -219,6 +250,7 @@ int main(void)
         cmocka_unit_test(test_strict_json_gives_values_and_their_places),
         cmocka_unit_test(test_strict_json_getters_refuse_other_kinds_and_cases),
         cmocka_unit_test(test_strict_json_faults_name_place_and_expectation),
+        cmocka_unit_test(test_strict_json_bounds_values_by_bytes),
         cmocka_unit_test(test_strict_json_refuses_every_truncation),
         cmocka_unit_test(test_strict_json_survives_every_changed_byte),
         cmocka_unit_test(test_strict_json_load_bounds_and_names_the_file_fault),

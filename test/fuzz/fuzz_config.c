@@ -13,11 +13,8 @@
 
 #define FILES    3
 #define FILE_MAX ((size_t)64 * 1024)
-/* The buffer for one file of the largest size allowed, and the configuration itself. */
-#define MEMORY_BYTES ((size_t)6 * 1024 * 1024)
-/* A value takes a token, a node and an item of the parser, and its shortest text is two bytes. The
- * loader reads 1 MiB at most, so this is a bound all the same. */
-#define BYTES_PER_BYTE 160
+/* The configuration itself, of one size whatever is in it, and what its reader needs beside it. */
+#define RESULT_BYTES (sizeof(struct sp_config) + (size_t)16 * 1024)
 
 static const char *const names[FILES] = {"platform.json", "operation.json",
                                          "strategies/ema_cross.json"};
@@ -91,6 +88,15 @@ static void parse(const char *text, size_t len_bytes)
     sp_strict_json_free(json);
 }
 
+static size_t input_bytes(size_t which, size_t len)
+{
+    size_t sum = len;
+
+    for (size_t i = 0; i < FILES; i++)
+        sum += i == which ? 0 : sound_len[i];
+    return sum;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct sp_problems problems;
@@ -101,7 +107,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     size_t len = size - 1, which = data[0] % FILES;
     fuzz_memory_begin();
     parse(text, len);
-    fuzz_memory_end(len * (BYTES_PER_BYTE / 16), 4096);
+    fuzz_memory_end(len, SP_STRICT_JSON_CONSTANT_BYTES);
 
     fuzz_file_put(names[which], text, len);
     fuzz_memory_begin();
@@ -113,7 +119,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         FUZZ_CHECK(config == NULL && problems.errors > 0);
     }
     sp_config_free(config);
-    fuzz_memory_end(len * (BYTES_PER_BYTE / 16), MEMORY_BYTES);
+    fuzz_memory_end(input_bytes(which, len), RESULT_BYTES + FILES * SP_STRICT_JSON_CONSTANT_BYTES);
     fuzz_file_put(names[which], sound[which], sound_len[which]);
     return 0;
 }

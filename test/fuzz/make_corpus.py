@@ -162,6 +162,15 @@ def config(root):
                        ("utf8", b'["\xc0\xaf\xed\xa0\x80"]'), ("bom", b"\xef\xbb\xbf{}"),
                        ("many_values", b"[" + b"0," * 300 + b"0]"), ("empty", b"")):
         yield name, b"\x01" + text
+    # As dense as is allowed, 100 values and one more for each 10 bytes; and one more.
+    size = 16000
+    values = range(100 + size // 10 - 2)
+    dense = {"dense_list": b"1," * len(values), "dense_lists": b"[]," * len(values),
+             "dense_texts": b'"",' * len(values), "too_dense": b"1," * (len(values) + 1)}
+    for name, text in dense.items():
+        yield name, b"\x01" + (b"[" + text).ljust(size - 2) + b"0]"
+    members = b"".join(b'"%03x":0,' % value for value in values)
+    yield "dense_object", b"\x01" + (b"{" + members).ljust(size - 7) + b'"z":[]}'
 
 
 def control(_root):
