@@ -8,11 +8,10 @@
  * then spaces and a newline at its end; the CRC-32C covers the 16 bytes "epoch 0000000007".
  * Raising writes the slot that does not hold the highest epoch, and syncs. If a slot is unreadable
  * it may have held an epoch that was in use, one above the other's, so the next one is two above.
- * The file is made whole by a rename at first use.
+ * The file is made whole by a rename at first use, and every start syncs its name.
  */
 #include "common/journal/role.h"
 
-#include "common/journal/file.h"
 #include "common/planted_bug.h"
 
 #include <errno.h>
@@ -68,10 +67,11 @@ static bool slot_read(const char slot[SLOT_BYTES], uint32_t *out)
 /* False if the file cannot be read in full. */
 static bool slots_read(int fd, struct slots *out)
 {
+    const struct sp_file_port *port = sp_file_port_real(); /* reading changes nothing */
     char buf[FILE_BYTES];
 
     *out = (struct slots){0};
-    if (pread(fd, buf, sizeof buf, 0) != (ssize_t)sizeof buf) return false;
+    if (port->pread(port->self, fd, buf, sizeof buf, 0) != (ssize_t)sizeof buf) return false;
     for (int i = 0; i < 2; i++)
         out->valid[i] = slot_read(buf + i * SLOT_BYTES, &out->epoch[i]);
     return true;
@@ -86,25 +86,25 @@ static int slots_highest(const struct slots *slots)
     return slots->epoch[0] > slots->epoch[1] ? 0 : 1;
 }
 
-static sp_status create_epoch_file(const char *dir, const char *path, struct sp_err *err)
+static sp_status create_epoch_file(const struct sp_file_port *port, const char *dir,
+                                   const char *path, struct sp_err *err)
 {
-    const struct sp_file_port *port = sp_file_port_real();
     char tmp[SP_ROLE_PATH_SIZE + 8];
     char buf[FILE_BYTES];
 
     slot_write(buf, 0);
     slot_write(buf + SLOT_BYTES, 0);
     snprintf(tmp, sizeof tmp, "%s.tmp", path);
-    int fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    int fd = port->open(port->self, tmp, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0600);
     if (fd < 0) return SP_FAIL(err, SP_STORAGE, "cannot create %s: %s", tmp, strerror(errno));
 
     sp_status status = sp_file_write_all(port, fd, buf, sizeof buf, err);
-    if (status == SP_OK && fsync(fd) != 0) {
+    if (status == SP_OK && port->sync(port->self, fd) != 0) {
         status = SP_FAIL(err, SP_STORAGE, "cannot sync %s: %s", tmp, strerror(errno));
     }
-    close(fd);
+    port->close(port->self, fd);
     if (status != SP_OK) return status;
-    if (rename(tmp, path) != 0 || port->sync_dir(port->self, dir) != 0) {
+    if (port->rename(port->self, tmp, path) != 0 || port->sync_dir(port->self, dir) != 0) {
         return SP_FAIL(err, SP_STORAGE, "cannot create %s: %s", path, strerror(errno));
     }
     return SP_OK;
@@ -112,11 +112,12 @@ static sp_status create_epoch_file(const char *dir, const char *path, struct sp_
 
 /* Takes the flock on the file that is at `path` now: one that was removed while we waited in open
  * would give a lock beside another's. */
-static sp_status take_lock(const char *path, int *out_fd, struct sp_err *err)
+static sp_status take_lock(const struct sp_file_port *port, const char *path, int *out_fd,
+                           struct sp_err *err)
 {
     for (int i = 0; i < TRIES_MAX; i++) {
         struct stat held, there;
-        int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+        int fd = port->open(port->self, path, O_RDWR | O_CREAT | O_NOFOLLOW, 0600);
         if (fd < 0) return SP_FAIL(err, SP_STORAGE, "cannot open %s: %s", path, strerror(errno));
         if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
             char text[32] = {0};
@@ -139,25 +140,33 @@ static sp_status take_lock(const char *path, int *out_fd, struct sp_err *err)
     return SP_FAIL(err, SP_STORAGE, "%s keeps being replaced", path);
 }
 
-static sp_status write_pid(int fd, const char *path, struct sp_err *err)
+static sp_status write_pid(const struct sp_file_port *port, int fd, const char *path,
+                           struct sp_err *err)
 {
     char text[32];
     int len = snprintf(text, sizeof text, "pid %ld\n", (long)getpid());
 
-    if (ftruncate(fd, 0) != 0 || pwrite(fd, text, (size_t)len, 0) != len) {
+    if (port->truncate(port->self, fd, 0) != 0) {
         return SP_FAIL(err, SP_STORAGE, "cannot write %s: %s", path, strerror(errno));
     }
-    return SP_OK;
+    return sp_file_write_all(port, fd, text, (size_t)len, err);
 }
 
-static sp_status open_epoch(const char *dir, struct sp_role *role, struct sp_err *err)
+/* A file that is there may be of a process that died before its name was durable: an epoch raised
+ * in it would be forgotten with the name, and handed out again. */
+static sp_status open_epoch(const struct sp_file_port *port, const char *dir, struct sp_role *role,
+                            struct sp_err *err)
 {
-    int fd = open(role->epoch_path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    int fd = port->open(port->self, role->epoch_path, O_RDWR | O_NOFOLLOW, 0);
 
     if (fd < 0 && errno == ENOENT) {
-        sp_status status = create_epoch_file(dir, role->epoch_path, err);
+        sp_status status = create_epoch_file(port, dir, role->epoch_path, err);
         if (status != SP_OK) return status;
-        fd = open(role->epoch_path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+        fd = port->open(port->self, role->epoch_path, O_RDWR | O_NOFOLLOW, 0);
+    } else if (fd >= 0 && !SP_BUG(epoch_name_unsynced) && port->sync_dir(port->self, dir) != 0) {
+        SP_FAIL(err, SP_STORAGE, "cannot sync %s: %s", dir, strerror(errno));
+        port->close(port->self, fd);
+        return SP_STORAGE;
     }
     if (fd < 0) {
         return SP_FAIL(err, SP_STORAGE, "cannot open %s: %s", role->epoch_path, strerror(errno));
@@ -166,10 +175,29 @@ static sp_status open_epoch(const char *dir, struct sp_role *role, struct sp_err
     return SP_OK;
 }
 
-static sp_status raise_epoch(struct sp_role *role, struct sp_err *err)
+static sp_status write_slot(const struct sp_file_port *port, const struct sp_role *role, int slot,
+                            uint32_t epoch, struct sp_err *err)
+{
+    char bytes[SLOT_BYTES];
+    sp_status status = SP_OK;
+
+    slot_write(bytes, epoch);
+    if (lseek(role->epoch_fd, (off_t)slot * SLOT_BYTES, SEEK_SET) < 0) {
+        return SP_FAIL(err, SP_STORAGE, "cannot seek in %s: %s", role->epoch_path, strerror(errno));
+    }
+    status = sp_file_write_all(port, role->epoch_fd, bytes, sizeof bytes, err);
+    if (status == SP_OK && !SP_BUG(epoch_unsynced) &&
+        port->datasync(port->self, role->epoch_fd) != 0) {
+        status = SP_FAIL(err, SP_STORAGE, "cannot raise the epoch in %s: %s", role->epoch_path,
+                         strerror(errno));
+    }
+    return status;
+}
+
+static sp_status raise_epoch(const struct sp_file_port *port, struct sp_role *role,
+                             struct sp_err *err)
 {
     struct slots slots;
-    char slot[SLOT_BYTES];
     bool whole = slots_read(role->epoch_fd, &slots);
     int highest = slots_highest(&slots);
 
@@ -184,12 +212,8 @@ static sp_status raise_epoch(struct sp_role *role, struct sp_err *err)
         return SP_FAIL(err, SP_CORRUPT, "%s has no epoch left", role->epoch_path);
     }
     uint32_t epoch = slots.epoch[highest] + step;
-    slot_write(slot, epoch);
-    if (pwrite(role->epoch_fd, slot, sizeof slot, (off_t)target * SLOT_BYTES) != SLOT_BYTES ||
-        fdatasync(role->epoch_fd) != 0) {
-        return SP_FAIL(err, SP_STORAGE, "cannot raise the epoch in %s: %s", role->epoch_path,
-                       strerror(errno));
-    }
+    sp_status status = write_slot(port, role, target, epoch, err);
+    if (status != SP_OK) return status;
     if (!slots_read(role->epoch_fd, &slots) || !slots.valid[target] ||
         slots.epoch[target] != epoch) {
         return SP_FAIL(err, SP_STORAGE, "%s does not read back as written", role->epoch_path);
@@ -198,7 +222,8 @@ static sp_status raise_epoch(struct sp_role *role, struct sp_err *err)
     return SP_OK;
 }
 
-sp_status sp_role_acquire(struct sp_role *role, const char *dir, struct sp_err *err)
+sp_status sp_role_acquire_through(const struct sp_file_port *port, struct sp_role *role,
+                                  const char *dir, struct sp_err *err)
 {
     struct sp_role taken = {.lock_fd = -1, .epoch_fd = -1};
     char lock_path[SP_ROLE_PATH_SIZE];
@@ -206,15 +231,15 @@ sp_status sp_role_acquire(struct sp_role *role, const char *dir, struct sp_err *
     if (strlen(dir) + sizeof "/EPOCH" > sizeof lock_path) {
         return SP_FAIL(err, SP_STORAGE, "path of %zu bytes is too long", strlen(dir));
     }
-    sp_status status = sp_file_make_dirs(sp_file_port_real(), dir, err);
+    sp_status status = sp_file_make_dirs(port, dir, err);
     if (status != SP_OK) return status;
     snprintf(lock_path, sizeof lock_path, "%s/LOCK", dir);
     snprintf(taken.epoch_path, sizeof taken.epoch_path, "%s/EPOCH", dir);
-    status = take_lock(lock_path, &taken.lock_fd, err);
+    status = take_lock(port, lock_path, &taken.lock_fd, err);
     if (status != SP_OK) return status;
-    status = write_pid(taken.lock_fd, lock_path, err);
-    if (status == SP_OK) status = open_epoch(dir, &taken, err);
-    if (status == SP_OK) status = raise_epoch(&taken, err);
+    status = write_pid(port, taken.lock_fd, lock_path, err);
+    if (status == SP_OK) status = open_epoch(port, dir, &taken, err);
+    if (status == SP_OK) status = raise_epoch(port, &taken, err);
     if (status != SP_OK) {
         if (taken.epoch_fd >= 0) close(taken.epoch_fd);
         close(taken.lock_fd);
@@ -222,6 +247,11 @@ sp_status sp_role_acquire(struct sp_role *role, const char *dir, struct sp_err *
     }
     *role = taken;
     return SP_OK;
+}
+
+sp_status sp_role_acquire(struct sp_role *role, const char *dir, struct sp_err *err)
+{
+    return sp_role_acquire_through(sp_file_port_real(), role, dir, err);
 }
 
 sp_status sp_role_check(const struct sp_role *role, struct sp_err *err)

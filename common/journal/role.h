@@ -7,6 +7,7 @@
 #ifndef SP_COMMON_ROLE_H
 #define SP_COMMON_ROLE_H
 
+#include "common/journal/file.h"
 #include "proto/types.h"
 
 #define SP_ROLE_PATH_SIZE 512
@@ -23,6 +24,10 @@ struct sp_role {
  * SP_CORRUPT if the epoch file is damaged beyond its two slots. An epoch is never given twice, but
  * numbers may be skipped. */
 SP_NODISCARD sp_status sp_role_acquire(struct sp_role *role, const char *dir, struct sp_err *err);
+/* The same through a file port. */
+SP_NODISCARD sp_status sp_role_acquire_through(const struct sp_file_port *port,
+                                               struct sp_role *role, const char *dir,
+                                               struct sp_err *err);
 /* SP_FENCED if the epoch file holds a higher epoch than ours, or LOCK or EPOCH was removed:
  * something superseded us. SP_CORRUPT if the file no longer shows our epoch. One pread and two
  * fstats; called before every write to a venue or to the journal. */

@@ -1,12 +1,13 @@
 /* Proof 1: every state of the disk that a crash may leave, and the production start on each.
  *
- * usage: crash_states [--states N] [--seed S] [--jobs J] [--plant PLANT]
+ * usage: crash_states [--states N] [--seed S] [--jobs J] [--one-in K] [--plant PLANT]
  *        crash_states --seed S --replay STATE
  *
  * One seed is four lives of a service; seeds follow until N distinct states were tried. The states
  * of a seed are first those of the weak model, then those of the ordered one that the first did not
  * happen to try (disk.h). A STATE is MODEL:POINT:KEPT:OP.TEAR.SECTOR, and once more behind a slash
- * for a crash during recovery; a failure prints the command that tries exactly it again. --plant
+ * for a crash during recovery; a failure prints the command that tries exactly it again. --one-in
+ * crashes before one in K operations only, so that as many states are of more lives. --plant
  * makes the disk forget a kind of sync (no-sync, no-sync-dir): then this program fails if it finds
  * nothing. Bugs of the code under test are planted otherwise (common/planted_bug.h).
  */
@@ -39,7 +40,7 @@ struct counts {
 };
 
 struct options {
-    uint64_t states, seed, jobs;
+    uint64_t states, seed, jobs, one_in;
     const char *plant, *replay;
 };
 
@@ -128,8 +129,8 @@ static enum recorder_lie lie(void)
 
 static uint64_t hash_with(uint64_t hash, const struct disk_bounds *bounds)
 {
-    const uint64_t values[] = {bounds->seq_issued, bounds->seq_acked, bounds->gen_issued,
-                               bounds->gen_acked, run.trial.seed};
+    const uint64_t values[] = {bounds->seq_issued, bounds->seq_acked,  bounds->gen_issued,
+                               bounds->gen_acked,  bounds->role_epoch, run.trial.seed};
 
     for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
         hash = (hash ^ values[i]) * UINT64_C(0x9e3779b97f4a7c15);
@@ -348,7 +349,7 @@ static void visit_seed(void)
     for (int model = 0; model < DISK_MODELS; model++) {
         disk_log_finish(&run.log, (enum disk_model)model);
         for (uint32_t point = 0; point <= run.log.count && !is_over(); point++)
-            visit_point(point);
+            if ((point + run.trial.seed) % run.options.one_in == 0) visit_point(point);
     }
 }
 
@@ -441,14 +442,14 @@ static void replay(void)
 
 static void usage(void)
 {
-    fprintf(stderr, "usage: crash_states [--states N] [--seed S] [--jobs J] "
+    fprintf(stderr, "usage: crash_states [--states N] [--seed S] [--jobs J] [--one-in K] "
                     "[--plant PLANT] [--replay STATE]\n");
     exit(64);
 }
 
 static struct options parse_options(int argc, char **argv)
 {
-    struct options options = {.states = 60000, .seed = 1, .jobs = 2, .plant = ""};
+    struct options options = {.states = 60000, .seed = 1, .jobs = 2, .one_in = 1, .plant = ""};
 
     for (int i = 1; i < argc; i += 2) {
         if (i + 1 == argc) usage();
@@ -459,6 +460,8 @@ static struct options parse_options(int argc, char **argv)
             options.seed = number;
         else if (strcmp(argv[i], "--jobs") == 0)
             options.jobs = number;
+        else if (strcmp(argv[i], "--one-in") == 0)
+            options.one_in = number;
         else if (strcmp(argv[i], "--plant") == 0)
             options.plant = argv[i + 1];
         else if (strcmp(argv[i], "--replay") == 0)
@@ -466,7 +469,7 @@ static struct options parse_options(int argc, char **argv)
         else
             usage();
     }
-    if (options.jobs < 1 || options.jobs > JOBS_MAX) usage();
+    if (options.jobs < 1 || options.jobs > JOBS_MAX || options.one_in < 1) usage();
     return options;
 }
 
@@ -547,6 +550,7 @@ int main(int argc, char **argv)
     if (counts == MAP_FAILED) return 71;
     run.options = parse_options(argc, argv);
     make_root();
+    if (freopen("/dev/null", "w", stderr) == NULL) return 71; /* what snapshots log */
     static const int fatal[] = {SIGSEGV, SIGABRT, SIGBUS, SIGFPE, SIGALRM};
     for (size_t i = 0; i < sizeof fatal / sizeof fatal[0]; i++)
         signal(fatal[i], on_signal);

@@ -65,6 +65,7 @@ struct disk_bounds {
     uint64_t gen_issued, gen_acked; /* state generations */
     uint32_t gen_epoch;             /* of who wrote the acknowledged one */
     uint64_t trim_issued;           /* records below may be deleted */
+    uint32_t role_epoch;            /* the highest that was handed out */
 };
 
 struct disk_op {

@@ -1,20 +1,19 @@
 #include "trial.h"
 
 #include "common/journal/journal.h"
-#include "common/journal/journal_index.h"
 #include "common/journal/journal_keeper.h"
+#include "common/journal/role.h"
 
 #include <dirent.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #define SEGMENT_BYTES 1800
-#define STEPS         14
-#define PAYLOAD_MAX   1400
+#define STEPS         18
+#define PAYLOAD_MAX   (TRIAL_PAYLOAD_SIZE - 64)
 #define KILL_WITHIN   90 /* operations of a life */
 #define FAIL_WITHIN   16 /* syncs of a life */
 #define START_NS      INT64_C(1795374000000000000)
@@ -23,7 +22,10 @@ struct life {
     struct trial *trial;
     const char *dir;
     struct sp_state_file file;
+    struct sp_role role;
     struct sp_journal *journal;
+    struct trial_snapshots snapshots;
+    struct trial_fold fold;
     uint32_t epoch;
     uint64_t gen; /* loaded or saved last */
 };
@@ -37,9 +39,8 @@ uint64_t trial_random(struct trial *trial, uint64_t below)
     return (z ^ z >> 31) % below;
 }
 
-/* The payload of a generation: a matter of seed, number and epoch only. */
-static size_t payload_make(const struct trial *trial, uint64_t gen, uint32_t epoch,
-                           char out[PAYLOAD_MAX + 64])
+size_t trial_payload(const struct trial *trial, uint64_t gen, uint32_t epoch,
+                     char out[TRIAL_PAYLOAD_SIZE])
 {
     struct trial random = {.random = (trial->seed * 1000 + gen) * 1000 + epoch};
     size_t len = (size_t)trial_random(&random, gen % 2 == 0 ? 100 : PAYLOAD_MAX);
@@ -51,8 +52,8 @@ static size_t payload_make(const struct trial *trial, uint64_t gen, uint32_t epo
     return (size_t)head + len + 2;
 }
 
-static struct sp_journal_options options_of(const char *dir, uint32_t epoch,
-                                            const struct sp_file_port *port)
+struct sp_journal_options trial_journal_options(const char *dir, uint32_t epoch,
+                                                const struct sp_file_port *port)
 {
     return (struct sp_journal_options){.dir = dir,
                                        .stream = sp_name_of("execution"),
@@ -145,7 +146,7 @@ static bool save(struct life *life)
 {
     struct disk_bounds *bounds = &life->trial->bounds;
     struct sp_state_header header = {.generation = life->gen + 1, .epoch = life->epoch};
-    char payload[PAYLOAD_MAX + 64];
+    char payload[TRIAL_PAYLOAD_SIZE];
     struct sp_err err = {0};
 
     if (!sync_journal(life)) return false;
@@ -153,7 +154,7 @@ static bool save(struct life *life)
     header.noted_seq = sp_journal_next_seq(life->journal) - 1;
     life->trial->noted[header.generation][life->epoch] = header.noted_seq;
     if (bounds->gen_issued < header.generation) bounds->gen_issued = header.generation;
-    size_t len = payload_make(life->trial, header.generation, life->epoch, payload);
+    size_t len = trial_payload(life->trial, header.generation, life->epoch, payload);
     recorder_mark(bounds);
     if (!went_on(life, sp_state_save(&life->file, &header, payload, len, &err), "save", &err)) {
         return false;
@@ -162,6 +163,17 @@ static bool save(struct life *life)
     bounds->gen_epoch = life->epoch;
     recorder_mark(bounds);
     return true;
+}
+
+/* A turn of the loop: copies what is appended by now, saves a copy that is due. */
+static bool snapshot(struct life *life)
+{
+    struct sp_ref at = {sp_name_of("execution"), life->epoch,
+                        sp_journal_next_seq(life->journal) - 1};
+
+    life->fold = trial_fold_upto(life->trial, at.seq);
+    trial_snapshots_tick(&life->snapshots, &at, sp_journal_durable_seq(life->journal));
+    return !recorder_is_dead() && !recorder_has_failed();
 }
 
 static bool seal(struct life *life)
@@ -194,9 +206,13 @@ static bool trim(struct life *life)
                                .kind = SP_REC_JOURNAL_TRIMMED};
     struct sp_err err = {0};
 
-    if (!sync_journal(life)) return false;
+    if (!sync_journal(life) || !snapshot(life)) return false;
     if (!went_on(life, sp_segment_list_read(life->dir, &list, &err), "list", &err)) return false;
-    size_t keep_from = (size_t)trial_random(life->trial, list.count);
+    uint64_t oldest = sp_snapshots_oldest(life->snapshots.snapshots);
+    bool all = trial_random(life->trial, 2) == 0;
+    size_t keep_from = all ? list.count - 1 : (size_t)trial_random(life->trial, list.count);
+    while (keep_from > 0 && list.first[keep_from] > oldest + 1)
+        keep_from--; /* a start may need what is behind the oldest snapshot */
     uint64_t first_kept = list.first[keep_from];
     sp_segment_list_free(&list);
     if (keep_from == 0) return true;
@@ -220,6 +236,24 @@ static bool choose_end(struct trial *trial)
     if (what >= 2 && what < 5) recorder_kill((uint32_t)trial_random(trial, KILL_WITHIN));
     if (what >= 5) recorder_fail_sync(1 + (uint32_t)trial_random(trial, FAIL_WITHIN));
     return what == 0;
+}
+
+/* The role's epochs are numbers of their own here: lives are counted by those that were begun. */
+static bool take_role(struct life *life)
+{
+    struct disk_bounds *bounds = &life->trial->bounds;
+    struct sp_err err = {0};
+    sp_status status = sp_role_acquire_through(recorder_port(), &life->role, life->dir, &err);
+
+    if (!went_on(life, status, "role", &err)) return false;
+    if (life->role.epoch <= bounds->role_epoch) {
+        snprintf(life->trial->why, sizeof life->trial->why, "epoch %" PRIu32 " is handed out twice",
+                 life->role.epoch);
+        return false;
+    }
+    bounds->role_epoch = life->role.epoch;
+    recorder_mark(bounds);
+    return true;
 }
 
 /* The newest generation is used from here on, so it must not be taken back. */
@@ -294,13 +328,31 @@ static bool look(struct life *life)
     return true;
 }
 
+/* What the lives before left to be seen of their snapshots fits what they left of the journal. */
+static bool begin_snapshots(struct life *life)
+{
+    struct trial_restored restored = {.first_seq = sp_journal_first_seq(life->journal),
+                                      .last_seq = sp_journal_next_seq(life->journal) - 1};
+    struct sp_err err = {0};
+    sp_status status = trial_snapshots_open(life->file.dir, recorder_port(), restored.first_seq > 1,
+                                            &life->fold, &life->snapshots, &err);
+
+    if (!went_on(life, status, "snapshots", &err)) return false;
+    trial_snapshots_load(&life->snapshots, &restored);
+    if (recorder_is_dead() || recorder_has_failed()) return false;
+    if (!trial_restored_fits(life->trial, &restored, life->trial->why)) return false;
+    sp_snapshots_begin(life->snapshots.snapshots, restored.base.at.seq);
+    return true;
+}
+
 static bool begin(struct life *life)
 {
-    struct sp_journal_options options = options_of(life->dir, life->epoch, recorder_port());
+    struct sp_journal_options options =
+        trial_journal_options(life->dir, life->epoch, recorder_port());
     struct trial *trial = life->trial;
     struct sp_err err = {0};
 
-    if (!load(life, &options.noted_seq) || !look(life)) return false;
+    if (!take_role(life) || !load(life, &options.noted_seq) || !look(life)) return false;
     if (trial_random(trial, 2) == 0) options.noted_seq = trial->bounds.seq_acked;
     sp_status status = sp_journal_open(&options, &life->journal, &err);
     if (!went_on(life, status, "open", &err)) return false;
@@ -310,14 +362,15 @@ static bool begin(struct life *life)
                  trial->bounds.seq_acked, trial->bounds.seq_issued);
         return false;
     }
-    return true;
+    return begin_snapshots(life);
 }
 
 static bool step(struct life *life)
 {
-    static bool (*const steps[])(struct life *) = {append, append,       append,        append,
-                                                   append, sync_journal, sync_journal,  save,
-                                                   save,   seal,         keep_segments, trim};
+    static bool (*const steps[])(struct life *) = {
+        append,       append, append,   append,   append,        sync_journal,
+        sync_journal, save,   save,     seal,     keep_segments, keep_segments,
+        trim,         trim,   snapshot, snapshot, snapshot};
 
     return steps[trial_random(life->trial, sizeof steps / sizeof steps[0])](life);
 }
@@ -335,6 +388,7 @@ static void end(struct life *life)
             SP_IGNORE(calls[i].call(life));
         life->trial->bounds = before;
     }
+    trial_snapshots_close(&life->snapshots);
     sp_journal_close(life->journal);
     life->journal = NULL;
 }
@@ -347,6 +401,7 @@ static void live_once(struct life *life)
         goes_on = step(life);
     if (goes_on && orderly) SP_IGNORE(seal(life));
     if (life->journal != NULL) end(life);
+    sp_role_release(&life->role);
     recorder_revive();
 }
 
@@ -365,234 +420,4 @@ bool trial_live(struct trial *trial, const char *root)
     for (life.epoch = 1; life.epoch <= TRIAL_LIVES && trial->why[0] == '\0'; life.epoch++)
         live_once(&life);
     return trial->why[0] == '\0';
-}
-
-__attribute__((format(printf, 2, 3))) static bool wrong(struct trial_start *out, const char *format,
-                                                        ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    vsnprintf(out->why, sizeof out->why, format, args);
-    va_end(args);
-    return false;
-}
-
-static bool refuse(struct trial_start *out, const char *what, sp_status status,
-                   const struct sp_err *err)
-{
-    out->refused = status;
-    return wrong(out, "%s refused: %s: %.160s", what, sp_status_name(status), err->text);
-}
-
-static bool start_state(const struct trial *trial, const struct trial_given *given,
-                        struct trial_start *out, uint64_t *noted_seq)
-{
-    char dir[300], expected[PAYLOAD_MAX + 64];
-    struct sp_state_file file = {.dir = dir,
-                                 .name = "execution",
-                                 .installation = "crash",
-                                 .port = given->port};
-    struct sp_state_header header = {0};
-    struct sp_err err = {0};
-    char *json = NULL;
-
-    snprintf(dir, sizeof dir, "%s/state", given->root);
-    sp_status status = sp_file_make_dirs(given->port, dir, &err);
-    if (status != SP_OK) return refuse(out, "state directory", status, &err);
-    status = sp_state_load(&file, given->bounds.gen_acked, &out->outcome, &header, &json, &err);
-    if (status != SP_OK) return refuse(out, "state", status, &err);
-    size_t len = payload_make(trial, header.generation, header.epoch, expected);
-    bool same = json == NULL || (strlen(json) == len && memcmp(json, expected, len) == 0);
-    free(json);
-    out->gen = header.generation;
-    out->gen_epoch = header.epoch;
-    *noted_seq = header.noted_seq;
-    if ((out->outcome == SP_STATE_NEW) != (json == NULL) || !same) {
-        return wrong(out, "generation %" PRIu64 " is not what was saved", out->gen);
-    }
-    if (out->gen < given->bounds.gen_acked || out->gen > given->bounds.gen_issued) {
-        return wrong(out, "generation %" PRIu64 ", acknowledged %" PRIu64 ", issued %" PRIu64,
-                     out->gen, given->bounds.gen_acked, given->bounds.gen_issued);
-    }
-    if (out->gen == given->bounds.gen_acked && out->gen_epoch != given->bounds.gen_epoch) {
-        return wrong(out, "generation %" PRIu64 " is another one than was acknowledged", out->gen);
-    }
-    if (header.generation >= TRIAL_GENS || header.epoch > TRIAL_LIVES ||
-        *noted_seq != trial->noted[header.generation][header.epoch]) {
-        return wrong(out, "generation %" PRIu64 " notes another sequence", out->gen);
-    }
-    return true;
-}
-
-/* Whether the record is the one that was issued as its sequence. */
-static bool is_issued(const struct trial *trial, const struct sp_record *record)
-{
-    if (record->seq >= TRIAL_SEQS || record->epoch != trial->epoch[record->seq]) return false;
-    if (trial->is_started[record->seq]) {
-        return record->kind == SP_REC_STREAM_STARTED || record->kind == SP_REC_JOURNAL_TRUNCATED ||
-               record->kind == SP_REC_JOURNAL_TRIMMED;
-    }
-    return record->kind == SP_REC_CURSOR &&
-           record->body.cursor.inputs == (uint32_t)record->seq * 16 + record->epoch;
-}
-
-static uint64_t digest_line(uint64_t digest, const char *line, size_t len_bytes)
-{
-    uint32_t low = sp_crc32c((uint32_t)digest, line, len_bytes);
-
-    return (digest ^ low) * UINT64_C(0x9e3779b97f4a7c15) + len_bytes;
-}
-
-/* Records of the life before come first, then those that starts added: their epochs are above. */
-static bool read_back(const struct trial *trial, const char *dir, uint64_t trim_issued,
-                      struct trial_start *out)
-{
-    static struct sp_record record;
-    struct sp_journal_reader *reader = NULL;
-    sp_name stream = sp_name_of("execution");
-    struct sp_err err = {0};
-    uint64_t expected = 1;
-    sp_status status = sp_journal_reader_open(dir, &stream, 0, &reader, &err);
-
-    while (status == SP_OK) {
-        status = sp_journal_reader_next(reader, &record, NULL, &err);
-        if (status != SP_OK) break;
-        if (expected == 1 && record.seq <= trim_issued) {
-            expected = record.seq;
-            out->kept = record.seq - 1;
-        }
-        bool issued = is_issued(trial, &record);
-        bool added = record.epoch > TRIAL_LIVES && (record.kind == SP_REC_STREAM_STARTED ||
-                                                    record.kind == SP_REC_JOURNAL_TRUNCATED);
-        if (record.seq != expected || (!issued && !added) ||
-            (issued && out->kept + 1 != record.seq)) {
-            sp_journal_reader_close(reader);
-            return wrong(out, "record %" PRIu64 " is not what was appended", record.seq);
-        }
-        if (issued) out->kept = record.seq;
-        if (record.kind == SP_REC_JOURNAL_TRUNCATED && record.seq >= out->digest_until) {
-            const char *name = strrchr(record.body.journal_truncated.kept_in.s, '-');
-            out->late_tail = name != NULL ? (uint32_t)strtoul(name + 1, NULL, 10) : 0;
-        }
-        size_t len = 0;
-        const char *line = sp_journal_reader_line(reader, &len);
-        out->digest = digest_line(out->digest, line, len);
-        if (record.seq + 1 == out->digest_until) out->digest_upto = out->digest;
-        expected++;
-    }
-    sp_journal_reader_close(reader);
-    if (status != SP_AGAIN) return refuse(out, "reader", status, &err);
-    if (expected != out->next_seq) return wrong(out, "the reader ends before the writer");
-    return true;
-}
-
-static bool start_journal(const struct trial *trial, const struct trial_given *given,
-                          struct trial_start *out, uint64_t noted_seq)
-{
-    char dir[300];
-    struct sp_journal *journal = NULL;
-    struct sp_err err = {0};
-    const struct disk_bounds *bounds = &given->bounds;
-
-    snprintf(dir, sizeof dir, "%s/journal", given->root);
-    struct sp_journal_options options = options_of(dir, given->epoch, given->port);
-    options.noted_seq = noted_seq;
-    if (given->note_acked && bounds->seq_acked > noted_seq) options.noted_seq = bounds->seq_acked;
-    if (given->noted_seq > options.noted_seq) options.noted_seq = given->noted_seq;
-    sp_status status = sp_journal_open(&options, &journal, &err);
-    if (status != SP_OK) return refuse(out, "journal", status, &err);
-    out->next_seq = sp_journal_next_seq(journal);
-    bool right = read_back(trial, dir, bounds->trim_issued, out);
-    if (right && given->marks) {
-        recorder_mark(&(struct disk_bounds){out->kept, out->kept, out->gen, out->gen,
-                                            out->gen_epoch, bounds->trim_issued});
-    }
-    sp_journal_close(journal);
-    if (right && (out->kept < bounds->seq_acked || out->kept > bounds->seq_issued)) {
-        return wrong(out, "%" PRIu64 " records kept, %" PRIu64 " acknowledged, %" PRIu64 " issued",
-                     out->kept, bounds->seq_acked, bounds->seq_issued);
-    }
-    if (right && out->kept > 0 && !trial->ends_batch[out->kept]) {
-        return wrong(out, "record %" PRIu64 " is kept without the rest of its batch", out->kept);
-    }
-    return right;
-}
-
-/* After the keeper's pass each segment that has a successor has an index, which says what is in it:
- * whatever a crash left of one was found out. */
-static bool check_indexes(const struct trial_given *given, struct trial_start *out)
-{
-    char dir[300];
-    struct sp_keeper_options options = {.dir = dir, .port = given->port};
-    struct sp_keeper_done done = {0};
-    struct sp_segment_list list = {0};
-    struct sp_err err = {0};
-
-    snprintf(dir, sizeof dir, "%s/journal", given->root);
-    sp_status status = sp_keeper_pass(&options, &done, &err);
-    if (status == SP_OK) status = sp_segment_list_read(dir, &list, &err);
-    if (status != SP_OK) return refuse(out, "keeping", status, &err);
-    for (size_t i = 0; i + 1 < list.count && status == SP_OK; i++) {
-        struct sp_index *index = NULL, *built = NULL;
-        status = sp_index_open(dir, list.first[i], &index, &err);
-        if (status == SP_OK) status = sp_index_build(dir, list.first[i], false, &built, &err);
-        if (status == SP_OK) status = sp_index_check(index);
-        if (status == SP_OK) {
-            struct sp_index_facts said = sp_index_facts(index), is = sp_index_facts(built);
-            if (said.last_seq != is.last_seq || said.records != is.records ||
-                said.seal_crc != is.seal_crc || said.id_count != is.id_count) {
-                status = SP_FAIL(&err, SP_CORRUPT, "it says what is not in its segment");
-            }
-        }
-        sp_index_close(index);
-        sp_index_close(built);
-    }
-    sp_segment_list_free(&list);
-    return status == SP_OK || refuse(out, "index", status, &err);
-}
-
-bool trial_start(const struct trial *trial, const struct trial_given *given,
-                 struct trial_start *out)
-{
-    uint64_t noted_seq = 0;
-
-    if (!start_state(trial, given, out, &noted_seq)) return false;
-    if (given->marks) {
-        struct disk_bounds bounds = given->bounds;
-        bounds.gen_issued = bounds.gen_acked = out->gen;
-        bounds.gen_epoch = out->gen_epoch;
-        recorder_mark(&bounds);
-    }
-    if (!start_journal(trial, given, out, noted_seq)) return false;
-    return !given->keep || check_indexes(given, out);
-}
-
-bool trial_check(const struct trial *trial, const struct trial_given *given,
-                 struct trial_start *out)
-{
-    struct trial_start again = {0};
-    struct trial_given later = *given;
-
-    if (!trial_start(trial, given, out)) return false;
-    later.epoch++;
-    later.noted_seq = out->next_seq - 1;
-    again.digest_until = out->next_seq;
-    if (!trial_start(trial, &later, &again)) {
-        char why[200];
-        snprintf(why, sizeof why, "%.199s", again.why);
-        out->refused = again.refused;
-        return wrong(out, "second start: %s", why);
-    }
-    /* Where an older recovery cut off a tail and died, and less than it saw came back, its file is
-     * recorded when the journal reaches the sequence in its name: by the second start at times. */
-    uint64_t added = again.late_tail > 0 && again.late_tail < given->epoch ? 2 : 1;
-    if (again.gen != out->gen || again.kept != out->kept || again.digest_upto != out->digest ||
-        again.next_seq != out->next_seq + added) {
-        return wrong(out,
-                     "second start: generation %" PRIu64 ", %" PRIu64 " records kept, next %" PRIu64
-                     "; first: %" PRIu64 ", %" PRIu64 ", %" PRIu64,
-                     again.gen, again.kept, again.next_seq, out->gen, out->kept, out->next_seq);
-    }
-    return true;
 }

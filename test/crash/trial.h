@@ -5,11 +5,13 @@
 
 #include "recorder.h"
 
-#include "common/journal/state.h"
+#include "common/journal/journal.h"
+#include "common/snapshot.h"
 
-#define TRIAL_SEQS  512
-#define TRIAL_GENS  64
-#define TRIAL_LIVES 4
+#define TRIAL_SEQS         512
+#define TRIAL_GENS         64
+#define TRIAL_LIVES        4
+#define TRIAL_PAYLOAD_SIZE 1464
 
 struct trial {
     uint64_t seed; /* decides sizes and the order of what is done */
@@ -32,6 +34,7 @@ struct trial_start {
     uint64_t next_seq; /* behind those that this start added */
     uint64_t digest;   /* of all lines below next_seq */
     uint64_t digest_upto, digest_until;
+    uint32_t role_epoch;
     uint32_t late_tail; /* the epoch that cut off a tail which is recorded from there on */
     sp_status refused;
     char why[256]; /* what is wrong; "" if nothing */
@@ -49,6 +52,11 @@ struct trial_given {
 };
 
 uint64_t trial_random(struct trial *trial, uint64_t below);
+/* The payload of a generation, of the returned length: a matter of seed, number and epoch only. */
+size_t trial_payload(const struct trial *trial, uint64_t gen, uint32_t epoch,
+                     char out[TRIAL_PAYLOAD_SIZE]);
+struct sp_journal_options trial_journal_options(const char *dir, uint32_t epoch,
+                                                const struct sp_file_port *port);
 /* Lives in `root` through the recording port, several times over: loads, opens, appends, syncs,
  * rotates, seals, saves; and ends in order, without a word, killed within any operation, or because
  * a sync fails. False with trial->why if something is refused or lost that no machine crash
@@ -61,5 +69,47 @@ bool trial_start(const struct trial *trial, const struct trial_given *given,
 /* Starts twice and saves once more: the second start must find what the first did. */
 bool trial_check(const struct trial *trial, const struct trial_given *given,
                  struct trial_start *out);
+
+/* ---- Snapshots of a fold (trial_fold.c) ---- */
+
+/* What a core might make of a journal's records: all of them and their order are in it. */
+struct trial_fold {
+    uint32_t records, sum;
+};
+void trial_fold_add(struct trial_fold *fold, uint64_t seq, uint32_t epoch);
+/* Of the records that were issued as 1 to `seq`. */
+struct trial_fold trial_fold_upto(const struct trial *trial, uint64_t seq);
+bool trial_fold_eq(const struct trial_fold *a, const struct trial_fold *b);
+
+/* The production snapshots (common/snapshot.h) of a fold, in the folder of the state. */
+struct trial_snapshots {
+    char dir[300];
+    struct trial_fold *fold;
+    struct sp_state_persistor *state;
+    struct sp_snapshots *snapshots;
+};
+/* `fold` is the caller's; set to nothing. partial: the journal's beginning was deleted.
+ * SP_NO_MEMORY. */
+SP_NODISCARD sp_status trial_snapshots_open(const char *dir, const struct sp_file_port *port,
+                                            bool partial, struct trial_fold *fold,
+                                            struct trial_snapshots *out, struct sp_err *err);
+/* Takes one of *fold, which stands at `at`, and waits if one is saved. */
+void trial_snapshots_tick(struct trial_snapshots *snapshots, const struct sp_ref *at,
+                          uint64_t durable_seq);
+void trial_snapshots_close(struct trial_snapshots *snapshots);
+
+/* What was loaded, beside the journal that was recovered. */
+struct trial_restored {
+    bool is_loaded;
+    struct sp_snapshot_base base;
+    struct trial_fold fold;
+    uint64_t first_seq, last_seq; /* of the journal; last: of what lives wrote */
+};
+/* Into *fold and restored->base. */
+void trial_snapshots_load(struct trial_snapshots *snapshots, struct trial_restored *restored);
+/* False with `why` if the snapshot is ahead of the journal or of another history, or if records
+ * that a start needs are deleted. */
+bool trial_restored_fits(const struct trial *trial, const struct trial_restored *restored,
+                         char why[256]);
 
 #endif
