@@ -36,13 +36,14 @@ struct sp_lookup {
     char line[SP_JSON_LINE_MAX + 1];
 };
 
-/* Room for one more. */
+/* Room for one more; NULL without memory, and *at stays as it is. */
 static void *grown(void *at, size_t count, size_t *cap, size_t size)
 {
+    size_t wanted = *cap == 0 ? LIST_FIRST : *cap * 2;
+
     if (count < *cap) return at;
-    *cap = *cap == 0 ? LIST_FIRST : *cap * 2;
-    void *bigger = reallocarray(at, *cap, size);
-    SP_ASSERT(bigger != NULL);
+    void *bigger = reallocarray(at, wanted, size);
+    if (bigger != NULL) *cap = wanted;
     return bigger;
 }
 
@@ -122,7 +123,10 @@ static sp_status open_parts(struct sp_lookup *lookup, struct sp_err *err)
 
     if (status != SP_OK) return status;
     lookup->parts = calloc(list.count, sizeof *lookup->parts);
-    SP_ASSERT(lookup->parts != NULL);
+    if (lookup->parts == NULL) {
+        sp_segment_list_free(&list);
+        return SP_FAIL(err, SP_NO_MEMORY, "%s: memory is exhausted", lookup->dir);
+    }
     for (size_t i = 0; i < list.count && status == SP_OK; i++) {
         struct part *part = &lookup->parts[lookup->part_count];
         *part = (struct part){.first_seq = list.first[i], .is_last = i + 1 == list.count};
@@ -150,7 +154,7 @@ sp_status sp_lookup_open(const char *dir, struct sp_lookup **out, struct sp_err 
 
     if (status != SP_OK) return status;
     struct sp_lookup *lookup = calloc(1, sizeof *lookup);
-    SP_ASSERT(lookup != NULL);
+    if (lookup == NULL) return SP_FAIL(err, SP_NO_MEMORY, "%s: memory is exhausted", dir);
     snprintf(lookup->dir, sizeof lookup->dir, "%s", dir);
     status = open_parts(lookup, err);
     if (status != SP_OK) {
@@ -248,6 +252,7 @@ static struct sp_segment_file *file_of(struct sp_lookup *lookup, uint32_t part)
 {
     struct opened *oldest = &lookup->opened[0];
     char path[SP_SEGMENT_PATH_SIZE];
+    struct sp_err err = {0};
 
     lookup->uses++;
     for (unsigned i = 0; i < OPEN_MAX_FILES; i++) {
@@ -260,8 +265,10 @@ static struct sp_segment_file *file_of(struct sp_lookup *lookup, uint32_t part)
     sp_segment_file_close(&oldest->file);
     oldest->used = 0;
     if (sp_segment_file_open(&oldest->file, lookup->dir, lookup->parts[part].first_seq, path,
-                             NULL) != SP_OK)
+                             &err) != SP_OK) {
+        note_damage(lookup, err.text);
         return NULL;
+    }
     oldest->part = part;
     oldest->used = lookup->uses;
     return &oldest->file;
@@ -314,21 +321,26 @@ static sp_status add_kind(struct part *part, enum sp_kind kind, struct sp_lookup
         status = sp_index_at_kind(part->index, kind, i, &number);
         if (status != SP_OK) break;
         if (number >= part->count) return SP_CORRUPT;
-        out->at = grown(out->at, out->count, &out->cap, sizeof *out->at);
+        void *at = grown(out->at, out->count, &out->cap, sizeof *out->at);
+        if (at == NULL) return SP_NO_MEMORY;
+        out->at = at;
         out->at[out->count++] = part->base + number;
     }
     return status;
 }
 
-void sp_lookup_kind(struct sp_lookup *lookup, enum sp_kind kind, struct sp_lookup_numbers *out)
+sp_status sp_lookup_kind(struct sp_lookup *lookup, enum sp_kind kind, struct sp_lookup_numbers *out)
 {
     for (uint32_t i = 0; i < lookup->part_count; i++) {
         uint32_t before = out->count;
-        while (add_kind(&lookup->parts[i], kind, out) != SP_OK) {
+        sp_status status;
+        while ((status = add_kind(&lookup->parts[i], kind, out)) != SP_OK) {
+            if (status == SP_NO_MEMORY) return status;
             out->count = before;
             if (!heal(lookup, &lookup->parts[i])) break;
         }
     }
+    return SP_OK;
 }
 
 static sp_status newest_in(struct part *part, enum sp_kind kind, uint32_t *number)
@@ -370,20 +382,25 @@ static sp_status add_mentions(struct part *part, struct sp_id id, unsigned bits,
         if (status != SP_OK) break;
         if (mention.record >= part->count) return SP_CORRUPT;
         mention.record += part->base;
-        out->at = grown(out->at, out->count, &out->cap, sizeof *out->at);
+        void *at = grown(out->at, out->count, &out->cap, sizeof *out->at);
+        if (at == NULL) return SP_NO_MEMORY;
+        out->at = at;
         out->at[out->count++] = mention;
     }
     return status;
 }
 
-void sp_lookup_find(struct sp_lookup *lookup, struct sp_id id, unsigned bits,
-                    struct sp_lookup_mentions *out)
+sp_status sp_lookup_find(struct sp_lookup *lookup, struct sp_id id, unsigned bits,
+                         struct sp_lookup_mentions *out)
 {
     for (uint32_t i = 0; i < lookup->part_count; i++) {
         uint32_t before = out->count;
-        while (add_mentions(&lookup->parts[i], id, bits, out) != SP_OK) {
+        sp_status status;
+        while ((status = add_mentions(&lookup->parts[i], id, bits, out)) != SP_OK) {
+            if (status == SP_NO_MEMORY) return status;
             out->count = before;
             if (!heal(lookup, &lookup->parts[i])) break;
         }
     }
+    return SP_OK;
 }

@@ -3,7 +3,7 @@
  * Through the indexes of its segments; a segment that has none, or one that does not hold, is read
  * once and indexed in memory, as is the newest. Never writes and takes no lock; the writer may go
  * on. Listed records (all but CURSOR) have numbers from 0, in the order of their sequences. One
- * thread. Memory is asserted, as the command line does.
+ * thread.
  */
 #ifndef SP_COMMON_JOURNAL_LOOKUP_H
 #define SP_COMMON_JOURNAL_LOOKUP_H
@@ -46,12 +46,13 @@ const char *sp_lookup_line(struct sp_lookup *lookup, uint32_t number, size_t *le
 /* The number of the first listed record at or behind the sequence; the count if there is none. */
 uint32_t sp_lookup_seek(struct sp_lookup *lookup, uint64_t seq);
 
-/* Adds the records of a kind, ascending. */
-void sp_lookup_kind(struct sp_lookup *lookup, enum sp_kind kind, struct sp_lookup_numbers *out);
+/* Adds the records of a kind, ascending. SP_NO_MEMORY: some may be missing. */
+SP_NODISCARD sp_status sp_lookup_kind(struct sp_lookup *lookup, enum sp_kind kind,
+                                      struct sp_lookup_numbers *out);
 bool sp_lookup_newest(struct sp_lookup *lookup, enum sp_kind kind, uint32_t *number);
 /* Adds the mentions of ids that end with the same `bits` bits (1 to 128): by segment, and in each
- * by id, type and number; so of one id, its numbers ascend. */
-void sp_lookup_find(struct sp_lookup *lookup, struct sp_id id, unsigned bits,
-                    struct sp_lookup_mentions *out);
+ * by id, type and number; so of one id, its numbers ascend. SP_NO_MEMORY: some may be missing. */
+SP_NODISCARD sp_status sp_lookup_find(struct sp_lookup *lookup, struct sp_id id, unsigned bits,
+                                      struct sp_lookup_mentions *out);
 
 #endif

@@ -204,8 +204,8 @@ static sp_status find_unsynced(const struct sp_journal_options *options,
 }
 
 /* A trim is asked for by hand, so it is looked for where every line begins, and rarely decoded. */
-static void look_for_trim(const struct sp_segment_cursor *cursor, const struct sp_batch *batch,
-                          uint64_t *trimmed_to)
+static sp_status look_for_trim(const struct sp_segment_cursor *cursor, const struct sp_batch *batch,
+                               uint64_t *trimmed_to, struct sp_err *err)
 {
     static const char kind[] = "\"k\":\"JOURNAL_TRIMMED\"";
     struct sp_line_meta meta;
@@ -214,12 +214,13 @@ static void look_for_trim(const struct sp_segment_cursor *cursor, const struct s
         size_t head = batch->line[i].len_bytes < HEAD_BYTES ? batch->line[i].len_bytes : HEAD_BYTES;
         if (memmem(batch->line[i].text, head, kind, sizeof kind - 1) == NULL) continue;
         struct sp_record *record = malloc(sizeof *record);
-        if (record == NULL) return; /* the next open finishes it */
+        if (record == NULL) return SP_FAIL(err, SP_NO_MEMORY, "memory is exhausted");
         if (sp_json_decode_line(batch->line[i].text, batch->line[i].len_bytes, &cursor->head.stream,
                                 record, &meta, NULL) == SP_OK)
             *trimmed_to = record->body.journal_trimmed.first_seq;
         free(record);
     }
+    return SP_OK;
 }
 
 /* Steps 2 to 4. */
@@ -232,9 +233,9 @@ static sp_status recover_last(const struct sp_journal_options *options,
 
     do {
         status = sp_segment_next(cursor, &batch, err);
-        if (status == SP_OK) look_for_trim(cursor, &batch, &out->trimmed_to);
+        if (status == SP_OK) status = look_for_trim(cursor, &batch, &out->trimmed_to, err);
     } while (status == SP_OK);
-    if (status == SP_IO) return status;
+    if (status == SP_IO || status == SP_NO_MEMORY) return status;
     if (status != SP_CORRUPT) cursor->why = NULL;
     status = sp_segment_judge(cursor, options->noted_seq, err);
     if (status != SP_OK) return status;

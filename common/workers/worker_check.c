@@ -509,7 +509,11 @@ void sp_workers_validate(const struct sp_blueprint *blueprint, struct sp_problem
 {
     struct sp_wiring *wiring = malloc(sizeof *wiring);
 
-    SP_ASSERT(wiring != NULL);
+    if (wiring == NULL) {
+        sp_problems_error(problems, (struct sp_problem_place){blueprint->file_shown, 0}, NULL,
+                          "memory is exhausted");
+        return;
+    }
     SP_IGNORE(sp_wiring_build(blueprint, sp_registry_builtin(), wiring, problems)); /* counted */
     free(wiring);
 }

@@ -272,7 +272,8 @@ static void find_in_all(struct sp_evidence *e, struct sp_id id, unsigned bits,
     for (uint32_t i = 0; i < e->stream_count; i++) {
         uint32_t before = out->count;
         if (e->journals[i].lookup == NULL) continue;
-        sp_lookup_find(e->journals[i].lookup, id, bits, out);
+        sp_status status = sp_lookup_find(e->journals[i].lookup, id, bits, out);
+        SP_ASSERT(status == SP_OK); /* as zeroed does */
         for (uint32_t n = before; n < out->count; n++)
             out->at[n].record += e->journals[i].base;
     }
@@ -393,8 +394,10 @@ uint32_t sp_evidence_of_kinds(struct sp_evidence *e, const enum sp_kind *kinds, 
     for (uint32_t i = 0; i < e->stream_count; i++) {
         uint32_t before = all.count;
         if (e->journals[i].lookup == NULL) continue;
-        for (uint32_t k = 0; k < count; k++)
-            sp_lookup_kind(e->journals[i].lookup, kinds[k], &all);
+        for (uint32_t k = 0; k < count; k++) {
+            sp_status status = sp_lookup_kind(e->journals[i].lookup, kinds[k], &all);
+            SP_ASSERT(status == SP_OK); /* as zeroed does */
+        }
         for (uint32_t n = before; n < all.count; n++)
             all.at[n] += e->journals[i].base;
     }

@@ -130,49 +130,57 @@ bool sp_journal_filter_takes(const struct sp_journal_filter *filter, const struc
 
 /* ---- Walking ---- */
 
-/* The numbers of the records that are meant, as far as an index can tell. */
-static struct sp_lookup_numbers find(struct sp_lookup *lookup,
-                                     const struct sp_journal_filter *filter)
+/* The numbers of the records that are meant, as far as an index can tell. SP_NO_MEMORY. */
+static sp_status find(struct sp_lookup *lookup, const struct sp_journal_filter *filter,
+                      struct sp_lookup_numbers *out)
 {
-    struct sp_lookup_numbers numbers = {0};
     struct sp_lookup_mentions mentions = {0};
+    sp_status status = SP_OK;
 
-    if (filter->id_text == NULL) {
-        sp_lookup_kind(lookup, filter->kind, &numbers);
-        return numbers;
-    }
-    sp_lookup_find(lookup, filter->id.id, 128, &mentions);
-    numbers.at = calloc((size_t)mentions.count + 1, sizeof *numbers.at);
-    SP_ASSERT(numbers.at != NULL);
-    for (uint32_t i = 0; i < mentions.count; i++)
-        if (mentions.at[i].type == filter->id.type)
-            numbers.at[numbers.count++] = mentions.at[i].record;
+    if (filter->id_text == NULL) return sp_lookup_kind(lookup, filter->kind, out);
+    status = sp_lookup_find(lookup, filter->id.id, 128, &mentions);
+    if (status == SP_OK) out->at = calloc((size_t)mentions.count + 1, sizeof *out->at);
+    if (status == SP_OK && out->at == NULL) status = SP_NO_MEMORY;
+    for (uint32_t i = 0; i < mentions.count && status == SP_OK; i++)
+        if (mentions.at[i].type == filter->id.type) out->at[out->count++] = mentions.at[i].record;
     free(mentions.at);
-    return numbers;
+    return status;
+}
+
+static void give_found(struct sp_lookup *lookup, const struct sp_lookup_numbers *numbers,
+                       const struct sp_journal_filter *filter, sp_journal_walk_fn *fn, void *ctx)
+{
+    static struct sp_record record;
+    struct sp_line_meta meta;
+    sp_name stream = sp_lookup_stream(lookup);
+    bool more = true;
+
+    for (uint32_t i = 0; i < numbers->count && more; i++) {
+        size_t len = 0;
+        const char *line = sp_lookup_line(lookup, numbers->at[i], &len);
+        if (line == NULL) break;
+        if (sp_json_decode_line(line, len, &stream, &record, &meta, NULL) != SP_OK) continue;
+        if (sp_journal_filter_takes(filter, &record, line, len)) more = fn(ctx, &record, line, len);
+    }
 }
 
 static sp_status walk_found(const char *dir, const struct sp_journal_filter *filter,
                             sp_journal_walk_fn *fn, void *ctx, struct sp_err *err)
 {
-    static struct sp_record record;
+    struct sp_lookup_numbers numbers = {0};
     struct sp_lookup *lookup = NULL;
-    struct sp_line_meta meta;
-    bool more = true;
     sp_status status = sp_lookup_open(dir, &lookup, err);
 
     if (status != SP_OK) return status;
-    struct sp_lookup_numbers numbers = find(lookup, filter);
-    sp_name stream = sp_lookup_stream(lookup);
-    for (uint32_t i = 0; i < numbers.count && more; i++) {
-        size_t len = 0;
-        const char *line = sp_lookup_line(lookup, numbers.at[i], &len);
-        if (line == NULL) break;
-        if (sp_json_decode_line(line, len, &stream, &record, &meta, NULL) != SP_OK) continue;
-        if (sp_journal_filter_takes(filter, &record, line, len)) more = fn(ctx, &record, line, len);
+    status = find(lookup, filter, &numbers);
+    if (status != SP_OK) {
+        status = SP_FAIL(err, status, "%s: memory is exhausted", dir);
+    } else {
+        give_found(lookup, &numbers, filter, fn, ctx);
+        if (sp_lookup_damage(lookup)[0] != '\0')
+            status = SP_FAIL(err, SP_CORRUPT, "%s", sp_lookup_damage(lookup));
     }
     free(numbers.at);
-    if (sp_lookup_damage(lookup)[0] != '\0')
-        status = SP_FAIL(err, SP_CORRUPT, "%s", sp_lookup_damage(lookup));
     sp_lookup_close(lookup);
     return status;
 }

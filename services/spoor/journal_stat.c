@@ -5,6 +5,7 @@
 #include "common/journal/journal_index.h"
 #include "proto/decimal.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,47 +36,67 @@ static bool add_kinds(struct sp_index *index, struct sums *sums)
     return true;
 }
 
-/* The index beside the segment if it is its own, else one in memory. */
-static struct sp_index *index_of(const char *dir, struct row *row, bool is_last, struct sp_err *err)
+/* Whether an index is only missing or not sound; all else would say too little of what is there. */
+static bool can_be_built(sp_status status)
 {
-    struct sp_segment_cursor cursor = {0};
-    struct sp_index *index = NULL;
-    struct sp_line seal = {0};
-
-    if (sp_segment_open(&cursor, dir, row->first_seq, err) != SP_OK) return NULL;
-    row->compressed = cursor.file.zip != NULL;
-    row->sealed = sp_segment_read_seal(&cursor, &seal, NULL) == SP_OK;
-    sp_segment_close(&cursor);
-    if (row->sealed && sp_index_open(dir, row->first_seq, &index, NULL) == SP_OK) {
-        row->indexed = sp_index_facts(index).seal_crc == seal.crc && sp_index_check(index) == SP_OK;
-        if (row->indexed) return index;
-        sp_index_close(index);
-        index = NULL;
-    }
-    row->damaged = sp_index_build(dir, row->first_seq, is_last, &index, err) != SP_OK;
-    return index;
+    return status == SP_NOT_FOUND || status == SP_CORRUPT;
 }
 
-static void read_row(const char *dir, struct row *row, bool is_last, struct sums *sums,
-                     struct sp_err *err)
+/* The index beside the segment if it is its own, else one in memory. SP_CORRUPT: row->damaged, with
+ * an index of what is before the damage, or without one. */
+static sp_status index_of(const char *dir, struct row *row, bool is_last, struct sp_index **out,
+                          struct sp_err *err)
+{
+    struct sp_segment_cursor cursor = {0};
+    struct sp_line seal = {0};
+    sp_status status = sp_segment_open(&cursor, dir, row->first_seq, err);
+
+    if (status != SP_OK) return status;
+    row->compressed = cursor.file.zip != NULL;
+    status = sp_segment_read_seal(&cursor, &seal, err);
+    sp_segment_close(&cursor);
+    row->sealed = status == SP_OK;
+    if (status != SP_OK && !can_be_built(status)) return status;
+    if (row->sealed) {
+        status = sp_index_open(dir, row->first_seq, out, err);
+        if (status != SP_OK && !can_be_built(status)) return status;
+        row->indexed = status == SP_OK && sp_index_facts(*out).seal_crc == seal.crc &&
+                       sp_index_check(*out) == SP_OK;
+        if (row->indexed) return SP_OK;
+        if (status == SP_OK) sp_index_close(*out);
+        *out = NULL;
+    }
+    return sp_index_build(dir, row->first_seq, is_last, out, err);
+}
+
+/* SP_OK also if it is damaged: *err says how. */
+static sp_status read_row(const char *dir, struct row *row, bool is_last, struct sums *sums,
+                          struct sp_err *err)
 {
     char path[SP_SEGMENT_PATH_SIZE];
     struct stat st = {0};
-    struct sp_index *index = index_of(dir, row, is_last, err);
+    struct sp_index *index = NULL;
+    sp_status status = index_of(dir, row, is_last, &index, err);
 
-    row->damaged = row->damaged || index == NULL;
+    if (status == SP_NO_MEMORY || status == SP_IO) {
+        sp_index_close(index);
+        return status;
+    }
+    row->damaged = status != SP_OK || index == NULL;
     if (index != NULL) {
         row->facts = sp_index_facts(index);
         if (!add_kinds(index, sums)) row->damaged = true;
         sp_index_close(index);
     }
     const char *suffix = row->compressed ? SP_SEGMENT_ZIP_SUFFIX : ".jsonl";
-    if (sp_segment_path_as(dir, row->first_seq, suffix, path, NULL) == SP_OK)
-        SP_IGNORE(stat(path, &st) != 0); /* deleted meanwhile: no bytes */
+    if (sp_segment_path_as(dir, row->first_seq, suffix, path, NULL) == SP_OK &&
+        stat(path, &st) != 0 && errno != ENOENT) /* deleted meanwhile: no bytes */
+        return SP_FAIL(err, SP_IO, "cannot look at %s: %s", path, strerror(errno));
     row->disk_bytes = (uint64_t)st.st_size;
     sums->records += row->facts.records;
     sums->disk_bytes += row->disk_bytes;
     sums->plain_bytes += row->facts.segment_bytes;
+    return SP_OK;
 }
 
 static const char *state_of(const struct row *row, char out[64])
@@ -177,32 +198,39 @@ static void print_json(const sp_name *name, const struct row *rows, size_t count
     printf("}}\n");
 }
 
+static sp_status read_rows(const char *dir, const struct sp_segment_list *list, struct row *rows,
+                           struct sums *sums, struct sp_err *damage)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        struct sp_err why = {0};
+        rows[i].first_seq = list->first[i];
+        sp_status status = read_row(dir, &rows[i], i + 1 == list->count, sums, &why);
+        if (status != SP_OK) *damage = why;
+        if (status != SP_OK) return status;
+        if (rows[i].damaged && damage->text[0] == '\0') *damage = why;
+        if (rows[i].damaged) damage->status = SP_CORRUPT;
+    }
+    return SP_OK;
+}
+
 int sp_journal_stat(struct sp_journal_job *job, const char *dir, const sp_name *name)
 {
-    struct sp_segment_list list;
+    struct sp_segment_list list = {0};
     struct sums sums = {0};
     struct sp_err err = {0};
-    bool damaged = false;
+    struct row *rows = NULL;
     sp_status status = sp_segment_list_read(dir, &list, &err);
 
-    if (status != SP_OK) return sp_cli_fail(sp_status_exit_code(status), NULL, "%s", err.text);
-    struct row *rows = calloc(list.count, sizeof *rows);
-    SP_ASSERT(rows != NULL);
-    for (size_t i = 0; i < list.count; i++) {
-        struct sp_err why = {0};
-        rows[i].first_seq = list.first[i];
-        read_row(dir, &rows[i], i + 1 == list.count, &sums, &why);
-        if (rows[i].damaged && !damaged) err = why;
-        damaged = damaged || rows[i].damaged;
-    }
-    if (job->json) {
-        print_json(name, rows, list.count, &sums);
-    } else {
-        print_text(name, rows, list.count, &sums);
-    }
+    if (status == SP_OK) rows = calloc(list.count, sizeof *rows);
+    if (status == SP_OK && rows == NULL)
+        status = SP_FAIL(&err, SP_NO_MEMORY, "%s: memory is exhausted", dir);
+    if (status == SP_OK) status = read_rows(dir, &list, rows, &sums, &err);
+    if (status == SP_OK && job->json) print_json(name, rows, list.count, &sums);
+    if (status == SP_OK && !job->json) print_text(name, rows, list.count, &sums);
     free(rows);
     sp_segment_list_free(&list);
-    if (!damaged) return SP_EXIT_OK;
+    if (status != SP_OK) return sp_cli_fail(sp_status_exit_code(status), NULL, "%s", err.text);
+    if (err.status == SP_OK) return SP_EXIT_OK;
     fflush(stdout);
     return sp_cli_fail(SP_EXIT_DAMAGED, NULL, "%s", err.text);
 }

@@ -58,5 +58,9 @@ int main(int argc, char **argv)
                command->args[0] != '\0' ? " " : "", command->args, command->about);
         return 0;
     }
-    return command->run(&cli);
+    int done = command->run(&cli);
+    bool written = fflush(stdout) == 0 && ferror(stdout) == 0;
+    return written || done != SP_EXIT_OK
+               ? done
+               : sp_cli_fail(SP_EXIT_STORAGE, NULL, "what was asked for could not be written out");
 }

@@ -3,7 +3,6 @@
 #include "common/clock.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 struct answer {
     enum sp_kind kind;
@@ -27,47 +26,45 @@ static sp_status ask(const struct sp_config *config, const sp_name *service,
                          on_answer, answer, NULL);
 }
 
+/* One request at a time, so that none can want for memory. */
 static struct sp_record *request_of(enum sp_kind kind)
 {
-    struct sp_record *request = calloc(1, sizeof *request);
+    static struct sp_record request;
 
-    SP_ASSERT(request != NULL);
-    request->kind = kind;
-    request->time = sp_clock_wall();
-    return request;
+    request = (struct sp_record){.kind = kind, .time = sp_clock_wall()};
+    return &request;
+}
+
+static struct answer *answer_of(enum sp_kind kind)
+{
+    static struct answer answer;
+
+    answer = (struct answer){.kind = kind};
+    return &answer;
 }
 
 sp_status sp_service_status_ask(const struct sp_config *config, const sp_name *service,
                                 struct sp_service_status *out)
 {
     struct sp_record *request = request_of(SP_REC_QUERY);
-    struct answer *answer = calloc(1, sizeof *answer);
+    struct answer *answer = answer_of(SP_REC_SERVICE_STATUS);
 
-    SP_ASSERT(answer != NULL);
-    answer->kind = SP_REC_SERVICE_STATUS;
     request->body.query = (struct sp_query){.request_id = 1,
                                             .what = sp_name_of("status"),
                                             .asker = sp_name_of("spoor")};
     sp_status status = ask(config, service, request, (sp_dur){SP_SERVICE_TIMEOUT_NS}, answer);
     if (status == SP_OK) *out = answer->body.service_status;
-    free(answer);
-    free(request);
     return status;
 }
 
-/* Sends the request, which it frees, and waits for its COMMAND_REPLY. */
+/* Sends the request and waits for its COMMAND_REPLY. */
 static sp_status ask_for_reply(const struct sp_config *config, const sp_name *service,
                                struct sp_record *request, sp_dur timeout,
                                struct sp_command_reply *out)
 {
-    struct answer *answer = calloc(1, sizeof *answer);
-
-    SP_ASSERT(answer != NULL);
-    answer->kind = SP_REC_COMMAND_REPLY;
+    struct answer *answer = answer_of(SP_REC_COMMAND_REPLY);
     sp_status status = ask(config, service, request, timeout, answer);
     if (status == SP_OK) *out = answer->body.command_reply;
-    free(answer);
-    free(request);
     return status;
 }
 
@@ -102,7 +99,6 @@ sp_status sp_service_limits(const struct sp_config *config, sp_client_answer_fn 
     sp_status status =
         sp_client_ask(config->platform.run_dir, &execution, request, SP_REC_COMMAND_REPLY,
                       (sp_dur){SP_SERVICE_TIMEOUT_NS}, fn, ctx, NULL);
-    free(request);
     return status;
 }
 

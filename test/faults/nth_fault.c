@@ -139,6 +139,9 @@ static bool run(const struct scenario *scenario, const struct mode *mode, uint64
     proof.injected[plan.kind] += faults_failed();
     judge(scenario, status, &err);
     if (at > 0) check_given_back(held, descriptors);
+    if (run.wrong[0] != '\0') complain("wrong", run.wrong);
+    if (status != SP_OK && scenario->again != NULL && scenario->again(&run, &err) != SP_OK)
+        complain("it does not work afterwards", err.text);
     if (!scenario_kept(&run, why)) complain("lost", why);
     watch(0);
     folder_remove(&folder);
@@ -164,7 +167,9 @@ static const struct scenario *scenario_at(size_t i)
     i -= journal_scenario_count;
     if (i < state_scenario_count) return &state_scenarios[i];
     i -= state_scenario_count;
-    return i < shell_scenario_count ? &shell_scenarios[i] : NULL;
+    if (i < shell_scenario_count) return &shell_scenarios[i];
+    i -= shell_scenario_count;
+    return i < cli_scenario_count ? &cli_scenarios[i] : NULL;
 }
 
 static const struct scenario *find_scenario(const char *name)

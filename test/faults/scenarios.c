@@ -3,6 +3,7 @@
 #include "common/clock.h"
 #include "common/journal/journal.h"
 #include "common/journal/journal_keeper.h"
+#include "common/journal/retention.h"
 #include "common/journal/role.h"
 #include "common/journal/state.h"
 
@@ -24,9 +25,18 @@ static void must(sp_status status, const struct sp_err *err)
     exit(1);
 }
 
+void scenario_journal_dir(const struct scenario_run *run, char out[256])
+{
+    snprintf(out, 256, "%s%s%s", run->dir, run->instance != NULL ? "/" : "",
+             run->instance != NULL ? run->instance : "");
+}
+
 static struct sp_journal_options options_of(const struct scenario_run *run, uint32_t epoch)
 {
-    return (struct sp_journal_options){.dir = run->dir,
+    static char dir[256]; /* one journal is open at a time */
+
+    scenario_journal_dir(run, dir);
+    return (struct sp_journal_options){.dir = dir,
                                        .stream = sp_name_of("execution"),
                                        .installation = "faults",
                                        .epoch = epoch,
@@ -87,7 +97,7 @@ static sp_status journal_new(struct scenario_run *run, struct sp_err *err)
     return open_and_use(run, 1, err);
 }
 
-static void make_journal(struct scenario_run *run)
+void scenario_make_journal(struct scenario_run *run)
 {
     struct sp_err err = {0};
 
@@ -111,12 +121,30 @@ static void last_segment(const struct scenario_run *run, char path[SP_SEGMENT_PA
     sp_segment_list_free(&list);
 }
 
+/* A byte of the second segment is another one: what is before it stays. */
+void scenario_make_damaged(struct scenario_run *run)
+{
+    char dir[256], path[SP_SEGMENT_PATH_SIZE];
+    struct sp_segment_list list = {0};
+    struct sp_err err = {0};
+
+    scenario_make_journal(run);
+    scenario_journal_dir(run, dir);
+    must(sp_segment_list_read(dir, &list, &err), &err);
+    must(sp_segment_path(dir, list.first[1], path, &err), &err);
+    run->acked_seq = list.first[1] - 1;
+    sp_segment_list_free(&list);
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    if (fd < 0 || pwrite(fd, "~", 1, 400) != 1) abort();
+    close(fd);
+}
+
 static void tear_journal(struct scenario_run *run)
 {
     static const char torn[] = "{\"c\":\"00000000\",\"s\":99,\"e\":2,\"w\":1,";
     char path[SP_SEGMENT_PATH_SIZE];
 
-    make_journal(run);
+    scenario_make_journal(run);
     last_segment(run, path);
     int fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
     if (fd < 0 || write(fd, torn, sizeof torn - 1) < 0) abort();
@@ -129,7 +157,7 @@ static void seal_journal(struct scenario_run *run)
     struct sp_journal *journal = NULL;
     struct sp_err err = {0};
 
-    make_journal(run);
+    scenario_make_journal(run);
     must(sp_journal_open(&options, &journal, &err), &err);
     must(sp_journal_seal(journal, &err), &err);
     run->acked_seq = sp_journal_durable_seq(journal);
@@ -160,10 +188,13 @@ static sp_status journal_read(struct scenario_run *run, struct sp_err *err)
     struct sp_journal_reader *reader = NULL;
     sp_name stream = sp_name_of("execution");
     uint64_t count = 0;
-    sp_status status = sp_journal_reader_open(run->dir, &stream, 0, &reader, err);
+    char dir[256];
 
+    scenario_journal_dir(run, dir);
+    sp_status status = sp_journal_reader_open(dir, &stream, 0, &reader, err);
     while (status == SP_OK) {
         status = sp_journal_reader_next(reader, &record, NULL, err);
+        if (status == SP_OK && count == 0 && record.seq <= run->trim_seq) count = record.seq - 1;
         if (status == SP_OK && record.seq != ++count)
             status = SP_FAIL(err, SP_GONE, "record %" PRIu64 " is missing", count);
     }
@@ -187,17 +218,21 @@ static sp_status journal_read_middle(struct scenario_run *run, struct sp_err *er
 static sp_status journal_verify(struct scenario_run *run, struct sp_err *err)
 {
     struct sp_journal_report report = {0};
+    char dir[256];
 
-    return sp_journal_verify(run->dir, NULL, &report, err);
+    scenario_journal_dir(run, dir);
+    return sp_journal_verify(dir, NULL, &report, err);
 }
 
 static sp_status keep_pass(struct scenario_run *run, int64_t compress_after_ns, struct sp_err *err)
 {
-    struct sp_keeper_options options = {.dir = run->dir,
+    char dir[256];
+    struct sp_keeper_options options = {.dir = dir,
                                         .port = sp_file_port_real(),
                                         .compress_after = {compress_after_ns}};
     struct sp_keeper_done done = {0};
 
+    scenario_journal_dir(run, dir);
     return sp_keeper_pass(&options, &done, err);
 }
 
@@ -211,12 +246,65 @@ static sp_status keeper_compresses(struct scenario_run *run, struct sp_err *err)
     return keep_pass(run, 1, err);
 }
 
-static void zip_journal(struct scenario_run *run)
+void scenario_make_zipped(struct scenario_run *run)
 {
     struct sp_err err = {0};
 
-    make_journal(run);
+    scenario_make_journal(run);
     must(keep_pass(run, 1, &err), &err);
+}
+
+/* Everything but the newest segment, by its record; the files may stay. */
+static sp_status write_trimmed(struct scenario_run *run, struct sp_journal *journal, uint32_t epoch,
+                               struct sp_err *err)
+{
+    static struct sp_record record;
+    struct sp_retention_ask ask = {0};
+    struct sp_retention_plan plan = {0};
+    sp_status status = sp_retention_plan(run->dir, &ask, run->acked_seq + 1, &plan, err);
+
+    if (status != SP_OK) return status;
+    if (plan.segments == 0) abort();
+    record = (struct sp_record){.stream = sp_name_of("execution"),
+                                .epoch = epoch,
+                                .seq = sp_journal_next_seq(journal),
+                                .time = {START_NS},
+                                .kind = SP_REC_JOURNAL_TRIMMED};
+    record.body.journal_trimmed.first_seq = plan.first_kept;
+    run->trim_seq = plan.first_kept;
+    status = sp_journal_append(journal, &record, 1, err);
+    if (status == SP_OK) status = sp_journal_sync(journal, err);
+    run->acked_seq = sp_journal_durable_seq(journal);
+    return status;
+}
+
+static sp_status trim(struct scenario_run *run, bool deletes, struct sp_err *err)
+{
+    struct sp_journal_options options = options_of(run, 3);
+    struct sp_journal *journal = NULL;
+    sp_status status = sp_journal_open(&options, &journal, err);
+
+    if (status == SP_OK) status = write_trimmed(run, journal, 3, err);
+    if (status == SP_OK && deletes) status = sp_journal_delete_before(journal, run->trim_seq, err);
+    if (status == SP_OK) status = append(journal, 3, 2, err);
+    if (status == SP_OK) status = sp_journal_sync(journal, err);
+    if (status == SP_OK) run->acked_seq = sp_journal_durable_seq(journal);
+    sp_journal_close(journal);
+    return status;
+}
+
+static sp_status retain(struct scenario_run *run, struct sp_err *err)
+{
+    return trim(run, true, err);
+}
+
+/* Died between the record and the files. */
+static void leave_trimmed(struct scenario_run *run)
+{
+    struct sp_err err = {0};
+
+    scenario_make_journal(run);
+    must(trim(run, false, &err), &err);
 }
 
 static sp_status role(struct scenario_run *run, struct sp_err *err)
@@ -230,20 +318,23 @@ static sp_status role(struct scenario_run *run, struct sp_err *err)
 }
 
 const struct scenario journal_scenarios[] = {
-    {"journal-new", NULL, journal_new, ""},
-    {"journal-again", make_journal, journal_again, ""},
-    {"journal-torn", tear_journal, journal_again, ""},
-    {"journal-sealed", seal_journal, journal_after_seal, ""},
-    {"journal-zipped", zip_journal, journal_again, ""},
-    {"journal-threads", make_journal, journal_with_threads, "*"},
-    {"read", make_journal, journal_read, ""},
-    {"read-zipped", zip_journal, journal_read, ""},
-    {"read-middle", zip_journal, journal_read_middle, ""},
-    {"verify", make_journal, journal_verify, ""},
-    {"verify-zipped", zip_journal, journal_verify, ""},
-    {"index", make_journal, keeper_indexes, "*"},
-    {"compress", make_journal, keeper_compresses, "*"},
-    {"role", NULL, role, "fstat stat pread"},
+    {"journal-new", NULL, journal_new, "", NULL},
+    {"journal-again", scenario_make_journal, journal_again, "", NULL},
+    {"journal-torn", tear_journal, journal_again, "", NULL},
+    {"journal-sealed", seal_journal, journal_after_seal, "", NULL},
+    {"journal-zipped", scenario_make_zipped, journal_again, "", NULL},
+    {"journal-threads", scenario_make_journal, journal_with_threads, "*", NULL},
+    {"read", scenario_make_journal, journal_read, "", NULL},
+    {"read-zipped", scenario_make_zipped, journal_read, "", NULL},
+    {"read-middle", scenario_make_zipped, journal_read_middle, "", NULL},
+    {"verify", scenario_make_journal, journal_verify, "", NULL},
+    {"verify-zipped", scenario_make_zipped, journal_verify, "", NULL},
+    {"index", scenario_make_journal, keeper_indexes, "*", NULL},
+    {"compress", scenario_make_journal, keeper_compresses, "*", NULL},
+    {"retain", scenario_make_journal, retain, "", NULL},
+    {"retain-zipped", scenario_make_zipped, retain, "", NULL},
+    {"retain-half", leave_trimmed, journal_after_seal, "", NULL},
+    {"role", NULL, role, "fstat stat pread", NULL},
 };
 const size_t journal_scenario_count = sizeof journal_scenarios / sizeof journal_scenarios[0];
 
@@ -326,12 +417,12 @@ static void damage_current(struct scenario_run *run)
 }
 
 const struct scenario state_scenarios[] = {
-    {"save-first", NULL, save_first, "fstat"},
-    {"save", make_state, save_third, "fstat"},
-    {"load", make_state, load, "fstat"},
-    {"load-none", NULL, load, "fstat"},
-    {"load-pending", leave_pending, load, "fstat"},
-    {"load-damaged", damage_current, load, "fstat"},
+    {"save-first", NULL, save_first, "fstat", NULL},
+    {"save", make_state, save_third, "fstat", NULL},
+    {"load", make_state, load, "fstat", NULL},
+    {"load-none", NULL, load, "fstat", NULL},
+    {"load-pending", leave_pending, load, "fstat", NULL},
+    {"load-damaged", damage_current, load, "fstat", NULL},
 };
 const size_t state_scenario_count = sizeof state_scenarios / sizeof state_scenarios[0];
 

@@ -251,7 +251,7 @@ static sp_status restart(struct scenario_run *run, struct sp_err *err)
 }
 
 const struct scenario shell_scenarios[] = {
-    {"shell-cycle", prepare_service, cycle, "*"},
-    {"shell-restart", prepare_history, restart, "*"},
+    {"shell-cycle", prepare_service, cycle, "*", NULL},
+    {"shell-restart", prepare_history, restart, "*", NULL},
 };
 const size_t shell_scenario_count = sizeof shell_scenarios / sizeof shell_scenarios[0];

@@ -175,7 +175,7 @@ static void read_lookup(void)
     size_t len = 0;
 
     if (sp_lookup_open(fuzz_folder(), &lookup, NULL) != SP_OK) return;
-    sp_lookup_kind(lookup, SP_REC_SCHEDULED_TICK, &numbers);
+    FUZZ_CHECK(sp_lookup_kind(lookup, SP_REC_SCHEDULED_TICK, &numbers) == SP_OK);
     for (uint32_t i = 0; i < numbers.count; i++) {
         const char *line = sp_lookup_line(lookup, numbers.at[i], &len);
         if (line == NULL) continue;
