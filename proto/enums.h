@@ -76,7 +76,7 @@
     V(P, REPLAY)                                                                                   \
     V(P, READY)                                                                                    \
     V(P, STOPPING)
-#define SP_VALUES_COMMAND(V, P) V(P, HALT) V(P, RESUME) V(P, FLATTEN) V(P, RECONCILE)
+#define SP_VALUES_COMMAND(V, P) V(P, HALT) V(P, RESUME) V(P, FLATTEN) V(P, RECONCILE) V(P, ADOPT)
 
 #define SP_ENUM_MAP(E)                                                                             \
     E(side, SIDE)                                                                                  \

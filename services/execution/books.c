@@ -88,6 +88,14 @@ const struct sp_scope_book *sp_books_disk_halt(const struct sp_books *books)
     return NULL;
 }
 
+sp_amt sp_books_held(const struct sp_books *books, const sp_name *asset)
+{
+    for (uint32_t i = 0; i < books->asset_count; i++) {
+        if (sp_name_eq(&books->assets[i].asset, asset)) return books->assets[i].amount;
+    }
+    return (sp_amt){0};
+}
+
 bool sp_books_has_fill(const struct sp_books *books, const sp_name *symbol, uint64_t trade_id)
 {
     for (uint32_t i = 0; i < books->fill_count; i++) {
@@ -514,6 +522,14 @@ static void fold_trading_state(struct sp_books *books, const struct sp_record *r
     }
 }
 
+static void fold_adopted(struct sp_books *books, const struct sp_record *record)
+{
+    const struct sp_balance_adopted *body = &record->body.balance_adopted;
+
+    add_to_asset(books, &body->asset, body->after.e8 - sp_books_held(books, &body->asset).e8);
+    books->version = record->seq;
+}
+
 static void fold_threat(struct sp_books *books, const struct sp_record *record)
 {
     bool ended = record->kind == SP_REC_THREAT_ENDED;
@@ -551,6 +567,7 @@ static void fold_plain(struct sp_books *books, const struct sp_record *record)
     if (record->kind == SP_REC_TRADE_OPENED) fold_trade_opened(books, record);
     if (record->kind == SP_REC_TRADE_CLOSED) fold_trade_closed(books, record);
     if (record->kind == SP_REC_OPERATOR_COMMAND) fold_command(books, record);
+    if (record->kind == SP_REC_BALANCE_ADOPTED) fold_adopted(books, record);
     if (record->kind == SP_REC_STREAM_STARTED) books->epoch = record->epoch;
 }
 

@@ -131,6 +131,8 @@ bool sp_books_scope_covers(const sp_name *scope, const sp_name *link);
 const struct sp_scope_book *sp_books_halt_of(const struct sp_books *books, const sp_name *link);
 /* While the disk reserve halts everything; else NULL. */
 const struct sp_scope_book *sp_books_disk_halt(const struct sp_books *books);
+/* Of an asset on the account, by our books. */
+sp_amt sp_books_held(const struct sp_books *books, const sp_name *asset);
 bool sp_books_has_fill(const struct sp_books *books, const sp_name *symbol, uint64_t trade_id);
 bool sp_books_has_plan(const struct sp_books *books, sp_pln_id plan_id);
 bool sp_books_has_command(const struct sp_books *books, sp_cmd_id command_id);

@@ -171,6 +171,46 @@ static bool is_scope(struct sp_books *books, const sp_name *scope)
     return sp_books_link(books, &link, NULL) != NULL;
 }
 
+static bool has_asset(const struct sp_books *books, const sp_name *asset)
+{
+    for (uint32_t i = 0; i < books->asset_count; i++) {
+        if (sp_name_eq(&books->assets[i].asset, asset)) return true;
+    }
+    return false;
+}
+
+/* What came to the account or left it past this system: a person says so, and the next
+ * reconciliation shows whether it is true. No trade and no strategy's money changes. */
+static void adopt(struct sp_turn *turn, const struct sp_operator_command *command,
+                  const struct sp_ref *cause)
+{
+    struct sp_record *record = sp_decision_add(turn->decision, SP_REC_BALANCE_ADOPTED, cause);
+
+    record->body.balance_adopted =
+        (struct sp_balance_adopted){.command_id = command->command_id,
+                                    .asset = command->asset,
+                                    .before = sp_books_held(&turn->x->books, &command->asset),
+                                    .after = command->amount};
+    turn->x->reconciled = false;
+    sp_text_printf(&turn->x->unclean, "%s was adopted: not compared yet", command->asset.s);
+}
+
+/* Empty, or why an adoption cannot be. */
+static sp_text why_no_adoption(const struct sp_books *books,
+                               const struct sp_operator_command *command)
+{
+    sp_text why = {{0}};
+
+    if (!sp_name_is(&command->scope, "all")) {
+        sp_text_printf(&why, "an asset belongs to the account: scope all");
+    } else if (command->asset.s[0] == '\0') {
+        sp_text_printf(&why, "no asset was named");
+    } else if (!has_asset(books, &command->asset) && books->asset_count == SP_ASSETS_MAX) {
+        sp_text_printf(&why, "%d assets are all that the books hold", SP_ASSETS_MAX);
+    }
+    return why;
+}
+
 void sp_x_command(struct sp_turn *turn)
 {
     const struct sp_operator_command *command = &turn->event->record->body.operator_command;
@@ -184,8 +224,16 @@ void sp_x_command(struct sp_turn *turn)
     }
     if (sp_books_has_command(&x->books, command->command_id)) return;
     if (command->command == SP_COMMAND_RECONCILE) return; /* not this service's */
+    if (command->command == SP_COMMAND_ADOPT) {
+        x->command_refused = why_no_adoption(&x->books, command);
+        if (x->command_refused.s[0] != '\0') return;
+    }
     struct sp_ref at = sp_decision_next_ref(turn->decision);
     add_command(turn, command);
+    if (command->command == SP_COMMAND_ADOPT) {
+        adopt(turn, command, &at);
+        return;
+    }
     if (command->command != SP_COMMAND_RESUME) {
         scope_state(turn, SP_REC_TRADING_HALTED, command, &at);
         return;

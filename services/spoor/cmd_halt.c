@@ -1,10 +1,11 @@
-/* halt, resume, flatten: an operator's commands to execution. */
+/* halt, resume, flatten, adopt: an operator's commands to execution; reconcile. */
 #include "services/spoor/chain.h"
 #include "services/spoor/cli.h"
 #include "services/spoor/halt_file.h"
 #include "services/spoor/service_client.h"
 
 #include "common/clock.h"
+#include "proto/decimal.h"
 #include "proto/ids.h"
 
 #include <stdio.h>
@@ -63,6 +64,40 @@ static int parse(struct control *control)
         return sp_cli_usage(NULL, "--reason is longer than %d bytes or not UTF-8",
                             SP_TEXT_SIZE - 1);
     return set_scope(control, scope != NULL ? scope : "all");
+}
+
+/* ASSET AMOUNT [--reason TEXT] */
+static int parse_adopt(struct control *control)
+{
+    const struct sp_cli *cli = control->cli;
+    struct sp_operator_command *command = &control->command;
+    const char *reason = NULL;
+    int named = 0;
+
+    command->scope = sp_name_of("all");
+    for (int i = 1; i < cli->argc; i++) {
+        const char *arg = cli->argv[i];
+        if (sp_cli_option(cli, &i, "--reason", &reason)) {
+            if (reason == NULL) return sp_cli_usage(NULL, "--reason wants a text");
+        } else if (named == 0 && sp_name_set(&command->asset, arg)) {
+            named++;
+        } else if (named == 1 && sp_e8_parse(arg, strlen(arg), &command->amount.e8) == SP_OK &&
+                   command->amount.e8 >= 0) {
+            named++;
+        } else {
+            return sp_cli_usage("Example: spoor adopt BTC 0.5 --reason \"moved to the wallet\"",
+                                "adopt does not know what \"%s\" is", arg);
+        }
+    }
+    if (named < 2)
+        return sp_cli_usage("Example: spoor adopt BTC 0.5 --reason \"moved to the wallet\"",
+                            "adopt wants an asset and how much of it the venue holds");
+    if (reason == NULL)
+        return sp_cli_usage(NULL, "adopt wants a --reason: it is kept, and why shows it");
+    if (!sp_text_set_n(&command->reason, reason, strlen(reason)))
+        return sp_cli_usage(NULL, "--reason is longer than %d bytes or not UTF-8",
+                            SP_TEXT_SIZE - 1);
+    return SP_EXIT_OK;
 }
 
 static void mint(struct control *control)
@@ -212,10 +247,15 @@ static int command(const struct sp_cli *cli, enum sp_command what)
     int code = sp_cli_config(cli, &control.config);
     if (code != SP_EXIT_OK) return code;
     control.command.command = (uint8_t)what;
-    code = parse(&control);
+    code = what == SP_COMMAND_ADOPT ? parse_adopt(&control) : parse(&control);
     if (code == SP_EXIT_OK) {
         mint(&control);
         code = what == SP_COMMAND_RECONCILE ? ask_reconciliation(&control) : send_command(&control);
+    }
+    if (code == SP_EXIT_OK && what == SP_COMMAND_ADOPT) {
+        control.command.command = SP_COMMAND_RECONCILE;
+        mint(&control);
+        code = ask_reconciliation(&control); /* is it true? */
     }
     sp_config_free(control.config);
     return code;
@@ -239,4 +279,9 @@ int sp_cmd_flatten(const struct sp_cli *cli)
 int sp_cmd_reconcile(const struct sp_cli *cli)
 {
     return command(cli, SP_COMMAND_RECONCILE);
+}
+
+int sp_cmd_adopt(const struct sp_cli *cli)
+{
+    return command(cli, SP_COMMAND_ADOPT);
 }

@@ -267,6 +267,15 @@ static void describe_command(const struct sp_record *record, char buf[SP_LINE_SI
              c->reason.s[0] != '\0' ? ": " : "", c->reason.s);
 }
 
+static void describe_adopted(const struct sp_record *record, char buf[SP_LINE_SIZE])
+{
+    const struct sp_balance_adopted *a = &record->body.balance_adopted;
+    char before[SP_E8_TEXT_SIZE], after[SP_E8_TEXT_SIZE];
+
+    snprintf(buf, SP_LINE_SIZE, "the account holds %s %s, not %s: an operator says so",
+             sp_e8_format(a->after.e8, after), a->asset.s, sp_e8_format(a->before.e8, before));
+}
+
 static void describe_result(const struct sp_record *record, char buf[SP_LINE_SIZE])
 {
     const struct sp_reconciliation_result *r = &record->body.reconciliation_result;
@@ -328,6 +337,7 @@ const char *sp_describe(const struct sp_record *record, char buf[SP_LINE_SIZE])
         [SP_DTO_trade_closed] = describe_closed,
         [SP_DTO_trading_state] = describe_trading,
         [SP_DTO_operator_command] = describe_command,
+        [SP_DTO_balance_adopted] = describe_adopted,
         [SP_DTO_reconciliation_result] = describe_result,
         [SP_DTO_discrepancy] = describe_discrepancy,
         [SP_DTO_child] = describe_child,

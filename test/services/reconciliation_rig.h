@@ -1,5 +1,5 @@
 /* The reconciliation core between an execution and a venue that answer at once, on a virtual clock.
- * Included by one test. */
+ * Included by tests of it. */
 #ifndef SP_TEST_RECONCILIATION_RIG_H
 #define SP_TEST_RECONCILIATION_RIG_H
 

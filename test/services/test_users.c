@@ -1,6 +1,6 @@
-/* What users of other platforms suffered, told to the gateway's core: a test per story, named by its
- * row (docs/users.md). Those of reconciliation are in test_users_books.c, those that need processes
- * in test/integration/users.py. */
+/* What users of other platforms suffered, told to the gateway's core: a test per story, named by
+ * its row (docs/users.md). Those of reconciliation are in test_users_books.c, those that need
+ * processes in test/integration/users.py. */
 #include "core_shell.h"
 
 #include <setjmp.h>
@@ -235,6 +235,42 @@ static void test_users_row_19_working_orders_survive_a_gap_in_the_fills(void **s
     assert_int_equal(state_of(SP_LEG_ROLE_STOP), SP_ORDER_STATE_OPEN);
 }
 
+/* What no history explains any more must not lock its owner out: a person says what the account
+ * holds. It is kept, once, it changes no strategy, and it opens nothing before it was compared. */
+static void test_users_row_20_an_operator_adopts_what_the_venue_holds(void **state)
+{
+    sp_name bnb = sp_name_of("BNB");
+    struct sp_link_book before = s->core.books.links[0];
+    struct sp_record record = core_command(s, SP_COMMAND_ADOPT, "all");
+
+    (void)state;
+    record.body.operator_command.asset = bnb;
+    record.body.operator_command.amount = (sp_amt){3 * ONE};
+    core_order_command(s, &record);
+    core_order_command(s, &record);
+    assert_int_equal(core_count(s, SP_REC_BALANCE_ADOPTED), 1);
+    const struct sp_balance_adopted *said =
+        &core_last(s, SP_REC_BALANCE_ADOPTED)->body.balance_adopted;
+    assert_int_equal(said->before.e8, 0);
+    assert_int_equal(sp_books_held(&s->core.books, &bnb).e8, 3 * ONE);
+    assert_memory_equal(&s->core.books.links[0], &before, sizeof before);
+    core_open(s, "ema");
+    assert_string_equal(core_last(s, SP_REC_PLAN_REFUSED)->body.plan_answer.gate.s, "reconciled");
+    core_reconciled(s, true);
+    core_open(s, "ema");
+    assert_int_equal(core_count(s, SP_REC_TRADE_OPENED), 1);
+    record = core_command(s, SP_COMMAND_ADOPT, "strategy.ema");
+    record.body.operator_command.asset = bnb;
+    core_order_command(s, &record);
+    record = core_command(s, SP_COMMAND_ADOPT, "all"); /* of nothing */
+    core_order_command(s, &record);
+    assert_int_equal(core_count(s, SP_REC_BALANCE_ADOPTED), 1);
+    core_restart(s);
+    core_up(s);
+    core_reconciled(s, true);
+    core_check_saved(s);
+}
+
 /* Restarts make no new orders, trades or executions. */
 static void test_users_row_22_restarts_make_nothing_new(void **state)
 {
@@ -270,7 +306,7 @@ static void test_users_row_23_unresolved_is_not_rejected(void **state)
     assert_int_equal(state_of(SP_LEG_ROLE_STOP), SP_ORDER_STATE_OPEN); /* adopted and protected */
 }
 
-/* Protection is renewed while the connection comes and goes: never a second pair beside the first. */
+/* Protection is renewed while the connection comes and goes: never a second pair beside it. */
 static void test_users_row_24_no_two_live_orders_for_one_purpose(void **state)
 {
     (void)state;
@@ -357,6 +393,7 @@ int main(void)
         T(row_12_a_timeout_on_create_is_unknown),
         T(row_18_a_restart_invents_no_fill),
         T(row_19_working_orders_survive_a_gap_in_the_fills),
+        T(row_20_an_operator_adopts_what_the_venue_holds),
         T(row_22_restarts_make_nothing_new),
         T(row_23_unresolved_is_not_rejected),
         T(row_24_no_two_live_orders_for_one_purpose),
