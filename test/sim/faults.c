@@ -220,6 +220,8 @@ static void strike(enum sim_fault fault)
     case SIM_FAULT_CROSSED_BOOK:
     case SIM_FAULT_BAD_PRICE:
     case SIM_FAULT_STALE_PRICE: sim_faults_market(fault); break;
+    case SIM_FAULT_EXTERNAL_ORDER:
+    case SIM_FAULT_TRANSFER: sim_faults_account(fault); break;
     case SIM_FAULT_RATE_LIMIT:
     case SIM_FAULT_BAN:
     case SIM_FAULT_MAINTENANCE: sim_faults_venue_refuses(fault); break;
@@ -289,6 +291,7 @@ void sim_faults_begin(uint64_t seed, uint64_t off)
     }
     sim_faults_venue_begin(&r);
     sim_faults_limits_begin();
+    sim_faults_account_begin();
     sim_faults_market_begin();
     sim_faults_disk_begin();
     for (uint32_t i = 0; i < SIM_FAULT_COUNT; i++) {
@@ -300,6 +303,7 @@ void sim_faults_heal(void)
 {
     f.healed = true;
     sim_faults_disk_heal();
+    sim_faults_account_heal();
     for (uint32_t i = 0; i < sim_world_count(); i++) {
         struct sim_proc *proc = sim_world_proc(i);
         if (proc == NULL) continue;

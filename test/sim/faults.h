@@ -37,6 +37,8 @@ void sim_faults_look_end(void);
 /* For sockets.h and files.h. */
 void sim_faults_message(const struct sim_message *message, struct sim_fate *fate);
 int64_t sim_faults_sync_delay(void);
+/* Whether everything that somebody else moved to or from the account has been moved back. */
+bool sim_faults_account_is_settled(void);
 /* Instead of the venue's own service: some requests do not reach it. */
 const struct sp_service_spec *sim_faults_venue_spec(void);
 

@@ -1,6 +1,7 @@
 /* What the files of the faults share; nobody else includes it.
  *
  *   faults.c         the kinds, their chances, those that come by themselves
+ *   faults_account.c somebody else at the venue's account
  *   faults_disk.c    disks
  *   faults_limits.c  a venue that refuses requests
  *   faults_market.c  the source of market data
@@ -41,6 +42,12 @@ void sim_faults_market(enum sim_fault fault);
 void sim_faults_market_message(const struct sim_message *message);
 
 /* ---- faults_venue.c ---- */
+
+/* ---- faults_account.c ---- */
+
+void sim_faults_account_begin(void);
+void sim_faults_account_heal(void);
+void sim_faults_account(enum sim_fault fault); /* EXTERNAL_ORDER, TRANSFER */
 
 /* ---- faults_limits.c ---- */
 

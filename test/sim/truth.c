@@ -3,6 +3,7 @@
 #include "kernel.h"
 #include "memory.h"
 #include "services/venue/store.h"
+#include "world.h"
 
 #include <string.h>
 
@@ -118,6 +119,38 @@ uint32_t sim_truth_fill_count(void)
 const struct sp_venue_fill_row *sim_truth_fill(uint32_t i)
 {
     return &truth.fills[i];
+}
+
+static bool is_strangers(const struct sp_venue_fill_row *fill)
+{
+    return strncmp(fill->client_order_id.s, "hand", 4) == 0;
+}
+
+uint32_t sim_truth_stranger_count(void)
+{
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < truth.fill_count; i++)
+        count += is_strangers(&truth.fills[i]);
+    return count;
+}
+
+int64_t sim_truth_strangers(const sp_name *asset)
+{
+    const struct sp_world_config *world = sp_config_world(sim_world_config());
+    int64_t sum = 0;
+
+    for (uint32_t i = 0; i < truth.fill_count; i++) {
+        const struct sp_venue_fill_row *fill = &truth.fills[i];
+        const struct sp_instrument_config *instrument = &world->instruments[fill->instrument];
+        int64_t sign = fill->side == SP_SIDE_BUY ? 1 : -1;
+        sp_amt value = {0};
+        if (!is_strangers(fill)) continue;
+        SP_IGNORE(!sp_px_times_qty(fill->px, fill->qty, &value)); /* the venue has done it */
+        if (sp_name_eq(asset, &instrument->base)) sum += sign * fill->qty.e8;
+        if (sp_name_eq(asset, &instrument->quote)) sum -= sign * value.e8 + fill->fee.e8;
+    }
+    return sum;
 }
 
 int64_t sim_truth_balance(const sp_name *asset)

@@ -1,0 +1,142 @@
+/* Somebody else on the account: trades of a stranger, deposits and withdrawals.
+ *
+ * Done within the venue's process, behind a market event, so that it is kept and reported as
+ * everything there is. A stranger sells no more than he bought, and what was transferred is brought
+ * back later: then the books can be equal again.
+ */
+#include "faults_internal.h"
+
+#include "hands.h"
+#include "run.h"
+#include "services/venue/store.h"
+#include "truth.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define STEP_E8     1000 /* 0.00001 */
+#define STEPS_MAX   2000
+#define MOVE_E8_MAX (INT64_C(2000) * 100000000)
+
+static struct {
+    uint32_t pid; /* of the venue that opened the store */
+    struct sp_venue_store *store;
+    uint32_t orders, orders_wanted;
+    int64_t moved, wanted; /* of the quote asset: so far; so it is to be */
+    struct sp_venue_changes none;
+} a;
+
+/* ---- In the venue ---- */
+
+sp_status __real_sp_venue_store_load(struct sp_venue_store *store, struct sp_exchange *x,
+                                     struct sp_err *err);
+sp_status __wrap_sp_venue_store_load(struct sp_venue_store *store, struct sp_exchange *x,
+                                     struct sp_err *err);
+sp_status __wrap_sp_venue_store_load(struct sp_venue_store *store, struct sp_exchange *x,
+                                     struct sp_err *err)
+{
+    sp_status status = __real_sp_venue_store_load(store, x, err);
+
+    a.pid = sim_self()->pid;
+    a.store = store;
+    return status;
+}
+
+static void trade(struct sp_exchange *x, struct sp_venue_changes *changes)
+{
+    const enum sim_fault fault = SIM_FAULT_EXTERNAL_ORDER;
+    int64_t held = sim_truth_strangers(&x->world->instruments[0].base);
+    struct sp_venue_order order = {.symbol = x->world->instruments[0].symbol,
+                                   .side = SP_SIDE_BUY,
+                                   .type = SP_ORDER_TYPE_MARKET,
+                                   .tif = SP_TIF_IOC};
+    uint64_t order_no = 0, pair_no = 0;
+    char id[40];
+
+    a.orders_wanted--;
+    order.qty.e8 = STEP_E8 * (1 + (int64_t)sim_fault_draw(fault, STEPS_MAX));
+    if (held > 0 && sim_fault_draw(fault, 2) == 0) {
+        order.side = SP_SIDE_SELL;
+        order.qty.e8 = held;
+    }
+    snprintf(id, sizeof id, "hand%u", ++a.orders);
+    order.client_order_id = sp_name_of(id);
+    sp_status status = sp_exchange_place(x, &order, changes, &order_no, &pair_no, NULL);
+    sim_fault_count(fault, status == SP_OK ? 0 : -1);
+}
+
+/* A withdrawal takes what is free. */
+static void move(struct sp_exchange *x)
+{
+    const sp_name *asset = &x->world->instruments[0].quote;
+    struct sp_venue_balance *balance = sp_exchange_balance(x, asset);
+    int64_t amount = a.wanted - a.moved;
+
+    if (balance->total.e8 + amount < sp_exchange_locked(x, asset).e8) return;
+    balance->total.e8 += amount;
+    sp_status status = sp_venue_store_save(a.store, x, &a.none, NULL);
+    SP_ASSERT(status == SP_OK); /* its disk has no faults */
+    a.moved = a.wanted;
+}
+
+void __real_sp_exchange_market(struct sp_exchange *x, uint32_t instrument,
+                               const struct sp_market_event *event,
+                               struct sp_venue_changes *changes);
+void __wrap_sp_exchange_market(struct sp_exchange *x, uint32_t instrument,
+                               const struct sp_market_event *event,
+                               struct sp_venue_changes *changes);
+void __wrap_sp_exchange_market(struct sp_exchange *x, uint32_t instrument,
+                               const struct sp_market_event *event,
+                               struct sp_venue_changes *changes)
+{
+    __real_sp_exchange_market(x, instrument, event, changes);
+    if (a.pid != sim_self()->pid || changes->count > 0) return;
+    if (a.moved != a.wanted) move(x);
+    if (a.orders_wanted > 0) trade(x, changes);
+}
+
+/* ---- A run ---- */
+
+static void bring_back(void *ctx)
+{
+    if ((uint32_t)(uintptr_t)ctx == sim_faults_generation()) a.wanted = 0;
+}
+
+void sim_faults_account(enum sim_fault fault)
+{
+    if (fault == SIM_FAULT_EXTERNAL_ORDER) {
+        a.orders_wanted = 1;
+        return;
+    }
+    a.wanted = (int64_t)sim_fault_draw(fault, (uint64_t)MOVE_E8_MAX) - MOVE_E8_MAX / 2;
+    sim_at(sim_now() + sim_fault_draw_ns(fault, SIM_S, 7), bring_back,
+           (void *)(uintptr_t)sim_faults_generation());
+}
+
+bool sim_faults_account_is_settled(void)
+{
+    return a.moved == 0 && a.wanted == 0;
+}
+
+static void compare_again(void *ctx)
+{
+    if ((uint32_t)(uintptr_t)ctx != sim_faults_generation()) return;
+    if (sim_faults_account_is_settled()) {
+        sim_hands_command(SP_COMMAND_RECONCILE, true);
+    } else {
+        sim_at(sim_now() + SIM_S, compare_again, ctx);
+    }
+}
+
+void sim_faults_account_heal(void)
+{
+    a.orders_wanted = 0;
+    a.wanted = 0;
+    if (sim_fault_fired(SIM_FAULT_TRANSFER) > 0)
+        compare_again((void *)(uintptr_t)sim_faults_generation());
+}
+
+void sim_faults_account_begin(void)
+{
+    memset(&a, 0, sizeof a);
+}
