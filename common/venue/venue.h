@@ -20,9 +20,10 @@ struct sp_venue_callbacks {
     void (*on_down)(void *ctx, const char *reason);
     /* The venue wants no requests for so long; sp_venue_send is SP_AGAIN until then. */
     void (*on_wait)(void *ctx, sp_dur wait, const char *reason);
-    /* Every answer frame and report: ORDER_VIEW, FILL_VIEW, BALANCE_VIEW, VENUE_ANSWER (ends the
-     * request), VENUE_REPORT. In the order the venue sent them. A VENUE_ANSWER with `reports` that
-     * answers no request of the caller: so many were sent, and the last of them did not come. */
+    /* Every answer frame and report: ORDER_VIEW, FILL_VIEW, BALANCE_VIEW, VENUE_INSTRUMENT,
+     * VENUE_ANSWER (ends the request), VENUE_REPORT. In the order the venue sent them. A
+     * VENUE_ANSWER with `reports` that answers no request of the caller: so many were sent, and the
+     * last of them did not come. */
     void (*on_message)(void *ctx, const struct sp_record *message);
 };
 

@@ -10,9 +10,20 @@ void sp_execution_init(struct sp_execution *x, const struct sp_config *config)
     memset(x, 0, sizeof *x);
     sp_books_init(&x->books, config);
     const struct sp_world_config *world = x->books.world;
+    for (uint32_t i = 0; i < world->instrument_count; i++)
+        x->rules[x->rule_count++] = world->instruments[i];
     for (uint32_t i = 0; i < world->feed.symbol_count; i++) {
         x->markets[x->market_count++].symbol = world->feed.symbols[i];
     }
+}
+
+const struct sp_instrument_config *sp_execution_rules(const struct sp_execution *x,
+                                                      const sp_name *symbol)
+{
+    for (uint32_t i = 0; i < x->rule_count; i++) {
+        if (sp_name_eq(&x->rules[i].symbol, symbol)) return &x->rules[i];
+    }
+    return NULL;
 }
 
 static struct sp_market_view *market_of(struct sp_execution *x, const sp_name *symbol)
@@ -42,6 +53,7 @@ void sp_execution_gate_view(struct sp_execution *x, const sp_name *symbol, sp_mo
                             sp_wall market_time, struct sp_gate_view *view)
 {
     *view = (struct sp_gate_view){.books = &x->books,
+                                  .rules = sp_execution_rules(x, symbol),
                                   .market = market_of(x, symbol),
                                   .markets = x->markets,
                                   .market_count = x->market_count,

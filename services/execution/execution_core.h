@@ -59,7 +59,11 @@ struct sp_execution {
     sp_mono venue_down_since;
     sp_mono venue_quiet_until; /* it refuses all requests until then */
     sp_text venue_says;        /* why it does, or why the connection ended */
-    uint64_t fills_request;    /* question for missed fills under way */
+    /* The instruments with the filters the venue told last; before, those of the configuration. */
+    uint32_t rule_count;
+    struct sp_instrument_config rules[SP_SYMBOLS_MAX];
+    sp_mono rules_asked;    /* 0: ask */
+    uint64_t fills_request; /* question for missed fills under way */
     sp_mono fills_asked;
     uint64_t fills_seen;  /* highest execution in the answer under way */
     uint64_t last_report; /* of this connection; 0: none yet */
@@ -85,6 +89,9 @@ void sp_execution_init(struct sp_execution *x, const struct sp_config *config);
 /* sp_core functions; state is a struct sp_execution. */
 extern const struct sp_core sp_execution_core;
 
+/* With the filters in force; NULL if it is not traded here. */
+const struct sp_instrument_config *sp_execution_rules(const struct sp_execution *x,
+                                                      const sp_name *symbol);
 void sp_execution_gate_view(struct sp_execution *x, const sp_name *symbol, sp_mono now,
                             sp_wall market_time, struct sp_gate_view *view);
 /* Orders and cancels that were sent within messages_window. */

@@ -222,8 +222,8 @@ static bool check_values(const struct sp_gate_view *view, const struct sp_plan *
                          const struct sp_link_book *link, sp_facts *facts,
                          struct sp_refusal *refusal)
 {
-    const struct sp_instrument_config *instrument =
-        sp_world_instrument(view->books->world, plan->symbol.s);
+    const struct sp_instrument_config *instrument = view->rules;
+    if (instrument == NULL) instrument = sp_world_instrument(view->books->world, plan->symbol.s);
     sp_px worst = {0}, now = plan->limit_px;
     sp_amt value = {0}, worst_value = {0};
 

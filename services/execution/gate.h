@@ -22,6 +22,8 @@ struct sp_market_view {
 /* What the gate knows beside the books. */
 struct sp_gate_view {
     struct sp_books *books;
+    const struct sp_instrument_config
+        *rules; /* the plan's instrument, its filters as in force; NULL: as configured */
     const struct sp_market_view *market;  /* of the plan's instrument, NULL if none */
     const struct sp_market_view *markets; /* of all */
     uint32_t market_count;

@@ -20,8 +20,7 @@
 static const struct sp_instrument_config *instrument_of(const struct sp_turn *turn,
                                                         const struct sp_trade_book *trade)
 {
-    const struct sp_instrument_config *instrument =
-        sp_world_instrument(turn->x->books.world, trade->symbol.s);
+    const struct sp_instrument_config *instrument = sp_execution_rules(turn->x, &trade->symbol);
 
     SP_ASSERT(instrument != NULL);
     return instrument;
@@ -161,6 +160,7 @@ static void send_protection(struct sp_turn *turn, const struct sp_trade_book *tr
 {
     struct sp_order_intent *target = NULL, *stop = NULL;
     sp_mono *not_before = &turn->x->renew_not_before[trade->link];
+    int64_t tick = instrument_of(turn, trade)->tick.e8;
     uint32_t offset = 1;
 
     if (trade->protected_once && turn->event->now.ns < not_before->ns) return;
@@ -170,7 +170,7 @@ static void send_protection(struct sp_turn *turn, const struct sp_trade_book *tr
         target->role = SP_LEG_ROLE_TARGET;
         target->type = SP_ORDER_TYPE_LIMIT;
         target->qty = qty;
-        target->px = trade->target_px;
+        target->px.e8 = sp_e8_floor_to(trade->target_px.e8, tick);
         target->close_cause = SP_CLOSE_CAUSE_TARGET;
     }
     if (trade->stop_px.e8 > 0) {
@@ -178,7 +178,7 @@ static void send_protection(struct sp_turn *turn, const struct sp_trade_book *tr
         stop->role = SP_LEG_ROLE_STOP;
         stop->type = SP_ORDER_TYPE_STOP_LOSS;
         stop->qty = qty;
-        stop->stop_px = trade->stop_px;
+        stop->stop_px.e8 = sp_e8_floor_to(trade->stop_px.e8, tick);
         stop->close_cause = SP_CLOSE_CAUSE_STOP;
     }
     if (target == NULL || stop == NULL) {

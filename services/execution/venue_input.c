@@ -23,6 +23,7 @@
 #define ABSENT_ANSWERS      3
 #define VENUE_LOST_AFTER_NS (INT64_C(1000) * 1000000)
 #define FILLS_LIMIT_NS      (INT64_C(1000) * 1000000)
+#define RULES_EVERY_NS      (INT64_C(30000) * 1000000)
 #define FILLS_BACK          100 /* executions may come out of order: known ones are passed over */
 
 static struct sp_record *venue_record(struct sp_turn *turn, enum sp_kind kind, const char *reason)
@@ -55,6 +56,32 @@ static void ask_fills(struct sp_turn *turn)
 
     turn->x->caught_up = false;
     ask_fills_after(turn, newest > FILLS_BACK ? newest - FILLS_BACK : 0);
+}
+
+/* Filters may change while orders rest and positions are open. */
+static void ask_rules(struct sp_turn *turn)
+{
+    struct sp_effect *effect = sp_decision_effect(turn->decision, SP_XE_ASK);
+
+    turn->x->rules_asked = turn->event->now;
+    effect->message.kind = SP_REC_VENUE_QUERY;
+    effect->message.body.venue_query =
+        (struct sp_venue_query){.request_id = ++turn->x->last_request_id,
+                                .what = sp_name_of("instruments")};
+}
+
+static void take_rules(struct sp_turn *turn)
+{
+    const struct sp_venue_instrument *told = &turn->event->record->body.venue_instrument;
+
+    for (uint32_t i = 0; i < turn->x->rule_count; i++) {
+        struct sp_instrument_config *rules = &turn->x->rules[i];
+        if (!sp_name_eq(&rules->symbol, &told->symbol)) continue;
+        rules->tick = told->tick;
+        rules->step = told->step;
+        rules->min_qty = told->min_qty;
+        rules->min_value = told->min_value;
+    }
 }
 
 /* The timer asks for each of them. */
@@ -130,6 +157,7 @@ void sp_x_venue_up(struct sp_turn *turn)
     orders_become_unknown(turn, "the connection or process that sent it is gone");
     question_live_orders(turn);
     ask_fills(turn);
+    ask_rules(turn);
 }
 
 void sp_x_venue_down(struct sp_turn *turn)
@@ -223,6 +251,7 @@ static void answer_to_send(struct sp_turn *turn, const struct sp_pending *pendin
         return; /* a report was faster */
     } else if (sp_name_is(&answer->status, "REFUSED") || sp_name_is(&answer->status, "INVALID")) {
         sp_x_order_event(turn, SP_REC_ORDER_REJECTED, order, answer->reason.s);
+        turn->x->rules_asked = (sp_mono){0}; /* perhaps by a filter that is not ours yet */
     } else {
         sp_x_order_event(turn, SP_REC_ORDER_UNKNOWN, order, answer->reason.s);
     }
@@ -352,6 +381,7 @@ void sp_x_venue_message(struct sp_turn *turn)
     if (record->kind == SP_REC_VENUE_ANSWER) on_answer(turn);
     if (record->kind == SP_REC_VENUE_REPORT) on_report(turn);
     if (record->kind == SP_REC_ORDER_VIEW) on_order_view(turn);
+    if (record->kind == SP_REC_VENUE_INSTRUMENT) take_rules(turn);
     if (record->kind == SP_REC_FILL_VIEW) {
         const struct sp_fill_view *view = &record->body.fill_view;
         bool is_answer = view->request_id == turn->x->fills_request;
@@ -476,6 +506,8 @@ void sp_x_watch_venue(struct sp_turn *turn)
     if (!turn->x->venue_up) return;
     free_pendings(turn->x);
     sp_dur asked = sp_mono_since(turn->event->now, turn->x->fills_asked);
+    sp_dur told = sp_mono_since(turn->event->now, turn->x->rules_asked);
+    if (turn->x->rules_asked.ns == 0 || told.ns >= RULES_EVERY_NS) ask_rules(turn);
     if (!turn->x->caught_up && asked.ns >= FILLS_LIMIT_NS) ask_fills(turn);
     for (uint32_t i = 0; i < books->order_count; i++) {
         if (!sp_order_is_live(books->orders[i].state)) continue;

@@ -258,6 +258,27 @@ static void query_balances(struct io *io, const struct sp_peer *peer,
     answer(io, peer, query->request_id, SP_OK, "");
 }
 
+/* As the engine has them, which is what it checks orders by. */
+static void query_instruments(struct io *io, const struct sp_peer *peer,
+                              const struct sp_venue_query *query)
+{
+    uint32_t count = io->exchange.world->instrument_count;
+
+    for (uint32_t i = 0; i < count; i++) {
+        const struct sp_instrument *instrument = &io->exchange.match[i].instrument;
+        io->answer.body.venue_instrument =
+            (struct sp_venue_instrument){.request_id = query->request_id,
+                                         .symbol = instrument->symbol,
+                                         .tick = instrument->tick,
+                                         .step = instrument->step,
+                                         .min_qty = instrument->min_qty,
+                                         .min_value = instrument->min_value};
+        send(io, peer, SP_REC_VENUE_INSTRUMENT);
+    }
+    io->answer.body.venue_answer.items = count;
+    answer(io, peer, query->request_id, SP_OK, "");
+}
+
 static struct subscriber *subscriber_of(struct io *io, const struct sp_peer *peer)
 {
     for (uint32_t i = 0; i < io->subscriber_count; i++) {
@@ -303,9 +324,13 @@ static void on_query(struct io *io, const struct sp_peer *peer, const struct sp_
     static const struct {
         const char *what;
         void (*fn)(struct io *io, const struct sp_peer *peer, const struct sp_venue_query *query);
-    } queries[] = {{"ping", query_ping},   {"subscribe", query_subscribe},
-                   {"order", query_order}, {"open_orders", query_open_orders},
-                   {"fills", query_fills}, {"balances", query_balances}};
+    } queries[] = {{"ping", query_ping},
+                   {"subscribe", query_subscribe},
+                   {"order", query_order},
+                   {"open_orders", query_open_orders},
+                   {"fills", query_fills},
+                   {"balances", query_balances},
+                   {"instruments", query_instruments}};
     const struct sp_venue_query *query = &request->body.venue_query;
 
     for (size_t i = 0; i < sizeof queries / sizeof *queries; i++) {

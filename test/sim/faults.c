@@ -221,6 +221,7 @@ static void strike(enum sim_fault fault)
     case SIM_FAULT_BAD_PRICE:
     case SIM_FAULT_STALE_PRICE: sim_faults_market(fault); break;
     case SIM_FAULT_EXTERNAL_ORDER:
+    case SIM_FAULT_FILTERS:
     case SIM_FAULT_TRANSFER: sim_faults_account(fault); break;
     case SIM_FAULT_RATE_LIMIT:
     case SIM_FAULT_BAN:

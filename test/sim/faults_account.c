@@ -1,4 +1,5 @@
-/* Somebody else on the account: trades of a stranger, deposits and withdrawals.
+/* Somebody else on the account: trades of a stranger, deposits and withdrawals; and filters that
+ * the venue changes, which stay as they are for the rest of the run.
  *
  * Done within the venue's process, behind a market event, so that it is kept and reported as
  * everything there is. A stranger sells no more than he bought, and what was transferred is brought
@@ -23,10 +24,25 @@ static struct {
     struct sp_venue_store *store;
     uint32_t orders, orders_wanted;
     int64_t moved, wanted; /* of the quote asset: so far; so it is to be */
+    bool has_filters;
+    sp_px tick;
+    sp_qty step;
+    sp_amt min_value;
     struct sp_venue_changes none;
 } a;
 
 /* ---- In the venue ---- */
+
+static void set_filters(struct sp_exchange *x)
+{
+    struct sp_instrument *instrument = &x->match[0].instrument;
+
+    if (!a.has_filters) return;
+    instrument->tick = a.tick;
+    instrument->step = a.step;
+    instrument->min_qty = a.step;
+    instrument->min_value = a.min_value;
+}
 
 sp_status __real_sp_venue_store_load(struct sp_venue_store *store, struct sp_exchange *x,
                                      struct sp_err *err);
@@ -39,6 +55,7 @@ sp_status __wrap_sp_venue_store_load(struct sp_venue_store *store, struct sp_exc
 
     a.pid = sim_self()->pid;
     a.store = store;
+    set_filters(x);
     return status;
 }
 
@@ -91,6 +108,7 @@ void __wrap_sp_exchange_market(struct sp_exchange *x, uint32_t instrument,
 {
     __real_sp_exchange_market(x, instrument, event, changes);
     if (a.pid != sim_self()->pid || changes->count > 0) return;
+    set_filters(x);
     if (a.moved != a.wanted) move(x);
     if (a.orders_wanted > 0) trade(x, changes);
 }
@@ -102,8 +120,26 @@ static void bring_back(void *ctx)
     if ((uint32_t)(uintptr_t)ctx == sim_faults_generation()) a.wanted = 0;
 }
 
+/* Coarser than the configuration says, or as it says. */
+static void draw_filters(void)
+{
+    static const int64_t steps[] = {1000, 1000, 10000, 100000}; /* 0.00001 to 0.001 */
+    static const int64_t ticks[] = {1000000, 10000000, 100000000};
+    static const int64_t values[] = {500000000, 1000000000, 2000000000};
+    const enum sim_fault fault = SIM_FAULT_FILTERS;
+
+    a.has_filters = true;
+    a.step.e8 = steps[sim_fault_draw(fault, 4)];
+    a.tick.e8 = ticks[sim_fault_draw(fault, 3)];
+    a.min_value.e8 = values[sim_fault_draw(fault, 3)];
+}
+
 void sim_faults_account(enum sim_fault fault)
 {
+    if (fault == SIM_FAULT_FILTERS) {
+        draw_filters();
+        return;
+    }
     if (fault == SIM_FAULT_EXTERNAL_ORDER) {
         a.orders_wanted = 1;
         return;

@@ -47,7 +47,7 @@ void sim_faults_market_message(const struct sim_message *message);
 
 void sim_faults_account_begin(void);
 void sim_faults_account_heal(void);
-void sim_faults_account(enum sim_fault fault); /* EXTERNAL_ORDER, TRANSFER */
+void sim_faults_account(enum sim_fault fault); /* EXTERNAL_ORDER, TRANSFER, FILTERS */
 
 /* ---- faults_limits.c ---- */
 
