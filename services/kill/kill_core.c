@@ -9,8 +9,7 @@
 #include <string.h>
 
 #define QUERY_BYTES  256
-#define WAIT_MS      250
-#define WAIT_MS_MAX  8000
+#define WAIT_MS      250u
 #define ASK_TRIES    8 /* for one answer: about half a minute */
 #define ABSENT_TRIES 4 /* "no such order" in a row before it counts as never arrived */
 

@@ -1,41 +1,5 @@
 /* The gateway's core under threats, reconciliation, operators, and the end of the operation. */
-#include "core_shell.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-#define ONE SP_FX_ONE
-
-static struct core_shell *s;
-
-static int setup(void **state)
-{
-    (void)state;
-    s = core_ready();
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    core_check_truth(s);
-    core_free(s);
-    return 0;
-}
-
-static enum sp_order_state state_of(enum sp_leg_role role)
-{
-    const struct sp_order *order = core_order(s, role);
-
-    assert_non_null(order);
-    return order->state;
-}
+#include "core_rig.h"
 
 static void check_refused(const char *link, const char *gate)
 {

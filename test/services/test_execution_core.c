@@ -1,49 +1,9 @@
 /* The gateway's core on a good day and an ordinary bad one: plans, protection, exits, commands. */
-#include "core_shell.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-#define ONE SP_FX_ONE
-
-static struct core_shell *s;
-
-static int setup(void **state)
-{
-    (void)state;
-    s = core_ready();
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    core_check_truth(s);
-    core_free(s);
-    return 0;
-}
-
-static enum sp_order_state state_of(enum sp_leg_role role)
-{
-    const struct sp_order *order = core_order(s, role);
-
-    assert_non_null(order);
-    return order->state;
-}
+#include "core_rig.h"
 
 static const struct sp_trade_closed *closed(void)
 {
     return &core_last(s, SP_REC_TRADE_CLOSED)->body.trade_closed;
-}
-
-static const struct sp_plan_answer *refused(void)
-{
-    return &core_last(s, SP_REC_PLAN_REFUSED)->body.plan_answer;
 }
 
 /* ---- From a plan to a protected position ---- */

@@ -1,58 +1,10 @@
 /* The gateway's core when things go wrong: lost answers, kills, a venue that comes and goes, truth
  * that comes late; and what operators and threats do. */
-#include "core_shell.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-#define ONE SP_FX_ONE
-
-static struct core_shell *s;
-
-static int setup(void **state)
-{
-    (void)state;
-    s = core_ready();
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    core_free(s);
-    return 0;
-}
-
-static enum sp_order_state state_of(enum sp_leg_role role)
-{
-    const struct sp_order *order = core_order(s, role);
-
-    assert_non_null(order);
-    return order->state;
-}
+#include "core_rig.h"
 
 static const struct sp_trading_state *halted(void)
 {
     return &core_last(s, SP_REC_TRADING_HALTED)->body.trading_state;
-}
-
-static const struct sp_plan_answer *refused(void)
-{
-    return &core_last(s, SP_REC_PLAN_REFUSED)->body.plan_answer;
-}
-
-/* Back to work after a kill or a lost connection. */
-static void recover(void)
-{
-    core_price(s, 50000);
-    core_up(s);
-    core_pass(s, 200);
-    core_reconciled(s, true);
 }
 
 static void check_refused(const char *gate)
@@ -527,7 +479,8 @@ static void test_execution_faults_protection_that_never_left_is_renewed(void **s
     core_check_truth(s);
 }
 
-#define T(name) cmocka_unit_test_setup_teardown(test_execution_faults_##name, setup, teardown)
+#define T(name)                                                                                    \
+    cmocka_unit_test_setup_teardown(test_execution_faults_##name, setup, teardown_as_it_is)
 
 int main(void)
 {

@@ -1,29 +1,5 @@
 /* The gateway's core while the venue refuses all requests for some time. */
-#include "core_shell.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-static struct core_shell *s;
-
-static int setup(void **state)
-{
-    (void)state;
-    s = core_ready();
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    core_check_truth(s);
-    core_free(s);
-    return 0;
-}
+#include "core_rig.h"
 
 static void venue_refuses(int64_t ms)
 {

@@ -1,51 +1,7 @@
 /* What users of other platforms suffered, told to the gateway's core: a test per story, named by
  * its row (docs/users.md). Those of reconciliation are in test_users_books.c, those that need
  * processes in test/integration/users.py. */
-#include "core_shell.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-#define ONE SP_FX_ONE
-
-static struct core_shell *s;
-
-static int setup(void **state)
-{
-    (void)state;
-    s = core_ready();
-    return 0;
-}
-
-/* Whatever the story, in the end the books are the venue's. */
-static int teardown(void **state)
-{
-    (void)state;
-    core_check_truth(s);
-    core_free(s);
-    return 0;
-}
-
-static enum sp_order_state state_of(enum sp_leg_role role)
-{
-    const struct sp_order *order = core_order(s, role);
-
-    assert_non_null(order);
-    return order->state;
-}
-
-static void recover(void)
-{
-    core_price(s, 50000);
-    core_up(s);
-    core_pass(s, 200);
-    core_reconciled(s, true);
-}
+#include "core_rig.h"
 
 /* Pairs that protect, by what is open at the venue: as many as targets, or as stops if they are
  * more. */
