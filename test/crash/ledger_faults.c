@@ -1,8 +1,11 @@
 /* Proof 2 for the ledger: every allocation, and every call of the file system under SQLite, fails
  * once, and then for good.
  *
- * usage: ledger_faults [--runs N]   N runs of each kind, spread over all calls; 0: every call
+ * usage: ledger_faults [--every K]   every K-th allocation besides; 1: all of them
  *        ledger_faults --replay KIND:N:FOREVER
+ *
+ * Tried are every call of the file system, and of the allocations the first of each place, which is
+ * all the functions that lead to it: a later one of the same place goes the same way back.
  *
  * A run opens the ledger, writes the journal into it in several transactions, and closes it; after
  * a failure that may pass it tries once more, as the service does. Whatever fails: a clean status,
@@ -19,6 +22,7 @@
 #include "common/ledger/ledger_feed.h"
 #include "common/ledger/ledger_file.h"
 
+#include <execinfo.h>
 #include <inttypes.h>
 #include <sqlite3.h>
 #include <stdlib.h>
@@ -28,6 +32,8 @@
 #define TRADES       6
 #define SEQS_MAX     2048
 #define FAILURES_MAX 5
+#define CALLS_MAX    20000
+#define FRAMES_MAX   40
 #define LEDGER_PATH  "/crash/ledger.db"
 
 enum kind { CALL, ALLOCATION, KINDS };
@@ -47,15 +53,31 @@ static struct {
 
 static struct {
     uint64_t n, calls, failed;
-    bool forever, on;
+    bool forever, on, noting;
     int64_t held;
     sqlite3_mem_methods real;
+    uint64_t place[CALLS_MAX]; /* of each call, from 1, while noting */
 } memory;
+
+static void note_place(void)
+{
+    void *frames[FRAMES_MAX];
+    uint64_t hash = 0;
+
+    memory.on = false; /* what the unwinder itself allocates */
+    int count = backtrace(frames, FRAMES_MAX);
+    memory.on = true;
+    for (int i = 0; i < count; i++)
+        hash = (hash ^ (uintptr_t)frames[i]) * UINT64_C(0x9e3779b97f4a7c15);
+    SP_ASSERT(memory.calls < CALLS_MAX);
+    memory.place[memory.calls] = hash;
+}
 
 static bool refuses(void)
 {
     if (!memory.on || ledger_vfs_busy()) return false;
     memory.calls++;
+    if (memory.noting) note_place();
     bool now =
         memory.n != 0 && (memory.calls == memory.n || (memory.forever && memory.calls > memory.n));
     if (now) memory.failed++;
@@ -324,32 +346,50 @@ static void report(enum kind kind, uint64_t n, bool forever)
     fflush(stdout);
 }
 
-static void try_kind(enum kind kind, uint64_t runs)
+/* A run without a fault, in which the places are noted: how many calls there are. */
+static uint64_t count_calls(enum kind kind)
+{
+    struct sp_err err = {0};
+    uint64_t reported = 0;
+    bool lost_sync = false, replaced = false;
+
+    begin_anew();
+    set_fault(kind, 0, false);
+    memory.on = memory.noting = true;
+    must(attempt(&reported, &lost_sync, &replaced, &err), &err);
+    memory.on = memory.noting = false;
+    return kind == CALL ? ledger_vfs_calls() : memory.calls;
+}
+
+static bool is_first_of_place(uint64_t n)
+{
+    for (uint64_t i = 1; i < n; i++)
+        if (memory.place[i] == memory.place[n]) return false;
+    return true;
+}
+
+static void try_kind(enum kind kind, uint64_t every)
 {
     struct sp_err err = {0};
     const char *wrong = try_fault(kind, 0, false, &err);
     if (wrong != NULL) wrong = try_fault(kind, 0, false, &err); /* the library keeps some things */
-    uint64_t calls = 0, before = run.runs;
+    uint64_t before = run.runs, tried = 0;
 
     if (wrong != NULL) {
         printf("FAILED: without a fault: %s (%s)\n", wrong, err.text);
         exit(1);
     }
-    begin_anew();
-    set_fault(kind, 0, false);
-    memory.on = true;
-    uint64_t reported = 0;
-    bool lost_sync = false, replaced = false;
-    must(attempt(&reported, &lost_sync, &replaced, &err), &err);
-    memory.on = false;
-    calls = kind == CALL ? ledger_vfs_calls() : memory.calls;
-    uint64_t stride = runs == 0 || calls <= runs ? 1 : calls / runs;
-    for (uint64_t n = 1; n <= calls && run.failed < FAILURES_MAX; n += stride) {
+    uint64_t calls = count_calls(kind), places = 0;
+    for (uint64_t n = 1; n <= calls && run.failed < FAILURES_MAX; n++) {
+        bool first = kind == CALL || is_first_of_place(n);
+        places += first;
+        if (!first && (every == 0 || n % every != 0)) continue;
+        tried++;
         report(kind, n, false);
         report(kind, n, true);
     }
-    printf("%s: %" PRIu64 " of them, %" PRIu64 " runs, one in %" PRIu64 "\n", kind_names[kind],
-           calls, run.runs - before, stride);
+    printf("%s: %" PRIu64 " of them in %" PRIu64 " places, %" PRIu64 " failed, %" PRIu64 " runs\n",
+           kind_names[kind], calls, places, tried, run.runs - before);
 }
 
 static void prepare(void)
@@ -372,12 +412,12 @@ static void prepare(void)
 
 int main(int argc, char **argv)
 {
-    uint64_t runs = 150, n = 0;
+    uint64_t every = 0, n = 0;
     int kind = -1, forever = 0;
     time_t began = time(NULL);
 
     for (int i = 1; i + 1 < argc; i += 2) {
-        if (strcmp(argv[i], "--runs") == 0) runs = strtoull(argv[i + 1], NULL, 10);
+        if (strcmp(argv[i], "--every") == 0) every = strtoull(argv[i + 1], NULL, 10);
         if (strcmp(argv[i], "--replay") == 0 &&
             sscanf(argv[i + 1], "%d:%" SCNu64 ":%d", &kind, &n, &forever) != 3)
             return 64;
@@ -387,7 +427,7 @@ int main(int argc, char **argv)
         report((enum kind)kind, n, forever != 0);
     } else {
         for (int i = 0; i < KINDS; i++)
-            try_kind((enum kind)i, runs);
+            try_kind((enum kind)i, every);
     }
     printf("%" PRIu64 " runs, %" PRIu64 " failures; %" PRIu64 " told of their fault, %" PRIu64
            " tried again; %ld s\n",

@@ -1,15 +1,16 @@
 /* Proof 1 for the ledger: what a crash may leave of its file, and the production start on it.
  *
  * usage: ledger_states [--states N] [--seed S]
- *        ledger_states --seed S --replay POINT:KEPT:OP.TEAR.SECTOR
+ *        ledger_states --seed S --replay MODEL:POINT:KEPT:OP.TEAR.SECTOR[/POINT:...]
  *
  * One seed is one life: the core trades, its journal is synced now and then, the service's own
  * thread writes the ledger, which is checkpointed, closed, killed and opened again. Its files are
- * on the disk of disk.h, in the weak model. On a state the start of the service must find a whole
- * file: its cursor not above what the journal had synced at that moment, its content what the
- * journal up to the cursor gives, and the same as a life without a crash once the rest is written;
- * and the next start must find that. A failure prints the command that tries the state again.
- * Commits are not synced by themselves: that a state lacks the newest is no failure.
+ * on the disk of disk.h, in both models; of one state in many the start is crashed as well. On a
+ * state the start of the service must find a whole file: its cursor not above what the journal had
+ * synced at that moment, its content what the journal up to the cursor gives, and the same as a
+ * life without a crash once the rest is written; and the next start must find that. A failure
+ * prints the command that tries the state again. Commits are not synced by themselves: that a state
+ * lacks the newest is no failure.
  */
 #include "ledger_vfs.h"
 
@@ -26,12 +27,15 @@
 #include <string.h>
 #include <time.h>
 
-#define LIVES        4
-#define STEPS        9
-#define SEQS_MAX     4096
-#define UNSYNCED_MAX 24 /* operations, and then a checkpoint: 64 may be pending */
-#define FAILURES_MAX 5
-#define LEDGER_PATH  "/crash/ledger.db"
+#define LIVES         4
+#define STEPS         9
+#define SEQS_MAX      4096
+#define UNSYNCED_MAX  24 /* operations, and then a checkpoint: 64 may be pending */
+#define FAILURES_MAX  5
+#define NESTED_ONE_IN 60
+#define NESTED_STATES 10
+#define PENDING_MAX   60 /* operations of a start that may be open at a crash */
+#define LEDGER_PATH   "/crash/ledger.db"
 
 static struct {
     uint64_t seed, random;
@@ -42,11 +46,12 @@ static struct {
     struct sp_ledger *ledger;
     sqlite3 *handle; /* the newest connection */
     sp_name stream;
-    struct disk_log log;
+    struct disk_log log, nested_log;
     struct disk_bounds bounds;
     char hash[SEQS_MAX][SP_LEDGER_HASH_SIZE]; /* of a ledger up to each sequence; "" if not known */
-    char replay[128], why[256];
-    uint64_t states, failed, behind, empty, checked;
+    char replay[200], why[256];
+    uint64_t states, nested, failed, behind, empty, checked;
+    uint64_t of_model[DISK_MODELS];
 } run;
 
 static uint64_t random_below(uint64_t below)
@@ -213,7 +218,6 @@ static void live(uint64_t seed)
     close_ledger(random_below(2) == 0);
     ledger_vfs_record(NULL);
     must(sp_journal_sync(run.journal, &err), &err);
-    disk_log_finish(&run.log, DISK_WEAK);
     SP_ASSERT(sp_journal_next_seq(run.journal) <= SEQS_MAX);
 }
 
@@ -306,16 +310,11 @@ static bool check_state(const struct disk_bounds *bounds)
     return right && (ledger_vfs_open_files() == 0 || fails("a file was left open", NULL));
 }
 
-static bool visit(const struct disk_crash *crash)
+/* Whether what is on the disk now keeps every promise. */
+static bool try_disk(const struct disk_bounds *bounds)
 {
-    struct disk_bounds bounds = disk_bounds_at(&run.log, crash->point);
-
-    snprintf(run.replay, sizeof run.replay, "%" PRIu32 ":%" PRIx64 ":%" PRIu32 ".%d.%" PRIu32,
-             crash->point, crash->kept, crash->tear.op, (int)crash->tear.kind, crash->tear.sector);
-    disk_build(&run.log, crash, ledger_vfs_image());
-    run.states++;
     run.why[0] = '\0';
-    if (check_state(&bounds)) return true;
+    if (check_state(bounds)) return true;
     run.failed++;
     printf("FAILED: %s; replay: ledger_states --seed %" PRIu64 " --replay %s\n", run.why, run.seed,
            run.replay);
@@ -323,12 +322,35 @@ static bool visit(const struct disk_crash *crash)
     return false;
 }
 
+static void name_state(const struct disk_crash *crash, const char *before)
+{
+    snprintf(run.replay, sizeof run.replay, "%s%" PRIu32 ":%" PRIx64 ":%" PRIu32 ".%d.%" PRIu32,
+             before, crash->point, crash->kept, crash->tear.op, (int)crash->tear.kind,
+             crash->tear.sector);
+}
+
+static bool visit(const struct disk_crash *asked)
+{
+    struct disk_crash crash = *asked;
+    struct disk_bounds bounds = disk_bounds_at(&run.log, crash.point);
+    char model[16];
+
+    disk_settle(&run.log, &crash);
+    snprintf(model, sizeof model, "%d:", (int)run.log.model);
+    name_state(&crash, model);
+    disk_build(&run.log, &crash, ledger_vfs_image());
+    run.states++;
+    run.of_model[run.log.model]++;
+    return try_disk(&bounds);
+}
+
 /* The first keeps all, the second nothing; then a prefix, all but one or any subset, and every
  * other one with a torn write. */
-static void choose(uint32_t point, uint64_t number, struct disk_crash *out)
+static void choose(const struct disk_log *log, uint32_t point, uint64_t number,
+                   struct disk_crash *out)
 {
     uint32_t pending[64];
-    uint32_t count = disk_pending(&run.log, point, pending);
+    uint32_t count = disk_pending(log, point, pending);
     uint64_t all = count == 64 ? UINT64_MAX : (UINT64_C(1) << count) - 1;
 
     *out = (struct disk_crash){.point = point, .kept = number == 1 ? 0 : all};
@@ -339,7 +361,7 @@ static void choose(uint32_t point, uint64_t number, struct disk_crash *out)
     if (how == 2) out->kept = random_below(UINT64_MAX) & all;
     /* Mostly of the newest operations. */
     uint64_t at = count - 1 - random_below(random_below(2) == 0 && count > 3 ? 3 : count);
-    const struct disk_op *op = &run.log.op[pending[at]];
+    const struct disk_op *op = &log->op[pending[at]];
     if (number % 2 == 0 || op->kind != DISK_WRITE) return;
     size_t sectors = (op->at + op->len_bytes - 1) / DISK_SECTOR - op->at / DISK_SECTOR + 1;
     out->kept |= UINT64_C(1) << at;
@@ -349,32 +371,113 @@ static void choose(uint32_t point, uint64_t number, struct disk_crash *out)
         (uint32_t)random_below(out->tear.kind == DISK_CUT_BYTE ? op->len_bytes : sectors);
 }
 
-static void try_life(uint64_t states)
+/* ---- A crash in the start after a crash ---- */
+
+/* The start on a state, and what it catches up with, recorded. */
+static void record_start(const struct disk_crash *crash)
+{
+    struct disk_bounds bounds = disk_bounds_at(&run.log, crash->point);
+    struct sp_ledger_rows *rows = NULL;
+    struct sp_err err = {0};
+
+    disk_build(&run.log, crash, ledger_vfs_image());
+    disk_log_clear(&run.nested_log);
+    disk_copy(&run.nested_log.base, ledger_vfs_image());
+    run.nested_log.base_bounds = bounds;
+    ledger_vfs_record(&run.nested_log);
+    if (start(bounds.seq_acked, &rows)) { /* judged before, by visit */
+        uint64_t upto = bounds.seq_acked;
+        if (upto > sp_ledger_rows_cursor(rows))
+            SP_IGNORE(sp_ledger_fold(rows, run.folder.path, &run.stream, upto, &err));
+        sp_ledger_rows_close(rows);
+    }
+    ledger_vfs_record(NULL);
+    disk_log_finish(&run.nested_log, run.log.model);
+}
+
+static bool has_room(const struct disk_log *log, uint32_t point)
+{
+    uint32_t open = 0;
+
+    for (uint32_t i = 0; i < point; i++)
+        open += log->op[i].kind < DISK_SYNC && log->op[i].durable_at > point;
+    return open <= PENDING_MAX;
+}
+
+static bool visit_inner(struct disk_crash *crash, const char *before)
+{
+    struct disk_bounds bounds = disk_bounds_at(&run.nested_log, crash->point);
+
+    disk_settle(&run.nested_log, crash);
+    name_state(crash, before);
+    disk_build(&run.nested_log, crash, ledger_vfs_image());
+    run.nested++;
+    return try_disk(&bounds);
+}
+
+static void visit_nested(const struct disk_crash *outer)
+{
+    char before[sizeof run.replay];
+
+    snprintf(before, sizeof before, "%.190s/", run.replay);
+    struct disk_crash settled = *outer;
+    disk_settle(&run.log, &settled);
+    record_start(&settled);
+    for (uint64_t i = 0; i < NESTED_STATES && run.failed < FAILURES_MAX; i++) {
+        struct disk_crash crash;
+        uint32_t point = (uint32_t)random_below(run.nested_log.count + 1);
+        if (!has_room(&run.nested_log, point)) continue;
+        choose(&run.nested_log, point, 2 + i, &crash);
+        SP_IGNORE(visit_inner(&crash, before));
+    }
+}
+
+static void try_life(enum disk_model model, uint64_t states)
 {
     uint64_t points = run.log.count + 1, each = states / points + 2;
 
+    disk_log_finish(&run.log, model);
     for (uint32_t point = 0; point < points && run.failed < FAILURES_MAX; point++) {
         for (uint64_t i = 0; i < each && run.failed < FAILURES_MAX; i++) {
             struct disk_crash crash;
-            choose(point, i, &crash);
-            visit(&crash);
+            choose(&run.log, point, i, &crash);
+            if (visit(&crash) && run.states % NESTED_ONE_IN == 0) visit_nested(&crash);
         }
     }
 }
 
-static int replay(uint64_t seed, const char *text)
+static bool parse_crash(const char *text, struct disk_crash *out)
 {
-    struct disk_crash crash = {0};
     int kind = 0;
 
-    live(seed);
-    if (sscanf(text, "%" SCNu32 ":%" SCNx64 ":%" SCNu32 ".%d.%" SCNu32, &crash.point, &crash.kept,
-               &crash.tear.op, &kind, &crash.tear.sector) != 5) {
+    *out = (struct disk_crash){0};
+    if (sscanf(text, "%" SCNu32 ":%" SCNx64 ":%" SCNu32 ".%d.%" SCNu32, &out->point, &out->kept,
+               &out->tear.op, &kind, &out->tear.sector) != 5)
+        return false;
+    out->tear.kind = (enum disk_tear_kind)kind;
+    return true;
+}
+
+static int replay(uint64_t seed, const char *text)
+{
+    const char *inner = strchr(text, '/');
+    struct disk_crash crash, nested;
+    int model = text[0] - '0';
+
+    if (model < 0 || model >= DISK_MODELS || text[1] != ':' || !parse_crash(text + 2, &crash) ||
+        (inner != NULL && !parse_crash(inner + 1, &nested))) {
         fprintf(stderr, "no state: %s\n", text);
         return 64;
     }
-    crash.tear.kind = (enum disk_tear_kind)kind;
+    live(seed);
+    disk_log_finish(&run.log, (enum disk_model)model);
     bool right = visit(&crash);
+    if (right && inner != NULL) {
+        char before[sizeof run.replay];
+        snprintf(before, sizeof before, "%.190s/", run.replay);
+        record_start(&crash);
+        right = visit_inner(&nested, before);
+    }
     if (right) printf("this state holds\n");
     end_life();
     return right ? 0 : 1;
@@ -399,13 +502,15 @@ int main(int argc, char **argv)
     for (uint64_t i = 0; run.states < states && run.failed < FAILURES_MAX; i++) {
         live(seed + i);
         operations += run.log.count;
-        try_life(states / LIVES);
+        try_life(DISK_WEAK, states * 2 / (LIVES * 3));
+        try_life(DISK_ORDERED, states / (LIVES * 3));
         end_life();
     }
-    printf("%" PRIu64 " states around %" PRIu64 " operations, %" PRIu64 " failures; commits lost in"
+    printf("%" PRIu64 " states (weak model %" PRIu64 ", ordered %" PRIu64 ", nested %" PRIu64
+           " more) around %" PRIu64 " operations, %" PRIu64 " failures; commits lost in"
            " %" PRIu64 ", no ledger yet in %" PRIu64 ", checked as a whole %" PRIu64 "; %ld s\n",
-           run.states, operations, run.failed, run.behind, run.empty, run.checked,
-           (long)(time(NULL) - began));
-    bool varied = run.behind > 0 && run.empty > 0 && run.checked > 0;
+           run.states, run.of_model[DISK_WEAK], run.of_model[DISK_ORDERED], run.nested, operations,
+           run.failed, run.behind, run.empty, run.checked, (long)(time(NULL) - began));
+    bool varied = run.behind > 0 && run.empty > 0 && run.checked > 0 && run.nested > 0;
     return run.failed == 0 && varied ? 0 : 1;
 }
