@@ -12,6 +12,7 @@
 #include "proto/types.h"
 
 #define SP_PATH_SIZE     512
+#define SP_URL_SIZE      128
 #define SP_WORLDS_MAX    4
 #define SP_LINKS_MAX     16
 #define SP_SYMBOLS_MAX   8
@@ -107,6 +108,14 @@ struct sp_balance_config {
     sp_amt amount;
 };
 
+/* Orders by the protocol of Binance Spot. */
+struct sp_binance_config {
+    char rest[SP_URL_SIZE]; /* "": orders go to spoor-venue by its native protocol */
+    char ws_api[SP_URL_SIZE];
+    char key[SP_PATH_SIZE];
+    sp_dur absence; /* how long an order must not be found to be known not to exist */
+};
+
 struct sp_world_config {
     sp_name id;
     enum sp_world_type type;
@@ -122,6 +131,7 @@ struct sp_world_config {
     char api_keys[SP_PATH_SIZE]; /* file of the keys that may trade over HTTP */
     /* File of the token for faults and for the truth; "": neither is served. */
     char api_control[SP_PATH_SIZE];
+    struct sp_binance_config binance;
 };
 
 /* One worker instance of a blueprint. */

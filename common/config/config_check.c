@@ -6,6 +6,7 @@
 #include "common/storage.h"
 #include "proto/decimal.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -106,6 +107,45 @@ static void check_instrument(const struct sp_config_files *files,
     }
 }
 
+static bool is_loopback(const char *url)
+{
+    const char *host = strstr(url, "://");
+    char text[INET_ADDRSTRLEN] = "";
+    struct in_addr address;
+
+    if (host == NULL) return false;
+    host += 3;
+    size_t len = strcspn(host, ":");
+    if (len >= sizeof text) return false;
+    memcpy(text, host, len);
+    return inet_pton(AF_INET, text, &address) == 1 && ntohl(address.s_addr) >> 24 == 127;
+}
+
+/* A key of the practice exchange must never meet the real one, nor a paper strategy real money. */
+static void check_binance(const struct sp_config_files *files, const struct sp_world_config *world,
+                          struct sp_problems *problems)
+{
+    const struct sp_strict_node *venue = sp_strict_get(
+        sp_strict_get(sp_strict_get(files->operation, "worlds"), world->id.s), "venue");
+    const char *const keys[] = {"rest", "ws_api"};
+    const char *const urls[] = {world->binance.rest, world->binance.ws_api};
+
+    if (urls[0][0] == '\0') return;
+    for (size_t i = 0; i < 2; i++) {
+        if (world->type != SP_WORLD_PAPER || is_loopback(urls[i])) continue;
+        sp_problems_error(problems, place(files->operation_shown, venue, KEYS("binance", keys[i])),
+                          "name the practice exchange: an address of 127.0.0.0/8",
+                          "worlds.%s.venue.binance.%s: a paper world must not reach %s",
+                          world->id.s, keys[i], urls[i]);
+    }
+    if (world->instrument_count == 1) return;
+    sp_problems_error(problems, place(files->operation_shown, venue, KEYS("binance")),
+                      "use one world for each instrument",
+                      "worlds.%s.venue.binance: executions are numbered per instrument there; one "
+                      "instrument is supported",
+                      world->id.s);
+}
+
 static void check_world(const struct sp_config_files *files, const struct sp_world_config *world,
                         struct sp_problems *problems)
 {
@@ -113,6 +153,7 @@ static void check_world(const struct sp_config_files *files, const struct sp_wor
         sp_strict_get(sp_strict_get(files->operation, "worlds"), world->id.s);
 
     check_feed(files, world, problems);
+    check_binance(files, world, problems);
     for (uint32_t i = 0; i < world->instrument_count; i++) {
         check_instrument(files, world, i, problems);
     }

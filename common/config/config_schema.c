@@ -24,6 +24,7 @@ static const char *const patterns[SP_VALUE_TYPE_COUNT] = {
     [SP_VALUE_TIME] = "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,9})?Z$",
     [SP_VALUE_ZONE] = "^(UTC|[+-](0[0-9]|1[0-4]):[0-5][0-9])$",
     [SP_VALUE_LISTEN] = "^[0-9]+([.][0-9]+){3}:[0-9]+$",
+    [SP_VALUE_URL] = "^(https?|wss?)://[A-Za-z0-9.-]+(:[0-9]+)?$",
 };
 
 static void begin_member(struct writer *w, const char *key)

@@ -33,6 +33,8 @@ static const struct {
     [SP_VALUE_TIME] = {"a time in UTC", "\"2026-01-05T18:00:00Z\"", SP_STRICT_STRING},
     [SP_VALUE_ZONE] = {"an offset from UTC", "\"+01:00\"", SP_STRICT_STRING},
     [SP_VALUE_LISTEN] = {"a numeric address and a port", "\"127.0.0.1:8787\"", SP_STRICT_STRING},
+    [SP_VALUE_URL] = {"a URL of scheme, host and perhaps a port", "\"https://api.binance.com\"",
+                      SP_STRICT_STRING},
     [SP_VALUE_SCALAR] = {"a text, a number, true or false", "20", SP_STRICT_STRING},
     [SP_VALUE_OBJECT] = {"an object", "{ ... }", SP_STRICT_OBJECT},
     [SP_VALUE_ROWS] = {"a list", "[ ... ]", SP_STRICT_LIST},
@@ -85,6 +87,28 @@ static sp_status parse_listen(const char *text, struct sp_scalar *out)
     if (port > UINT16_MAX) return SP_RANGE;
     out->number = port;
     memcpy(out->text, host, sizeof host);
+    return SP_OK;
+}
+
+static sp_status parse_url(const char *text, struct sp_scalar *out)
+{
+    static const char *const schemes[] = {"https://", "http://", "wss://", "ws://"};
+    static const char host_bytes[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-";
+    const char *host = NULL;
+
+    for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++) {
+        size_t len = strlen(schemes[i]);
+        if (strncmp(text, schemes[i], len) == 0) host = text + len;
+    }
+    if (host == NULL) return SP_TYPE;
+    const char *rest = host + strspn(host, host_bytes);
+    if (rest == host) return SP_TYPE;
+    if (*rest == ':' && rest[1] >= '1' && rest[1] <= '9')
+        rest += 1 + strspn(rest + 1, "0123456789");
+    if (*rest != '\0') return SP_TYPE;
+    if (strlen(text) >= SP_URL_SIZE) return SP_RANGE;
+    snprintf(out->text, sizeof out->text, "%s", text);
     return SP_OK;
 }
 
@@ -156,6 +180,7 @@ sp_status sp_value_parse(const struct sp_field *f, const char *dir, const char *
         out->number = duration.ns;
         return status;
     case SP_VALUE_LISTEN: return parse_listen(text, out);
+    case SP_VALUE_URL: return parse_url(text, out);
     case SP_VALUE_SCALAR: return parse_short_text(text, out);
     case SP_VALUE_OBJECT:
     case SP_VALUE_ROWS:
@@ -186,6 +211,7 @@ void sp_value_store(const struct sp_field *f, const struct sp_scalar *value, voi
         memcpy((char *)base + f->port_offset, &port, sizeof port);
         memcpy(to, value->text, 64);
         return;
+    case SP_VALUE_URL: memcpy(to, value->text, SP_URL_SIZE); return;
     case SP_VALUE_SCALAR: memcpy(to, value->text, 64); return;
     case SP_VALUE_AMOUNT:
         if (f->asset_offset != 0) {

@@ -27,6 +27,7 @@ enum sp_value_type {
     SP_VALUE_TIME,     /* "2026-01-05T18:00:00Z" -> sp_wall */
     SP_VALUE_ZONE,     /* "UTC" or "+01:00" -> sp_dur east of it */
     SP_VALUE_LISTEN,   /* "127.0.0.1:8787" -> char[64]; the port to port_offset as uint16_t */
+    SP_VALUE_URL,      /* "https://host:443", nothing behind it -> char[SP_URL_SIZE] */
     SP_VALUE_SCALAR,   /* text, number, true or false, as written -> char[64] */
     SP_VALUE_OBJECT,   /* `table`, stored relative to offset */
     SP_VALUE_ROWS,     /* `rows` */

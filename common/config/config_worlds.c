@@ -119,6 +119,37 @@ static const struct sp_field api_fields[] = {
 };
 static const struct sp_table api_table = SP_TABLE(api_fields, "the practice exchange over HTTP");
 
+static const struct sp_field binance_fields[] = {
+    {.key = "rest",
+     .doc = "where requests go",
+     .type = SP_VALUE_URL,
+     .required = true,
+     .example = "\"http://127.0.0.1:8788\"",
+     SP_AT(sp_world_config, binance.rest)},
+    {.key = "ws_api",
+     .doc = "where user data comes from",
+     .type = SP_VALUE_URL,
+     .required = true,
+     .example = "\"ws://127.0.0.1:8788\"",
+     SP_AT(sp_world_config, binance.ws_api)},
+    {.key = "key",
+     .doc = "file {\"api_key\": \"..\", \"secret\": \"..\"} with mode 0400",
+     .type = SP_VALUE_PATH,
+     .required = true,
+     .example = "\"venue_key.json\"",
+     SP_AT(sp_world_config, binance.key)},
+    {.key = "absence",
+     .doc = "how long an order must not be found to be known not to exist",
+     .type = SP_VALUE_DURATION,
+     .fallback = "45s",
+     .min = "1s",
+     .max = "10m",
+     .example = "\"45s\"",
+     SP_AT(sp_world_config, binance.absence)},
+};
+static const struct sp_table binance_table =
+    SP_TABLE(binance_fields, "a venue that speaks the protocol of Binance Spot");
+
 static const struct sp_field venue_fields[] = {
     {.key = "name",
      .doc = "part of the stream names: md.NAME.SYMBOL",
@@ -144,6 +175,11 @@ static const struct sp_field venue_fields[] = {
      .type = SP_VALUE_OBJECT,
      .table = &api_table,
      .example = "{ \"listen\": \"127.0.0.1:8788\", \"keys\": \"venue_keys.json\" }"},
+    {.key = "binance",
+     .doc = "orders go by the protocol of Binance Spot instead of the native one",
+     .type = SP_VALUE_OBJECT,
+     .table = &binance_table,
+     .example = "{ \"rest\": \"http://127.0.0.1:8788\", ... }"},
 };
 static const struct sp_table venue_table = SP_TABLE(venue_fields, "the practice exchange");
 

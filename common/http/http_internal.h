@@ -46,6 +46,9 @@ struct http_socket_callbacks {
 
 struct http_socket *sp_http_socket_open(const struct http_socket_callbacks *callbacks,
                                         size_t message_bytes_max);
+/* The same from the other side: its frames are masked. */
+struct http_socket *sp_http_socket_open_client(const struct http_socket_callbacks *callbacks,
+                                               size_t message_bytes_max);
 void sp_http_socket_close(struct http_socket *socket);
 /* False: the peer has closed or broken the protocol; what was put may still be sent. */
 bool sp_http_socket_feed(struct http_socket *socket, const uint8_t *bytes, size_t len_bytes);

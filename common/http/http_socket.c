@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/types.h>
 
 #include <wslay/wslay.h>
@@ -57,22 +58,46 @@ static void on_message(wslay_event_context_ptr wslay,
     }
 }
 
-struct http_socket *sp_http_socket_open(const struct http_socket_callbacks *callbacks,
-                                        size_t message_bytes_max)
+/* A client's frames are masked, so that no proxy takes what they hold for a request. */
+static int make_mask(wslay_event_context_ptr wslay, uint8_t *buf, size_t len_bytes, void *ctx)
+{
+    (void)ctx;
+    if (getrandom(buf, len_bytes, 0) == (ssize_t)len_bytes) return 0;
+    wslay_event_set_error(wslay, WSLAY_ERR_CALLBACK_FAILURE);
+    return -1;
+}
+
+static struct http_socket *open_socket(const struct http_socket_callbacks *callbacks,
+                                       size_t message_bytes_max, bool as_client)
 {
     static const struct wslay_event_callbacks events = {.recv_callback = take,
                                                         .send_callback = put,
+                                                        .genmask_callback = make_mask,
                                                         .on_msg_recv_callback = on_message};
     struct http_socket *socket = calloc(1, sizeof *socket);
 
     if (socket == NULL) return NULL;
     socket->callbacks = *callbacks;
-    if (wslay_event_context_server_init(&socket->wslay, &events, socket) != 0) {
+    int failed = as_client ? wslay_event_context_client_init(&socket->wslay, &events, socket)
+                           : wslay_event_context_server_init(&socket->wslay, &events, socket);
+    if (failed != 0) {
         free(socket);
         return NULL;
     }
     wslay_event_config_set_max_recv_msg_length(socket->wslay, message_bytes_max);
     return socket;
+}
+
+struct http_socket *sp_http_socket_open(const struct http_socket_callbacks *callbacks,
+                                        size_t message_bytes_max)
+{
+    return open_socket(callbacks, message_bytes_max, false);
+}
+
+struct http_socket *sp_http_socket_open_client(const struct http_socket_callbacks *callbacks,
+                                               size_t message_bytes_max)
+{
+    return open_socket(callbacks, message_bytes_max, true);
 }
 
 void sp_http_socket_close(struct http_socket *socket)

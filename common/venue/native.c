@@ -13,7 +13,7 @@
  * The answer also says how many reports were sent to us. It is behind them in the same connection,
  * so that one which has not come by then is lost: a gap behind which nothing comes is seen too.
  */
-#include "common/venue/venue.h"
+#include "common/venue/venue_base.h"
 
 #include "common/bus/bus.h"
 #include "common/clock.h"
@@ -25,17 +25,15 @@
 #define SILENCE_NS    (1000 * SP_NS_PER_MS)
 #define UNSAID_NS     (1000 * SP_NS_PER_MS) /* a refusal that does not say for how long */
 
-struct sp_venue {
-    struct sp_venue_callbacks callbacks;
+struct native {
+    struct sp_venue base;
     struct sp_loop *loop;
     struct sp_client *client;
     struct sp_timer *timer;
     sp_name service;
-    bool reports, up;
-    bool joining; /* the own request under way is the one that ends with being up */
-    uint32_t generation;
-    uint32_t epoch; /* of the venue, as its answers say; 0 while down */
-    uint64_t last_request;
+    bool reports;
+    bool joining;         /* the own request under way is the one that ends with being up */
+    uint32_t epoch;       /* of the venue, as its answers say; 0 while down */
     uint64_t own_request; /* ping or subscribe under way */
     uint64_t last_report; /* of this connection */
     sp_mono heard;
@@ -44,7 +42,7 @@ struct sp_venue {
 };
 
 /* Requests of this module are answered here and not passed on. */
-static void ask(struct sp_venue *venue, bool join)
+static void ask(struct native *venue, bool join)
 {
     struct sp_record *record = &venue->scratch;
     struct sp_err err = {0};
@@ -53,24 +51,24 @@ static void ask(struct sp_venue *venue, bool join)
     memset(record, 0, sizeof *record);
     record->kind = SP_REC_VENUE_QUERY;
     record->time = sp_clock_wall();
-    venue->own_request = sp_venue_next_request(venue);
+    venue->own_request = sp_venue_next_request(&venue->base);
     record->body.venue_query.request_id = venue->own_request;
     record->body.venue_query.what = sp_name_of(join && venue->reports ? "subscribe" : "ping");
     venue->joining = join;
     SP_IGNORE(sp_client_send(venue->client, record, &err)); /* silence will tell */
 }
 
-static void go_down(struct sp_venue *venue, const char *reason)
+static void go_down(struct native *venue, const char *reason)
 {
-    bool was_up = venue->up;
+    bool was_up = venue->base.up;
 
-    venue->up = false;
+    venue->base.up = false;
     venue->epoch = 0;
-    if (was_up) venue->callbacks.on_down(venue->callbacks.ctx, reason);
+    if (was_up) venue->base.callbacks.on_down(venue->base.callbacks.ctx, reason);
 }
 
 /* True if the answer refuses this request and all others for a while. */
-static bool told_to_wait(struct sp_venue *venue, const struct sp_record *message)
+static bool told_to_wait(struct native *venue, const struct sp_record *message)
 {
     const struct sp_venue_answer *answer = &message->body.venue_answer;
     sp_mono now = sp_clock_mono();
@@ -81,23 +79,23 @@ static bool told_to_wait(struct sp_venue *venue, const struct sp_record *message
     sp_dur wait = {answer->wait.ns > 0 ? answer->wait.ns : UNSAID_NS};
     if (wait.ns > INT64_MAX - now.ns) wait.ns = INT64_MAX - now.ns;
     if (now.ns + wait.ns > venue->quiet_until.ns) venue->quiet_until.ns = now.ns + wait.ns;
-    if (venue->callbacks.on_wait != NULL)
-        venue->callbacks.on_wait(venue->callbacks.ctx, wait, answer->reason.s);
+    if (venue->base.callbacks.on_wait != NULL)
+        venue->base.callbacks.on_wait(venue->base.callbacks.ctx, wait, answer->reason.s);
     if (away || wait.ns > SILENCE_NS) go_down(venue, answer->reason.s);
     return true;
 }
 
 /* Passes on what says that the last reports were lost. */
-static void watch_reports(struct sp_venue *venue, const struct sp_record *message)
+static void watch_reports(struct native *venue, const struct sp_record *message)
 {
     uint64_t sent = message->body.venue_answer.reports;
 
     if (sent <= venue->last_report) return;
     venue->last_report = sent;
-    venue->callbacks.on_message(venue->callbacks.ctx, message);
+    venue->base.callbacks.on_message(venue->base.callbacks.ctx, message);
 }
 
-static void on_own_answer(struct sp_venue *venue, const struct sp_record *message)
+static void on_own_answer(struct native *venue, const struct sp_record *message)
 {
     const struct sp_venue_answer *answer = &message->body.venue_answer;
     uint32_t epoch = answer->items;
@@ -105,8 +103,8 @@ static void on_own_answer(struct sp_venue *venue, const struct sp_record *messag
 
     venue->own_request = 0;
     if (!answer->ok) return;
-    if (venue->up && epoch != venue->epoch) go_down(venue, "the venue was restarted");
-    if (venue->up) {
+    if (venue->base.up && epoch != venue->epoch) go_down(venue, "the venue was restarted");
+    if (venue->base.up) {
         watch_reports(venue, message);
         return;
     }
@@ -117,15 +115,15 @@ static void on_own_answer(struct sp_venue *venue, const struct sp_record *messag
         ask(venue, true);
         return;
     }
-    venue->up = true;
+    venue->base.up = true;
     venue->last_report = answer->reports; /* who comes up asks for everything */
-    venue->generation++;
-    venue->callbacks.on_up(venue->callbacks.ctx, venue->generation);
+    venue->base.generation++;
+    venue->base.callbacks.on_up(venue->base.callbacks.ctx, venue->base.generation);
 }
 
 static void on_message(void *ctx, const struct sp_record *message)
 {
-    struct sp_venue *venue = ctx;
+    struct native *venue = ctx;
     bool own = message->kind == SP_REC_VENUE_ANSWER && venue->own_request != 0 &&
                message->body.venue_answer.request_id == venue->own_request;
 
@@ -135,17 +133,17 @@ static void on_message(void *ctx, const struct sp_record *message)
         venue->own_request = 0;
     } else if (own) {
         on_own_answer(venue, message);
-    } else if (venue->up) {
+    } else if (venue->base.up) {
         if (message->kind == SP_REC_VENUE_REPORT &&
             message->body.venue_report.report_seq > venue->last_report)
             venue->last_report = message->body.venue_report.report_seq;
-        venue->callbacks.on_message(venue->callbacks.ctx, message);
+        venue->base.callbacks.on_message(venue->base.callbacks.ctx, message);
     }
 }
 
 static void on_timer(void *ctx)
 {
-    struct sp_venue *venue = ctx;
+    struct native *venue = ctx;
     sp_mono now = sp_clock_mono();
     sp_dur silent = sp_mono_since(now, venue->heard);
 
@@ -154,19 +152,42 @@ static void on_timer(void *ctx)
         return;
     }
     if (venue->epoch != 0 && silent.ns >= SILENCE_NS) go_down(venue, "no answer for a second");
-    ask(venue, venue->epoch != 0 && !venue->up);
+    ask(venue, venue->epoch != 0 && !venue->base.up);
+}
+
+static void close_native(struct sp_venue *base)
+{
+    struct native *venue = (struct native *)base;
+
+    sp_timer_cancel(venue->timer);
+    sp_client_close(venue->client);
+    free(venue);
+}
+
+static sp_status send_native(struct sp_venue *base, const struct sp_record *request,
+                             struct sp_err *err)
+{
+    struct native *venue = (struct native *)base;
+
+    if (sp_clock_mono().ns < venue->quiet_until.ns)
+        return SP_FAIL(err, SP_AGAIN, "the venue asks us to wait");
+    venue->scratch = *request;
+    venue->scratch.time = sp_clock_wall(); /* the venue refuses orders older than its window */
+    return sp_client_send(venue->client, &venue->scratch, err);
 }
 
 sp_status sp_venue_open_native(struct sp_loop *loop, const char *run_dir, const sp_name *service,
                                bool reports, const struct sp_venue_callbacks *callbacks,
                                struct sp_venue **out, struct sp_err *err)
 {
-    struct sp_venue *venue = calloc(1, sizeof *venue);
+    static const struct sp_venue_ops ops = {.close = close_native, .send = send_native};
+    struct native *venue = calloc(1, sizeof *venue);
     sp_name peer = sp_name_of("venue");
     sp_dur every = {PING_EVERY_NS};
 
     if (venue == NULL) return SP_FAIL(err, SP_NO_MEMORY, "venue connection");
-    venue->callbacks = *callbacks;
+    venue->base.ops = &ops;
+    venue->base.callbacks = *callbacks;
     venue->loop = loop;
     venue->service = *service;
     venue->reports = reports;
@@ -177,43 +198,9 @@ sp_status sp_venue_open_native(struct sp_loop *loop, const char *run_dir, const 
         if (status != SP_OK) status = SP_FAIL(err, status, "event loop: no room for a timer");
     }
     if (status != SP_OK) {
-        sp_venue_close(venue);
+        close_native(&venue->base);
         return status;
     }
-    *out = venue;
+    *out = &venue->base;
     return SP_OK;
-}
-
-void sp_venue_close(struct sp_venue *venue)
-{
-    if (venue == NULL) return;
-    sp_timer_cancel(venue->timer);
-    sp_client_close(venue->client);
-    free(venue);
-}
-
-bool sp_venue_is_up(const struct sp_venue *venue)
-{
-    return venue->up;
-}
-uint32_t sp_venue_generation(const struct sp_venue *venue)
-{
-    return venue->generation;
-}
-
-/* The upper half keeps ids of this module apart from the callers' own counters. */
-uint64_t sp_venue_next_request(struct sp_venue *venue)
-{
-    return (UINT64_C(1) << 40) + ++venue->last_request;
-}
-
-sp_status sp_venue_send(struct sp_venue *venue, const struct sp_record *request, struct sp_err *err)
-{
-    if (!venue->up) return SP_FAIL(err, SP_CLOSED, "venue is not connected");
-    if (sp_clock_mono().ns < venue->quiet_until.ns)
-        return SP_FAIL(err, SP_AGAIN, "the venue asks us to wait");
-    struct sp_record *record = &venue->scratch;
-    *record = *request;
-    record->time = sp_clock_wall(); /* the venue refuses orders that are older than its window */
-    return sp_client_send(venue->client, record, err);
 }

@@ -2,13 +2,15 @@
  * by callbacks on the loop's thread. A lost connection, a timeout or a dead venue is never an
  * answer: the caller hears `on_down`, and what was sent before is of unknown outcome.
  *
- * First adapter: native.c speaks msgpack DTOs (venue_order, venue_cancel, venue_query; answers
- * venue_answer, order_view, fill_view, balance_view; pushed venue_report) to spoor-venue over ipc.
+ * Adapters: native.c speaks msgpack DTOs (venue_order, venue_cancel, venue_query; answers
+ * venue_answer, order_view, fill_view, balance_view; pushed venue_report) to spoor-venue over ipc;
+ * binance.c speaks Binance Spot. The world's configuration says which.
  */
 #ifndef SP_COMMON_VENUE_VENUE_H
 #define SP_COMMON_VENUE_VENUE_H
 
 #include "common/bus/loop.h"
+#include "common/config/config.h"
 #include "proto/record.h"
 
 struct sp_venue;
@@ -25,9 +27,16 @@ struct sp_venue_callbacks {
      * VENUE_ANSWER with `reports` that answers no request of the caller: so many were sent, and the
      * last of them did not come. */
     void (*on_message)(void *ctx, const struct sp_record *message);
+    /* The venue, or a rule about its key, refuses us for good: the service ends with `err`. */
+    void (*on_refused)(void *ctx, const struct sp_err *err);
 };
 
-/* `service` names the asker at the venue. Does not wait for the connection. */
+/* By the adapter of the configured world. `service` names the asker at the venue. Does not wait for
+ * the connection. SP_CONFIG, SP_NO_MEMORY, SP_FULL (the loop). */
+SP_NODISCARD sp_status sp_venue_open(struct sp_loop *loop, const struct sp_config *config,
+                                     const sp_name *service, bool reports,
+                                     const struct sp_venue_callbacks *callbacks,
+                                     struct sp_venue **out, struct sp_err *err);
 SP_NODISCARD sp_status sp_venue_open_native(struct sp_loop *loop, const char *run_dir,
                                             const sp_name *service, bool reports,
                                             const struct sp_venue_callbacks *callbacks,

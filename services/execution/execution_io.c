@@ -136,6 +136,14 @@ static void on_venue_wait(void *ctx, sp_dur wait, const char *reason)
     feed(io, SP_EVENT_MESSAGE, SP_XI_VENUE_WAIT, &record);
 }
 
+/* Its key, or its rules for keys: nothing that a restart would change. */
+static void on_venue_refused(void *ctx, const struct sp_err *err)
+{
+    struct io *io = ctx;
+
+    sp_service_fail(io->service, err);
+}
+
 static void on_venue_message(void *ctx, const struct sp_record *message)
 {
     struct io *io = ctx;
@@ -496,9 +504,10 @@ static sp_status init(struct sp_service *service, struct sp_err *err)
                                            .on_up = on_venue_up,
                                            .on_down = on_venue_down,
                                            .on_wait = on_venue_wait,
-                                           .on_message = on_venue_message};
-    status = sp_venue_open_native(service->loop, service->config->platform.run_dir,
-                                  &service->instance, true, &callbacks, &io->venue, err);
+                                           .on_message = on_venue_message,
+                                           .on_refused = on_venue_refused};
+    status = sp_venue_open(service->loop, service->config, &service->instance, true, &callbacks,
+                           &io->venue, err);
     if (status == SP_OK) status = subscribe(io, err);
     if (status != SP_OK) return status;
     return sp_loop_add_timer(service->loop, every, every, on_tick, io, NULL);

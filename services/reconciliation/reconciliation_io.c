@@ -87,6 +87,14 @@ static void on_venue_down(void *ctx, const char *reason)
     feed(ctx, SP_EVENT_MESSAGE, SP_RI_VENUE_DOWN, NULL);
 }
 
+/* Its key, or its rules for keys: nothing that a restart would change. */
+static void on_venue_refused(void *ctx, const struct sp_err *err)
+{
+    struct io *io = ctx;
+
+    sp_service_fail(io->service, err);
+}
+
 static void on_venue_message(void *ctx, const struct sp_record *message)
 {
     feed(ctx, SP_EVENT_MESSAGE, SP_RI_VENUE, message);
@@ -281,7 +289,8 @@ static sp_status connect_all(struct io *io, struct sp_err *err)
     struct sp_venue_callbacks callbacks = {.ctx = io,
                                            .on_up = on_venue_up,
                                            .on_down = on_venue_down,
-                                           .on_message = on_venue_message};
+                                           .on_message = on_venue_message,
+                                           .on_refused = on_venue_refused};
     struct sp_sub_options facts = {.stream = execution,
                                    .publisher = execution,
                                    .facts = true,
@@ -290,8 +299,8 @@ static sp_status connect_all(struct io *io, struct sp_err *err)
                                    .on_notice = on_fact_notice,
                                    .ctx = io};
 
-    sp_status status = sp_venue_open_native(service->loop, run_dir, &service->instance, false,
-                                            &callbacks, &io->venue, err);
+    sp_status status = sp_venue_open(service->loop, service->config, &service->instance, false,
+                                     &callbacks, &io->venue, err);
     if (status == SP_OK) {
         status =
             sp_client_open(service->loop, run_dir, &execution, on_books, io, &io->execution, err);

@@ -1,0 +1,424 @@
+#include "common/venue/binance_internal.h"
+
+#include "common/clock.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/random.h>
+
+#define TICK_NS         (250 * SP_NS_PER_MS)
+#define ANSWER_LIMIT_NS (15 * SP_NS_PER_S) /* the venue gives up on its own backend after 10 s */
+#define TIME_LIMIT_NS   (5 * SP_NS_PER_S)
+#define TIME_EVERY_NS   (2 * SP_NS_PER_S)
+#define STEP_LIMIT_NS   (20 * SP_NS_PER_S)
+#define PING_EVERY_NS   (10 * SP_NS_PER_S)
+#define SILENCE_NS      (25 * SP_NS_PER_S)
+#define CLOCK_SAMPLES   3
+/* The venue ends a connection after a day: ours is renewed before, at a moment of our own. */
+#define CONNECTION_NS (23 * 3600 * SP_NS_PER_S)
+
+static void enter(struct binance *venue, enum binance_step step)
+{
+    venue->step = step;
+    venue->since = sp_clock_mono();
+}
+
+static void wait_anew(struct binance *venue)
+{
+    uint64_t random = 0;
+
+    SP_IGNORE(getrandom(&random, sizeof random, GRND_NONBLOCK) < 0); /* then without jitter */
+    enter(venue, BINANCE_WAITING);
+    venue->resume.ns = venue->since.ns + sp_binance_backoff(venue->attempt++, random).ns;
+    if (venue->resume.ns < venue->pace.wait_until.ns) venue->resume = venue->pace.wait_until;
+}
+
+void sp_binance_down(struct binance *venue, const char *reason)
+{
+    bool was_up = venue->base.up;
+
+    venue->base.up = false;
+    venue->life++;
+    sp_binance_forget_jobs(venue);
+    memset(venue->expected, 0, sizeof venue->expected);
+    sp_socket_close(venue->socket);
+    venue->socket = NULL;
+    venue->time_asked = false;
+    wait_anew(venue);
+    if (was_up) venue->base.callbacks.on_down(venue->base.callbacks.ctx, reason);
+}
+
+static void go_up(struct binance *venue)
+{
+    enter(venue, BINANCE_UP);
+    venue->attempt = 0;
+    venue->report_seq = 0;
+    venue->base.up = true;
+    venue->base.generation++;
+    venue->base.callbacks.on_up(venue->base.callbacks.ctx, venue->base.generation);
+}
+
+static void refuse(struct binance *venue, const char *what)
+{
+    struct sp_err err = {0};
+
+    SP_IGNORE(SP_FAIL(&err, SP_CONFIG, "the venue's key: %.100s", what));
+    sp_binance_down(venue, "the key is refused");
+    venue->resume.ns = INT64_MAX; /* the service is about to end */
+    venue->base.callbacks.on_refused(venue->base.callbacks.ctx, &err);
+}
+
+/* ---- Asking ---- */
+
+sp_status sp_binance_ask(struct binance *venue, struct sp_binance_call *call, bool urgent,
+                         void *ctx,
+                         void (*on_answer)(void *ctx, const struct sp_http_answer *answer),
+                         struct sp_err *err)
+{
+    static const char *const verbs[] = {"GET", "POST", "DELETE"};
+    char hex[SP_BINANCE_SIGNATURE_SIZE], header[SP_BINANCE_KEY_SIZE + 16];
+    int64_t server_ms = sp_binance_clock_ms(&venue->clock, sp_clock_wall());
+    struct sp_http_ask ask = {.base = venue->config->rest,
+                              .verb = verbs[call->method],
+                              .path = call->path,
+                              .limit = {call->is_signed ? ANSWER_LIMIT_NS : TIME_LIMIT_NS},
+                              .ctx = ctx,
+                              .on_answer = on_answer};
+
+    if (!sp_binance_pace_take(&venue->pace, call->weight, urgent, sp_clock_mono(), server_ms))
+        return SP_FAIL(err, SP_AGAIN, "no request weight is left for now");
+    if (call->is_signed) {
+        sp_status status = sp_binance_stamp(call, server_ms, err);
+        if (status == SP_OK)
+            status = sp_binance_keys_sign(venue->keys, call->params, call->len_bytes, hex, err);
+        if (status == SP_OK) status = sp_binance_add_signature(call, hex, err);
+        if (status != SP_OK) return status;
+        snprintf(header, sizeof header, "X-MBX-APIKEY: %s", sp_binance_keys_api_key(venue->keys));
+        ask.header = header;
+    }
+    ask.params = call->params;
+    return sp_http_client_ask(venue->http, &ask, err);
+}
+
+enum sp_binance_outcome sp_binance_heard(struct binance *venue, const struct sp_http_answer *answer,
+                                         struct sp_binance_error *error)
+{
+    *error = (struct sp_binance_error){0};
+    if (answer->status == 0) return SP_BINANCE_UNKNOWN;
+    if (answer->status >= 300) sp_binance_error(answer->body, answer->body_bytes, error);
+    enum sp_binance_outcome outcome = sp_binance_classify(answer->status, error);
+    int64_t used = sp_http_answer_number(answer, "x-mbx-used-weight-1m");
+    int64_t server_ms = sp_binance_clock_ms(&venue->clock, answer->answered);
+    if (used > 0 && used <= UINT32_MAX)
+        sp_binance_pace_counted(&venue->pace, (uint32_t)used, server_ms);
+    bool banned = outcome == SP_BINANCE_BANNED;
+    if (banned || outcome == SP_BINANCE_LIMITED) {
+        int64_t after_s = sp_http_answer_number(answer, "retry-after");
+        sp_mono now = sp_clock_mono();
+        sp_binance_pace_wait(&venue->pace, after_s, banned, now);
+        if (venue->base.callbacks.on_wait != NULL)
+            venue->base.callbacks.on_wait(venue->base.callbacks.ctx,
+                                          sp_mono_since(venue->pace.wait_until, now),
+                                          error->message.s);
+    }
+    return outcome;
+}
+
+/* ---- Rights ---- */
+
+static void begin_stream(struct binance *venue);
+
+static void rights_are(struct binance *venue, const struct sp_binance_rights *rights)
+{
+    if (rights->can_withdraw) {
+        refuse(venue, "it may withdraw; make one that may only trade and read");
+    } else if (venue->options.reports && !rights->can_trade) {
+        refuse(venue, "it may not trade");
+    } else {
+        venue->rights_known = true;
+        begin_stream(venue);
+    }
+}
+
+static bool is_of_now(const struct binance_asked *asked, struct binance **venue)
+{
+    *venue = asked->venue;
+    return asked->life == asked->venue->life;
+}
+
+static void ask_for(struct binance *venue, struct sp_binance_call *call,
+                    void (*on_answer)(void *ctx, const struct sp_http_answer *answer))
+{
+    struct binance_asked *asked = &venue->asked[venue->asked_next++ % BINANCE_ASKED_MAX];
+    struct sp_err err = {0};
+
+    *asked = (struct binance_asked){venue, venue->life};
+    SP_IGNORE(sp_binance_ask(venue, call, true, asked, on_answer, &err)); /* a limit will tell */
+}
+
+static sp_status read_rights(const struct sp_http_answer *answer, struct sp_binance_rights *rights)
+{
+    if (sp_binance_read_key_rights(answer->body, answer->body_bytes, rights, NULL) == SP_OK)
+        return SP_OK;
+    return sp_binance_read_account(answer->body, answer->body_bytes, 0, NULL, rights, NULL);
+}
+
+/* A venue that knows no rights of keys is asked for those of the account. */
+static void on_rights(void *ctx, const struct sp_http_answer *answer)
+{
+    struct binance *venue = NULL;
+    struct sp_binance_error error;
+    struct sp_binance_rights rights = {0};
+    struct sp_binance_call call;
+
+    if (!is_of_now(ctx, &venue)) return;
+    enum sp_binance_outcome outcome = sp_binance_heard(venue, answer, &error);
+    bool is_key_fault = error.code == -1022 || error.code == -2014 || error.code == -2015;
+    if (answer->status == 404) {
+        sp_binance_account(&call);
+        ask_for(venue, &call, on_rights);
+    } else if (outcome == SP_BINANCE_REFUSED && is_key_fault) {
+        refuse(venue, error.message.s);
+    } else if (answer->status == 0 || outcome != SP_BINANCE_ACCEPTED ||
+               read_rights(answer, &rights) != SP_OK) {
+        sp_binance_down(venue, "the key's rights are not known");
+    } else {
+        rights_are(venue, &rights);
+    }
+}
+
+static void begin_rights(struct binance *venue)
+{
+    struct sp_binance_call call;
+
+    if (venue->rights_known) {
+        begin_stream(venue);
+        return;
+    }
+    enter(venue, BINANCE_RIGHTS);
+    sp_binance_key_rights(&call);
+    ask_for(venue, &call, on_rights);
+}
+
+/* ---- Time ---- */
+
+static void ask_time(struct binance *venue);
+
+static void on_time(void *ctx, const struct sp_http_answer *answer)
+{
+    struct binance *venue = NULL;
+    struct sp_binance_error error;
+    int64_t server_ms = 0;
+
+    if (!is_of_now(ctx, &venue)) return;
+    venue->time_asked = false;
+    enum sp_binance_outcome outcome = sp_binance_heard(venue, answer, &error);
+    bool fine = answer->status != 0 && outcome == SP_BINANCE_ACCEPTED &&
+                sp_binance_read_time(answer->body, answer->body_bytes, &server_ms, NULL) == SP_OK;
+    if (!fine) {
+        sp_binance_down(venue, "the venue does not answer");
+        return;
+    }
+    sp_binance_clock_sample(&venue->clock, answer->asked, answer->answered, server_ms);
+    if (venue->step != BINANCE_CLOCK) {
+        if (venue->clock.samples >= 10 * CLOCK_SAMPLES) sp_binance_clock_restart(&venue->clock);
+        return;
+    }
+    if (venue->clock.samples < CLOCK_SAMPLES)
+        ask_time(venue);
+    else
+        begin_rights(venue);
+}
+
+static void ask_time(struct binance *venue)
+{
+    struct sp_binance_call call;
+
+    venue->time_asked = true;
+    venue->time_asked_at = sp_clock_mono();
+    sp_binance_server_time(&call);
+    ask_for(venue, &call, on_time);
+}
+
+/* ---- User data ---- */
+
+static void on_socket_open(void *ctx)
+{
+    struct binance *venue = ctx;
+    const char *key = sp_binance_keys_api_key(venue->keys);
+    int64_t now = sp_binance_clock_ms(&venue->clock, sp_clock_wall());
+    char text[512], hex[SP_BINANCE_SIGNATURE_SIZE];
+    struct sp_err err = {0};
+
+    /* Signed are the parameters in the order of their names, without any escaping. */
+    int n = snprintf(text, sizeof text, "apiKey=%s&recvWindow=%d&timestamp=%" PRId64, key,
+                     SP_BINANCE_RECV_WINDOW_MS, now);
+    SP_ASSERT(n > 0 && (size_t)n < sizeof text);
+    if (sp_binance_keys_sign(venue->keys, text, (size_t)n, hex, &err) != SP_OK) return;
+    n = snprintf(text, sizeof text,
+                 "{\"id\":%" PRId64 ",\"method\":\"userDataStream.subscribe.signature\","
+                 "\"params\":{\"apiKey\":\"%s\",\"recvWindow\":%d,\"timestamp\":%" PRId64
+                 ",\"signature\":\"%s\"}}",
+                 ++venue->subscribe_id, key, SP_BINANCE_RECV_WINDOW_MS, now, hex);
+    SP_ASSERT(n > 0 && (size_t)n < sizeof text);
+    if (!sp_socket_text(venue->socket, text, (size_t)n)) return; /* the step's limit ends it */
+}
+
+static void on_report(struct binance *venue, struct sp_binance_pushed *pushed)
+{
+    struct sp_record record = {.kind = SP_REC_VENUE_REPORT, .time = sp_clock_wall()};
+
+    if (!venue->base.up) return; /* who comes up asks for everything */
+    record.body.venue_report = pushed->report;
+    record.body.venue_report.report_seq = ++venue->report_seq;
+    sp_binance_know(venue, pushed->report.venue_order_id, &pushed->report.client_order_id);
+    sp_binance_told(venue, &pushed->report.client_order_id);
+    venue->base.callbacks.on_message(venue->base.callbacks.ctx, &record);
+}
+
+static void on_subscribed(struct binance *venue, const struct sp_binance_pushed *pushed)
+{
+    char reason[96];
+
+    if (pushed->id != venue->subscribe_id || venue->step != BINANCE_STREAM) return;
+    if (pushed->status == 200) {
+        go_up(venue);
+        return;
+    }
+    snprintf(reason, sizeof reason, "user data refused: %.60s", pushed->error.message.s);
+    sp_binance_down(venue, reason);
+}
+
+static void on_socket_text(void *ctx, const char *text, size_t len_bytes)
+{
+    struct binance *venue = ctx;
+    struct sp_binance_pushed pushed;
+    struct sp_err err = {0};
+
+    /* A report that cannot be read may be an execution: everything is asked for anew. */
+    if (sp_binance_read_push(text, len_bytes, &pushed, &err) != SP_OK) {
+        sp_binance_down(venue, err.text);
+        return;
+    }
+    switch (pushed.what) {
+    case SP_BINANCE_PUSH_ANSWER: on_subscribed(venue, &pushed); return;
+    case SP_BINANCE_PUSH_REPORT: on_report(venue, &pushed); return;
+    case SP_BINANCE_PUSH_SHUTDOWN: sp_binance_down(venue, "the venue shuts down"); return;
+    case SP_BINANCE_PUSH_ENDED: sp_binance_down(venue, "the venue ended user data"); return;
+    case SP_BINANCE_PUSH_OTHER: return;
+    }
+}
+
+static void on_socket_end(void *ctx, const char *reason)
+{
+    struct binance *venue = ctx;
+
+    sp_binance_down(venue, reason);
+}
+
+static void begin_stream(struct binance *venue)
+{
+    struct sp_socket_callbacks callbacks = {venue, on_socket_open, on_socket_text, on_socket_end};
+    struct sp_err err = {0};
+
+    if (!venue->options.reports) {
+        go_up(venue);
+        return;
+    }
+    enter(venue, BINANCE_STREAM);
+    venue->opened = venue->pinged = venue->since;
+    if (sp_socket_open(venue->http, venue->config->ws_api, "/ws-api/v3", &callbacks, &venue->socket,
+                       &err) != SP_OK)
+        sp_binance_down(venue, err.text);
+}
+
+/* ---- The clock ---- */
+
+static void watch_stream(struct binance *venue, sp_mono now)
+{
+    if (venue->socket == NULL) return;
+    if (sp_mono_since(now, sp_socket_heard(venue->socket)).ns >= SILENCE_NS) {
+        sp_binance_down(venue, "user data is silent");
+    } else if (sp_binance_is_untold(venue, now)) {
+        sp_binance_down(venue, "user data did not tell of an accepted order");
+    } else if (sp_mono_since(now, venue->opened).ns >= CONNECTION_NS) {
+        sp_binance_down(venue, "renewed before its day is over");
+    } else if (sp_mono_since(now, venue->pinged).ns >= PING_EVERY_NS) {
+        venue->pinged = now;
+        if (!sp_socket_ping(venue->socket)) sp_binance_down(venue, "user data cannot be sent to");
+    }
+}
+
+static void on_tick(void *ctx)
+{
+    struct binance *venue = ctx;
+    sp_mono now = sp_clock_mono();
+
+    if (venue->step == BINANCE_WAITING) {
+        if (now.ns < venue->resume.ns) return;
+        sp_binance_clock_restart(&venue->clock);
+        enter(venue, BINANCE_CLOCK);
+        ask_time(venue);
+        return;
+    }
+    if (venue->step != BINANCE_UP) {
+        if (sp_mono_since(now, venue->since).ns >= STEP_LIMIT_NS)
+            sp_binance_down(venue, "no answer while connecting");
+        return;
+    }
+    sp_dur asked = sp_mono_since(now, venue->time_asked_at);
+    if (!venue->time_asked && asked.ns >= TIME_EVERY_NS) ask_time(venue);
+    if (venue->time_asked && asked.ns >= 2 * TIME_LIMIT_NS) venue->time_asked = false;
+    watch_stream(venue, now);
+}
+
+/* ---- Life ---- */
+
+static void close_binance(struct sp_venue *base)
+{
+    struct binance *venue = (struct binance *)base;
+
+    sp_socket_close(venue->socket);
+    sp_http_client_close(venue->http);
+    sp_binance_free_jobs(venue);
+    sp_timer_cancel(venue->timer);
+    sp_binance_keys_close(venue->keys);
+    free(venue);
+}
+
+sp_status sp_venue_open_binance(struct sp_loop *loop, const struct sp_binance_options *options,
+                                const struct sp_venue_callbacks *callbacks, struct sp_venue **out,
+                                struct sp_err *err)
+{
+    static const struct sp_venue_ops ops = {.close = close_binance, .send = sp_binance_send};
+    struct binance *venue = calloc(1, sizeof *venue);
+    sp_dur every = {TICK_NS};
+
+    if (venue == NULL) return SP_FAIL(err, SP_NO_MEMORY, "venue connection");
+    venue->base.ops = &ops;
+    venue->base.callbacks = *callbacks;
+    venue->loop = loop;
+    venue->options = *options;
+    venue->config = &options->world->binance;
+    venue->symbol = options->world->instruments[0].symbol;
+    sp_binance_pace_init(&venue->pace, options->weight_percent);
+    /* Copies of the key's public half pass through other modules: no core file of this process. */
+    sp_status status = prctl(PR_SET_DUMPABLE, 0) == 0
+                           ? SP_OK
+                           : SP_FAIL(err, SP_PLATFORM, "core files cannot be turned off");
+    if (status == SP_OK) status = sp_binance_keys_open(venue->config->key, &venue->keys, err);
+    if (status == SP_OK) status = sp_http_client_open(loop, &venue->http, err);
+    if (status == SP_OK) {
+        status = sp_loop_add_timer(loop, (sp_dur){0}, every, on_tick, venue, &venue->timer);
+        if (status != SP_OK) status = SP_FAIL(err, status, "event loop: no room for a timer");
+    }
+    if (status != SP_OK) {
+        close_binance(&venue->base);
+        return status;
+    }
+    *out = &venue->base;
+    return SP_OK;
+}

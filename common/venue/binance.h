@@ -1,0 +1,35 @@
+/* The Binance adapter: REST for orders, cancels and questions, the WebSocket API for user data.
+ *
+ *   WAITING  back-off before the next attempt
+ *   CLOCK    the venue's time is asked for, several times
+ *   RIGHTS   once in a process: what the key may do; a key that may withdraw is refused
+ *   STREAM   user data is subscribed to (with `reports`)
+ *   UP       requests pass; the time goes on being asked for, which also shows that the venue lives
+ *
+ * User data has no numbers and nothing is replayed: whenever its stream ends, the connection is
+ * down, and who asked hears so. That a subscription works is shown by data: an order that was
+ * accepted and that the stream does not tell of within seconds ends the stream.
+ *
+ * "No such order" is passed on as NOT_FOUND only once it is told for longer than `absence`, counted
+ * from the first such answer: until then it is a failed question, since the order may still be on
+ * its way, or not yet be where questions look.
+ */
+#ifndef SP_COMMON_VENUE_BINANCE_H
+#define SP_COMMON_VENUE_BINANCE_H
+
+#include "common/config/config.h"
+#include "common/venue/venue.h"
+
+struct sp_binance_options {
+    const struct sp_world_config *world; /* outlives the connection; of one instrument */
+    bool reports;
+    uint32_t weight_percent;
+};
+
+/* As sp_venue_open. Also SP_CONFIG: the key file. */
+SP_NODISCARD sp_status sp_venue_open_binance(struct sp_loop *loop,
+                                             const struct sp_binance_options *options,
+                                             const struct sp_venue_callbacks *callbacks,
+                                             struct sp_venue **out, struct sp_err *err);
+
+#endif

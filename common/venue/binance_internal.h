@@ -1,0 +1,98 @@
+/* Between the two halves of the Binance adapter: the connection's life (binance.c) and the requests
+ * that pass while it is up (binance_jobs.c).
+ */
+#ifndef SP_COMMON_VENUE_BINANCE_INTERNAL_H
+#define SP_COMMON_VENUE_BINANCE_INTERNAL_H
+
+#include "common/http/socket_client.h"
+#include "common/venue/binance.h"
+#include "common/venue/binance_answer.h"
+#include "common/venue/binance_keys.h"
+#include "common/venue/binance_pace.h"
+#include "common/venue/binance_request.h"
+#include "common/venue/venue_base.h"
+
+#define BINANCE_KNOWN_MAX    1024 /* venue order ids whose client ids are remembered */
+#define BINANCE_ABSENT_MAX   64
+#define BINANCE_EXPECTED_MAX 32
+#define BINANCE_ASKED_MAX    64
+
+enum binance_step { BINANCE_WAITING, BINANCE_CLOCK, BINANCE_RIGHTS, BINANCE_STREAM, BINANCE_UP };
+
+struct binance_job;
+
+/* A question of the connection itself: an answer to an earlier life is passed over. */
+struct binance_asked {
+    struct binance *venue;
+    uint32_t life;
+};
+
+struct binance {
+    struct sp_venue base;
+    struct sp_loop *loop;
+    struct sp_binance_options options;
+    const struct sp_binance_config *config;
+    sp_name symbol; /* the one instrument */
+    struct sp_http_client *http;
+    struct sp_binance_keys *keys;
+    struct sp_timer *timer;
+    enum binance_step step;
+    uint32_t attempt;      /* of connections, for the back-off */
+    uint32_t life;         /* counts steps back to WAITING: what was asked before is passed over */
+    sp_mono resume, since; /* end of WAITING; begin of the step */
+    bool time_asked, rights_known;
+    sp_mono time_asked_at;
+    struct sp_binance_clock clock;
+    struct sp_binance_pace pace;
+    /* User data. */
+    struct sp_socket_client *socket;
+    int64_t subscribe_id;
+    sp_mono pinged, opened;
+    uint64_t report_seq;
+    struct binance_job *jobs;
+    uint32_t asked_next;
+    struct binance_asked asked[BINANCE_ASKED_MAX]; /* a ring: more than can be under way */
+    /* Rings, the oldest makes room. */
+    uint32_t known_next, absent_next, expected_next;
+    struct {
+        uint64_t venue_order_id;
+        sp_name client_order_id;
+    } known[BINANCE_KNOWN_MAX];
+    struct {
+        sp_name client_order_id; /* empty: free */
+        sp_mono since;
+    } absent[BINANCE_ABSENT_MAX];
+    struct {
+        sp_name client_order_id; /* empty: free */
+        sp_mono until;           /* 0: not accepted yet */
+    } expected[BINANCE_EXPECTED_MAX];
+};
+
+/* ---- binance.c ---- */
+
+/* Ends the connection: on_down, if it was up, and the next attempt after the back-off. */
+void sp_binance_down(struct binance *venue, const char *reason);
+/* Stamps, signs and sends one call. SP_AGAIN: no share of the weight is left, or the venue makes us
+ * wait; SP_TOO_LONG, SP_NO_MEMORY, SP_UNSUPPORTED. Nothing was sent then. */
+SP_NODISCARD sp_status sp_binance_ask(
+    struct binance *venue, struct sp_binance_call *call, bool urgent, void *ctx,
+    void (*on_answer)(void *ctx, const struct sp_http_answer *answer), struct sp_err *err);
+/* What every answer tells about limits; its outcome and error. */
+enum sp_binance_outcome sp_binance_heard(struct binance *venue, const struct sp_http_answer *answer,
+                                         struct sp_binance_error *error);
+
+/* ---- binance_jobs.c ---- */
+
+sp_status sp_binance_send(struct sp_venue *base, const struct sp_record *request,
+                          struct sp_err *err);
+/* Their answers, if they come, are passed over. */
+void sp_binance_forget_jobs(struct binance *venue);
+/* Once none of them can be answered any more. */
+void sp_binance_free_jobs(struct binance *venue);
+void sp_binance_know(struct binance *venue, uint64_t venue_order_id, const sp_name *client_id);
+/* The stream told of that order. */
+void sp_binance_told(struct binance *venue, const sp_name *client_order_id);
+/* Whether the stream failed to tell of an accepted order in time. */
+bool sp_binance_is_untold(const struct binance *venue, sp_mono now);
+
+#endif
