@@ -160,8 +160,7 @@ static bool same_fill(const struct sp_fill_view *a, const struct sp_fill_view *b
            sp_name_eq(&a->client_order_id, &b->client_order_id);
 }
 
-static void missing_fill(struct sp_diffs *out, const char *installation,
-                         const struct sp_fill_view *fill)
+static void missing_fill(struct sp_diffs *out, const struct sp_fill_view *fill)
 {
     struct sp_diff *diff = add(out, SP_DIFFERENCE_FILL_MISSING, &fill->symbol);
     bool fits = sp_px_times_qty(fill->px, fill->qty, &diff->value);
@@ -170,10 +169,9 @@ static void missing_fill(struct sp_diffs *out, const char *installation,
     diff->venue_trade_id = fill->venue_trade_id;
     sp_text_printf(&diff->ours, "not booked");
     tell_fill(&diff->venues, fill);
-    diff->correctable = fits && is_ours(installation, &fill->client_order_id);
-    sp_text_printf(&diff->evidence, "execution %" PRIu64 " of the venue, order %s, %s",
-                   fill->venue_trade_id, fill->client_order_id.s,
-                   diff->correctable ? "which is ours" : "which is not ours: a stranger traded");
+    diff->correctable = fits;
+    sp_text_printf(&diff->evidence, "execution %" PRIu64 " of the venue, order %s, which is ours",
+                   fill->venue_trade_id, fill->client_order_id.s);
     diff->correction = (struct sp_correction){.item = SP_DIFFERENCE_FILL_MISSING,
                                               .client_order_id = fill->client_order_id,
                                               .symbol = fill->symbol,
@@ -196,8 +194,11 @@ static void compare_fills(struct sp_diffs *out, const char *installation, const 
         const struct sp_fill_view *fill = &cut->venues.fills[i];
         if (fill->venue_trade_id <= cut->fills_after) continue;
         const struct sp_fill_view *ours = find_fill(&cut->ours, fill, &hint);
-        if (ours == NULL) {
-            missing_fill(out, installation, fill);
+        if (ours == NULL && !is_ours(installation, &fill->client_order_id)) {
+            out->strangers++;
+            out->stranger_order = fill->client_order_id;
+        } else if (ours == NULL) {
+            missing_fill(out, fill);
         } else if (!same_fill(ours, fill)) {
             struct sp_diff *diff = add(out, SP_DIFFERENCE_FILL_UNKNOWN, &fill->symbol);
             diff->client_order_id = fill->client_order_id;
@@ -361,8 +362,16 @@ static void compare_asset(struct sp_diffs *out, const struct sp_world_config *wo
     diff->asset = *asset;
     sp_text_printf(&diff->ours, "%s", sp_e8_format(ours.e8, a));
     sp_text_printf(&diff->venues, "%s", sp_e8_format(venues.e8, b));
-    sp_text_printf(&diff->evidence, "free and locked together; the listed executions explain %s",
-                   sp_e8_format(explained.e8, c));
+    if (out->strangers == 0) {
+        sp_text_printf(&diff->evidence,
+                       "free and locked together; the listed executions explain %s",
+                       sp_e8_format(explained.e8, c));
+        return;
+    }
+    sp_text_printf(&diff->evidence,
+                   "free and locked together; the listed executions explain %s; %u others are not "
+                   "ours, the newest of order %s",
+                   sp_e8_format(explained.e8, c), out->strangers, out->stranger_order.s);
 }
 
 static bool has_asset(const struct sp_holdings *side, uint32_t count, const sp_name *asset)
@@ -391,6 +400,7 @@ void sp_compare(const struct sp_world_config *world, const char *installation,
 {
     out->found = 0;
     out->count = 0;
+    out->strangers = 0;
     compare_fills(out, installation, cut);
     compare_orders(out, installation, cut);
     compare_balances(out, world, cut);

@@ -51,6 +51,8 @@ struct sp_diff {
 struct sp_diffs {
     uint32_t found; /* all of them; those beyond SP_DIFFS_MAX are counted, not listed */
     uint32_t count;
+    uint32_t strangers;     /* executions that are not ours: they show in the balances */
+    sp_name stranger_order; /* of the newest of them */
     struct sp_diff at[SP_DIFFS_MAX];
 };
 
@@ -59,8 +61,9 @@ uint64_t sp_cut_fills_after(const struct sp_holdings *ours);
 /* Lists our live orders that are not among the venue's open ones into cut->asked, to be asked for.
  * Returns how many there are: more than SP_CUT_ASKED_MAX are not listed. */
 uint32_t sp_cut_list_absent(struct sp_cut *cut);
-/* Compares executions, orders and balances. `installation` tells our orders from strangers'. The
- * order of the list depends on the cut alone. */
+/* Compares executions, orders and balances. `installation` tells our orders from strangers'. What a
+ * stranger traded on the account is no difference of its own: it is one of the balances, until an
+ * operator adopts them. The order of the list depends on the cut alone. */
 void sp_compare(const struct sp_world_config *world, const char *installation,
                 const struct sp_cut *cut, struct sp_diffs *out);
 /* Whether an item of `list` is about the same thing and says the same. */

@@ -234,7 +234,23 @@ static void test_reconciliation_core_a_strangers_fill_is_not_booked(void **state
     (void)state;
     venue_fills(9, SP_SIDE_BUY);
     rig->venues.fills[0].client_order_id = sp_name_of("web-12");
-    expect_unresolved(SP_DIFFERENCE_FILL_MISSING);
+    run_ms(2000);
+    assert_int_equal(rig->proposals, 0);
+    assert_false(result()->clean);
+    assert_int_equal(discrepancy()->item, SP_DIFFERENCE_BALANCE);
+    assert_non_null(strstr(discrepancy()->evidence.s, "web-12"));
+}
+
+/* Once an operator has said what the account holds, it is no difference any more. */
+static void test_reconciliation_core_an_adopted_strangers_fill_is_no_difference(void **state)
+{
+    (void)state;
+    venue_fills(9, SP_SIDE_BUY);
+    rig->venues.fills[0].client_order_id = sp_name_of("web-12");
+    memcpy(rig->ours.balances, rig->venues.balances, sizeof rig->ours.balances);
+    rig->ours.balance_count = rig->venues.balance_count;
+    run_ms(2000);
+    assert_true(result()->clean);
 }
 
 static void test_reconciliation_core_a_fill_the_venue_does_not_know(void **state)
@@ -450,6 +466,7 @@ int main(void)
         TEST(books_a_missing_fill),
         TEST(a_correction_that_failed_is_unresolved),
         TEST(a_strangers_fill_is_not_booked),
+        TEST(an_adopted_strangers_fill_is_no_difference),
         TEST(a_fill_the_venue_does_not_know),
         TEST(a_fill_booked_otherwise),
         TEST(ends_an_order_that_ended),

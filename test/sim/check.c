@@ -89,14 +89,6 @@ static void say_unready(void)
     }
 }
 
-/* What strangers have traded stays a difference, by its name, and closes trading. */
-static bool is_clean_enough(void)
-{
-    return last_result.clean ||
-           (last_result.unresolved > 0 && last_result.unresolved <= sim_truth_stranger_count() &&
-            strstr(last_result.reason.s, "FILL_MISSING") != NULL);
-}
-
 bool sim_check_is_calm(void)
 {
     if (!sim_world_is_ready()) {
@@ -106,10 +98,10 @@ bool sim_check_is_calm(void)
     memset(&last_result, 0, sizeof last_result);
     if (!fold_books() || !each_record("reconciliation", take_result)) return false;
     if (!sim_faults_account_is_settled()) {
-        snprintf(c.unrest, sizeof c.unrest, "what somebody transferred is not back yet");
+        snprintf(c.unrest, sizeof c.unrest, "what others did on the account is not adopted yet");
         return false;
     }
-    if (last_result.execution_epoch != c.books->epoch || !is_clean_enough()) {
+    if (last_result.execution_epoch != c.books->epoch || !last_result.clean) {
         snprintf(c.unrest, sizeof c.unrest,
                  "execution is in epoch %u, the newest reconciliation of epoch %u, clean %d: %s",
                  c.books->epoch, last_result.execution_epoch, last_result.clean,
@@ -181,9 +173,7 @@ static void check_balances(void)
     for (uint32_t i = 0; i < c.books->asset_count; i++) {
         const struct sp_asset_book *asset = &c.books->assets[i];
         int64_t truth = sim_truth_balance(&asset->asset);
-        if (sim_truth_fill_count() == 0) continue;
-        truth -= sim_truth_strangers(&asset->asset); /* named, and not ours to book */
-        if (truth == asset->amount.e8) continue;
+        if (sim_truth_fill_count() == 0 || truth == asset->amount.e8) continue;
         sim_violation("%s: the books say %lld, the venue %lld (1e-8)", asset->asset.s,
                       (long long)asset->amount.e8, (long long)truth);
     }

@@ -4,6 +4,7 @@
 #ifndef SP_TEST_SIM_FAULTS_H
 #define SP_TEST_SIM_FAULTS_H
 
+#include "proto/record.h"
 #include "sockets.h"
 
 /* clang-format off */
@@ -37,7 +38,10 @@ void sim_faults_look_end(void);
 /* For sockets.h and files.h. */
 void sim_faults_message(const struct sim_message *message, struct sim_fate *fate);
 int64_t sim_faults_sync_delay(void);
-/* Whether everything that somebody else moved to or from the account has been moved back. */
+/* For live.c: execution's journal says so; it is read again from its begin. */
+void sim_faults_account_adopted(const struct sp_balance_adopted *adopted);
+void sim_faults_account_forget(void);
+/* Whether all that others did on the account is adopted, and nobody is about to say more. */
 bool sim_faults_account_is_settled(void);
 /* Instead of the venue's own service: some requests do not reach it. */
 const struct sp_service_spec *sim_faults_venue_spec(void);

@@ -8,13 +8,17 @@
 #include "faults_internal.h"
 
 #include "hands.h"
+#include "live.h"
 #include "run.h"
+#include "services/execution/books.h"
 #include "services/venue/store.h"
 #include "truth.h"
+#include "world.h"
 
 #include <stdio.h>
 #include <string.h>
 
+#define LOOK_NS     (15 * SIM_S)
 #define STEP_E8     1000 /* 0.00001 */
 #define STEPS_MAX   2000
 #define MOVE_E8_MAX (INT64_C(2000) * 100000000)
@@ -24,6 +28,8 @@ static struct {
     struct sp_venue_store *store;
     uint32_t orders, orders_wanted;
     int64_t moved, wanted; /* of the quote asset: so far; so it is to be */
+    int64_t adopted[2];    /* of base and quote asset, by execution's journal */
+    bool said;             /* the person has spoken: it may still be on its way */
     bool has_filters;
     sp_px tick;
     sp_qty step;
@@ -113,12 +119,55 @@ void __wrap_sp_exchange_market(struct sp_exchange *x, uint32_t instrument,
     if (a.orders_wanted > 0) trade(x, changes);
 }
 
-/* ---- A run ---- */
+/* ---- The person who adopts it ---- */
 
-static void bring_back(void *ctx)
+static const sp_name *asset_of(uint32_t i)
 {
-    if ((uint32_t)(uintptr_t)ctx == sim_faults_generation()) a.wanted = 0;
+    const struct sp_instrument_config *instrument =
+        &sp_config_world(sim_world_config())->instruments[0];
+
+    return i == 0 ? &instrument->base : &instrument->quote;
 }
+
+/* What others did to an asset and the books do not know. */
+static int64_t owed(uint32_t i)
+{
+    return sim_truth_strangers(asset_of(i)) + (i == 1 ? a.moved : 0) - a.adopted[i];
+}
+
+bool sim_faults_account_is_settled(void)
+{
+    bool known = owed(0) == 0 && owed(1) == 0;
+
+    return known && (!a.said || sim_hands_busy() == 0);
+}
+
+void sim_faults_account_adopted(const struct sp_balance_adopted *adopted)
+{
+    for (uint32_t i = 0; i < 2; i++) {
+        if (sp_name_eq(&adopted->asset, asset_of(i)))
+            a.adopted[i] += adopted->after.e8 - adopted->before.e8;
+    }
+}
+
+void sim_faults_account_forget(void)
+{
+    memset(a.adopted, 0, sizeof a.adopted);
+}
+
+static void look(void *ctx)
+{
+    if ((uint32_t)(uintptr_t)ctx != sim_faults_generation()) return;
+    for (uint32_t i = 0; i < 2; i++) {
+        sp_amt amount = {sp_books_held(sim_live_books(), asset_of(i)).e8 + owed(i)};
+        if (owed(i) == 0 || amount.e8 < 0) continue;
+        a.said = true;
+        sim_hands_adopt(asset_of(i), amount);
+    }
+    sim_at(sim_now() + LOOK_NS, look, ctx);
+}
+
+/* ---- A run ---- */
 
 /* Coarser than the configuration says, or as it says. */
 static void draw_filters(void)
@@ -144,35 +193,18 @@ void sim_faults_account(enum sim_fault fault)
         a.orders_wanted = 1;
         return;
     }
-    a.wanted = (int64_t)sim_fault_draw(fault, (uint64_t)MOVE_E8_MAX) - MOVE_E8_MAX / 2;
-    sim_at(sim_now() + sim_fault_draw_ns(fault, SIM_S, 7), bring_back,
-           (void *)(uintptr_t)sim_faults_generation());
-}
-
-bool sim_faults_account_is_settled(void)
-{
-    return a.moved == 0 && a.wanted == 0;
-}
-
-static void compare_again(void *ctx)
-{
-    if ((uint32_t)(uintptr_t)ctx != sim_faults_generation()) return;
-    if (sim_faults_account_is_settled()) {
-        sim_hands_command(SP_COMMAND_RECONCILE, true);
-    } else {
-        sim_at(sim_now() + SIM_S, compare_again, ctx);
-    }
+    a.wanted = a.moved + (int64_t)sim_fault_draw(fault, (uint64_t)MOVE_E8_MAX) - MOVE_E8_MAX / 2;
 }
 
 void sim_faults_account_heal(void)
 {
     a.orders_wanted = 0;
-    a.wanted = 0;
-    if (sim_fault_fired(SIM_FAULT_TRANSFER) > 0)
-        compare_again((void *)(uintptr_t)sim_faults_generation());
+    a.wanted = a.moved;
 }
 
 void sim_faults_account_begin(void)
 {
     memset(&a, 0, sizeof a);
+    if (sim_fault_is_on(SIM_FAULT_EXTERNAL_ORDER) || sim_fault_is_on(SIM_FAULT_TRANSFER))
+        sim_at(sim_now() + LOOK_NS, look, (void *)(uintptr_t)sim_faults_generation());
 }

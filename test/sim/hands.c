@@ -60,10 +60,22 @@ static int run_request(struct sim_proc *self)
     return 0;
 }
 
+/* After an adoption: is it true? */
+static void compare(void *ctx)
+{
+    (void)ctx;
+    if (h.commands > 0) sim_hands_command(SP_COMMAND_RECONCILE, true);
+}
+
 static void on_end(struct sim_proc *proc, int exit_code, int signal)
 {
     (void)exit_code;
     (void)signal;
+    const struct request *request = proc->owner;
+    bool adopts = request->record.kind == SP_REC_COMMAND &&
+                  request->record.body.operator_command.command == SP_COMMAND_ADOPT;
+
+    if (adopts) sim_at(sim_now(), compare, NULL);
     h.busy--;
     sim_free(proc->owner);
     proc->owner = NULL;
@@ -78,7 +90,8 @@ static void start(const struct request *given)
     sim_spawn("hands", run_request, request, on_end);
 }
 
-static void command(enum sp_command what, const sp_name *scope)
+static void send_command(enum sp_command what, const sp_name *scope, const sp_name *asset,
+                         sp_amt amount)
 {
     struct request request = {.last = SP_REC_COMMAND_REPLY};
     struct sp_operator_command *body = &request.record.body.operator_command;
@@ -95,8 +108,22 @@ static void command(enum sp_command what, const sp_name *scope)
                                          .scope = *scope,
                                          .operator_name = sp_name_of("hands"),
                                          .asked = source.time};
+    if (asset != NULL) body->asset = *asset;
+    body->amount = amount;
     sp_text_printf(&body->reason, "a person's decision");
     start(&request);
+}
+
+static void command(enum sp_command what, const sp_name *scope)
+{
+    send_command(what, scope, NULL, (sp_amt){0});
+}
+
+void sim_hands_adopt(const sp_name *asset, sp_amt amount)
+{
+    sp_name all = sp_name_of("all");
+
+    send_command(SP_COMMAND_ADOPT, &all, asset, amount);
 }
 
 static sp_name scope_of(const struct sp_link_config *link)

@@ -14,6 +14,8 @@ void sim_hands_end(void);
 void sim_hands_command(enum sp_command command, bool all);
 /* Resumes everything that may be halted, and the feed. */
 void sim_hands_heal(void);
+/* Says how much of an asset the account holds, and asks for a comparison. */
+void sim_hands_adopt(const sp_name *asset, sp_amt amount);
 void sim_hands_pause_feed(int64_t ns);
 /* Requests that wait for an answer. */
 uint32_t sim_hands_busy(void);

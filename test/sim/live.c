@@ -102,6 +102,8 @@ static void check_claim(const struct sp_record *record)
 
 static void see(const char *service, const struct sp_record *record)
 {
+    if (record->kind == SP_REC_BALANCE_ADOPTED)
+        sim_faults_account_adopted(&record->body.balance_adopted);
     watch_cursor(service, record);
     check_claim(record);
     if (strcmp(service, "execution") == 0) fold(record);
@@ -157,7 +159,9 @@ static void forget(const char *service)
         if (strcmp(l.consumers[i].service, service) != 0) l.consumers[kept++] = l.consumers[i];
     }
     l.consumer_count = kept;
-    if (strcmp(service, "execution") == 0) sp_books_init(l.books, sim_world_config());
+    if (strcmp(service, "execution") != 0) return;
+    sp_books_init(l.books, sim_world_config());
+    sim_faults_account_forget();
 }
 
 static void read_back(const char *dir, const char *service)

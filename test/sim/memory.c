@@ -8,10 +8,12 @@
 void *__real_malloc(size_t bytes);
 void *__real_calloc(size_t count, size_t bytes);
 void *__real_realloc(void *block, size_t bytes);
+void *__real_aligned_alloc(size_t alignment, size_t bytes);
 void __real_free(void *block);
 void *__wrap_malloc(size_t bytes);
 void *__wrap_calloc(size_t count, size_t bytes);
 void *__wrap_realloc(void *block, size_t bytes);
+void *__wrap_aligned_alloc(size_t alignment, size_t bytes);
 void __wrap_free(void *block);
 void *__wrap_reallocarray(void *block, size_t count, size_t bytes);
 
@@ -20,7 +22,7 @@ struct sim_block {
     struct sim_block *next, *prev;
     struct sim_proc *proc;
     size_t bytes;
-    uint64_t pad;
+    uint64_t pad; /* bytes before this that were allocated too */
     uint64_t magic;
 };
 
@@ -58,6 +60,7 @@ static struct sim_block *ours(void *at)
 static void *put(struct sim_block *block, size_t bytes, struct sim_proc *proc)
 {
     if (block == NULL) return NULL;
+    block->pad = 0;
     block->proc = proc;
     block->bytes = bytes;
     block->magic = MAGIC ^ (uintptr_t)(block + 1);
@@ -110,6 +113,26 @@ void *__wrap_realloc(void *at, size_t bytes)
     return put(__real_realloc(block, sizeof(struct sim_block) + bytes), bytes, proc);
 }
 
+void *__wrap_aligned_alloc(size_t alignment, size_t bytes)
+{
+    struct sim_proc *proc = sim_self();
+
+    if (proc == NULL) return __real_aligned_alloc(alignment, bytes);
+    SP_ASSERT(alignment >= sizeof(struct sim_block));
+    char *base = __real_aligned_alloc(alignment, alignment + bytes);
+    if (base == NULL) return NULL;
+    struct sim_block *block = (struct sim_block *)(void *)(base + alignment) - 1;
+    void *at = put(block, bytes, proc);
+    block->pad = alignment - sizeof *block;
+    return at;
+}
+
+static void release(struct sim_block *block)
+{
+    take(block);
+    __real_free((char *)block - block->pad);
+}
+
 void *__wrap_reallocarray(void *at, size_t count, size_t bytes)
 {
     SP_ASSERT(bytes == 0 || count <= SIZE_MAX / bytes);
@@ -122,17 +145,13 @@ void __wrap_free(void *at)
 
     if (block == NULL) {
         __real_free(at);
-        return;
+    } else {
+        release(block);
     }
-    take(block);
-    __real_free(block);
 }
 
 void sim_memory_reap(struct sim_proc *proc)
 {
-    while (proc->blocks != NULL) {
-        struct sim_block *block = proc->blocks;
-        take(block);
-        __real_free(block);
-    }
+    while (proc->blocks != NULL)
+        release(proc->blocks);
 }

@@ -126,15 +126,6 @@ static bool is_strangers(const struct sp_venue_fill_row *fill)
     return strncmp(fill->client_order_id.s, "hand", 4) == 0;
 }
 
-uint32_t sim_truth_stranger_count(void)
-{
-    uint32_t count = 0;
-
-    for (uint32_t i = 0; i < truth.fill_count; i++)
-        count += is_strangers(&truth.fills[i]);
-    return count;
-}
-
 int64_t sim_truth_strangers(const sp_name *asset)
 {
     const struct sp_world_config *world = sp_config_world(sim_world_config());

@@ -26,8 +26,7 @@ const struct sim_truth_order *sim_truth_order(uint32_t i);
 const struct sim_truth_order *sim_truth_find(const sp_name *client_order_id, uint32_t *count);
 uint32_t sim_truth_fill_count(void);
 const struct sp_venue_fill_row *sim_truth_fill(uint32_t i);
-/* Executions of strangers, and what they moved of an asset, in 1e-8. */
-uint32_t sim_truth_stranger_count(void);
+/* What strangers' executions moved of an asset, in 1e-8. */
 int64_t sim_truth_strangers(const sp_name *asset);
 /* -1 for an asset the venue does not know. */
 int64_t sim_truth_balance(const sp_name *asset);
