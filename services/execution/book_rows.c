@@ -7,13 +7,22 @@
 
 #define VENUE_ROW "venue." /* no instrument's name ends in a point */
 
+#define NOT_YET UINT32_MAX
+
 /* What is read so far. */
 struct loading {
     struct sp_books *books;
     uint32_t intents, orders;
+    bool adapts;    /* saved under another configuration */
+    uint32_t links; /* how many there are to be */
+    uint32_t link_rows;
+    uint32_t link_at[SP_BOOK_LINKS_MAX];         /* where the link of a row is now, or NOT_YET */
+    struct sp_link_book idle[SP_BOOK_LINKS_MAX]; /* until a trade needs it */
+    const char *why;
 };
 
-/* Of all that the fold takes from the configuration: under another one it gives other books. */
+/* Of all that the fold takes from the configuration. What was saved under another one is adapted:
+ * the rows then give what folding all records under this one gives. */
 static uint32_t config_crc(const struct sp_books *books)
 {
     const struct sp_world_config *world = books->world;
@@ -49,7 +58,9 @@ static void save_state(const struct sp_books *books, struct sp_rows_writer *out)
                                 .incidents = books->incidents,
                                 .breaker = (uint8_t)books->breaker,
                                 .breaker_threats = books->breaker_threats,
-                                .breaker_reason = books->breaker_reason};
+                                .breaker_reason = books->breaker_reason,
+                                .world = books->world->id,
+                                .links = books->link_count + books->retired_count};
 
     SP_ROW_PUT_REF(&row, threat, books->venue_threat_ref);
     sp_rows_add(out, SP_DTO_book_state, &row);
@@ -130,7 +141,7 @@ static void save_trades(const struct sp_books *books, struct sp_rows_writer *out
 }
 
 static void save_result(const char *scope, const struct sp_result_book *result,
-                        struct sp_rows_writer *out)
+                        const struct sp_instrument_config *instrument, struct sp_rows_writer *out)
 {
     struct sp_book_result row = {.realised = result->realised,
                                  .peak = result->peak,
@@ -140,20 +151,35 @@ static void save_result(const char *scope, const struct sp_result_book *result,
                                  .entries = result->entries};
 
     row.scope = sp_name_of(scope);
+    if (instrument != NULL) {
+        row.base = instrument->base;
+        row.quote = instrument->quote;
+    }
     sp_rows_add(out, SP_DTO_book_result, &row);
 }
 
 /* Those of the links are in their own rows. An instrument that no longer trades has none. */
 static void save_results(const struct sp_books *books, struct sp_rows_writer *out)
 {
-    save_result(VENUE_ROW, &books->venue, out);
+    save_result(VENUE_ROW, &books->venue, NULL, out);
     for (uint32_t i = 0; i < books->instrument_count; i++)
-        save_result(books->instruments[i].symbol.s, &books->instruments[i].result, out);
+        save_result(books->instruments[i].symbol.s, &books->instruments[i].result,
+                    &books->world->instruments[i], out);
+}
+
+/* What the configuration begins with. */
+static sp_amt start_of(const struct sp_books *books, const sp_name *asset)
+{
+    for (uint32_t i = 0; i < books->world->balance_count; i++) {
+        if (sp_name_eq(&books->world->balances[i].asset, asset))
+            return books->world->balances[i].amount;
+    }
+    return (sp_amt){0};
 }
 
 static void save_money(const struct sp_books *books, struct sp_rows_writer *out)
 {
-    for (uint32_t i = 0; i < books->link_count; i++) {
+    for (uint32_t i = 0; i < books->link_count + books->retired_count; i++) {
         const struct sp_link_book *link = &books->links[i];
         struct sp_book_link row = {.id = link->id,
                                    .capital = link->capital,
@@ -168,7 +194,9 @@ static void save_money(const struct sp_books *books, struct sp_rows_writer *out)
         sp_rows_add(out, SP_DTO_book_link, &row);
     }
     for (uint32_t i = 0; i < books->asset_count; i++) {
-        struct sp_book_asset row = {books->assets[i].asset, books->assets[i].amount};
+        struct sp_book_asset row = {books->assets[i].asset, books->assets[i].amount,
+                                    start_of(books, &books->assets[i].asset),
+                                    books->assets[i].adopted};
         sp_rows_add(out, SP_DTO_book_asset, &row);
     }
     for (uint32_t i = 0; i < books->scope_count; i++) {
@@ -210,7 +238,12 @@ static bool load_state(void *ctx, const union sp_body *body)
     const struct sp_book_state *row = &body->book_state;
     struct sp_books *books = loading->books;
 
-    if (row->config_crc != config_crc(books)) return false;
+    loading->adapts = row->config_crc != config_crc(books);
+    loading->links = row->links > 0 ? row->links : books->link_count;
+    if (loading->adapts && !sp_name_eq(&row->world, &books->world->id)) {
+        loading->why = "the books are of another world";
+        return false;
+    }
     books->version = row->version;
     books->epoch = row->epoch;
     books->fill_total = row->fill_total;
@@ -222,8 +255,6 @@ static bool load_state(void *ctx, const union sp_body *body)
     books->breaker_threats = row->breaker_threats;
     books->breaker_reason = row->breaker_reason;
     books->venue_threat_ref = SP_ROW_REF(row, threat);
-    /* What init put there from the configuration is in the rows too. */
-    books->link_count = books->asset_count = 0;
     return true;
 }
 
@@ -259,17 +290,72 @@ static bool load_order(void *ctx, const union sp_body *body)
     return true;
 }
 
+/* Of a link that did nothing there is no place while it is not configured. */
+static uint32_t link_of_row(struct loading *loading, uint32_t row)
+{
+    if (loading->link_at[row] == NOT_YET) {
+        const struct sp_link_book *idle = &loading->idle[row];
+        loading->link_at[row] = sp_books_retired_link(loading->books, &idle->id);
+    }
+    return loading->link_at[row];
+}
+
+static bool did_nothing(const struct sp_link_book *link)
+{
+    return link->cash.e8 == 0 && link->fees.e8 == 0 && link->result.realised.e8 == 0 &&
+           link->result.day == 0;
+}
+
+/* Cash moves with the capital that the configuration gives; what is not configured has none. */
+static bool load_link(void *ctx, const union sp_body *body)
+{
+    struct loading *loading = ctx;
+    const struct sp_book_link *row = &body->book_link;
+    struct sp_books *books = loading->books;
+    uint32_t at = 0;
+
+    if (loading->link_rows == SP_BOOK_LINKS_MAX) return false;
+    struct sp_link_book *configured = sp_books_link(books, &row->id, &at);
+    sp_amt capital = configured != NULL ? configured->capital : (sp_amt){0};
+    struct sp_link_book link = {.id = row->id,
+                                .capital = capital,
+                                .cash = {row->cash.e8 - row->capital.e8 + capital.e8},
+                                .fees = row->fees,
+                                .result = {.realised = row->realised_pnl,
+                                           .peak = {row->peak.e8 - row->capital.e8},
+                                           .day = row->day,
+                                           .realised_today = row->realised_today}};
+    loading->idle[loading->link_rows] = link;
+    if (configured != NULL) {
+        link.result.entries_since = row->entries_since;
+        link.result.entries = row->entries;
+    } else if (did_nothing(&link)) {
+        loading->link_at[loading->link_rows++] = NOT_YET;
+        return true;
+    } else {
+        at = sp_books_retired_link(books, &row->id);
+    }
+    books->links[at] = link;
+    loading->link_at[loading->link_rows++] = at;
+    return true;
+}
+
 static bool load_trade(void *ctx, const union sp_body *body)
 {
     struct loading *loading = ctx;
     const struct sp_book_trade *row = &body->book_trade;
     struct sp_books *books = loading->books;
 
-    if (books->trade_count >= SP_TRADES_MAX || row->link >= books->link_count) return false;
+    if (books->trade_count >= SP_TRADES_MAX || row->link >= loading->link_rows) return false;
+    if (!row->closed && sp_world_instrument(books->world, row->symbol.s) == NULL) {
+        loading->why = "a trade is open in an instrument that is not configured any more";
+        return false;
+    }
+    uint32_t link = link_of_row(loading, row->link);
     books->trades[books->trade_count++] =
         (struct sp_trade_book){.trade_id = row->trade_id,
                                .plan_id = row->plan_id,
-                               .link = row->link,
+                               .link = link,
                                .symbol = row->symbol,
                                .open_cause = row->open_cause,
                                .opportunity_ids = row->opportunity_ids,
@@ -342,35 +428,26 @@ static bool load_command(void *ctx, const union sp_body *body)
     return true;
 }
 
-static bool load_link(void *ctx, const union sp_body *body)
-{
-    struct loading *loading = ctx;
-    const struct sp_book_link *row = &body->book_link;
-    struct sp_books *books = loading->books;
-
-    if (books->link_count >= books->config->link_count) return false;
-    books->links[books->link_count++] =
-        (struct sp_link_book){.id = row->id,
-                              .capital = row->capital,
-                              .cash = row->cash,
-                              .fees = row->fees,
-                              .result = {.realised = row->realised_pnl,
-                                         .peak = {row->peak.e8 - row->capital.e8},
-                                         .day = row->day,
-                                         .realised_today = row->realised_today,
-                                         .entries_since = row->entries_since,
-                                         .entries = row->entries}};
-    return true;
-}
-
+/* An amount moves with what the configuration begins with. */
 static bool load_asset(void *ctx, const union sp_body *body)
 {
     struct loading *loading = ctx;
+    const struct sp_book_asset *row = &body->book_asset;
     struct sp_books *books = loading->books;
+    bool shifts = loading->adapts && !row->adopted;
+    int64_t shift = shifts ? start_of(books, &row->asset).e8 - row->start.e8 : 0;
+    uint32_t at = 0;
 
-    if (books->asset_count >= SP_ASSETS_MAX) return false;
-    books->assets[books->asset_count++] =
-        (struct sp_asset_book){body->book_asset.asset, body->book_asset.amount};
+    while (at < books->asset_count && !sp_name_eq(&books->assets[at].asset, &row->asset))
+        at++;
+    if (at == SP_ASSETS_MAX) return false;
+    sp_amt amount = {row->amount.e8 + shift};
+    if (at == books->asset_count) {
+        /* It was configured, and never moved. */
+        if (shifts && row->start.e8 != 0 && amount.e8 == 0) return true;
+        books->asset_count++;
+    }
+    books->assets[at] = (struct sp_asset_book){row->asset, amount, row->adopted};
     return true;
 }
 
@@ -398,10 +475,15 @@ static bool load_result(void *ctx, const union sp_body *body)
     struct sp_result_book *result = sp_name_is(&row->scope, VENUE_ROW) ? &books->venue : NULL;
 
     for (uint32_t i = 0; i < books->instrument_count; i++) {
+        const struct sp_instrument_config *now = &books->world->instruments[i];
         if (!sp_name_eq(&books->instruments[i].symbol, &row->scope)) continue;
         result = &books->instruments[i].result;
+        if (!loading->adapts) continue;
+        if (sp_name_eq(&row->base, &now->base) && sp_name_eq(&row->quote, &now->quote)) continue;
+        loading->why = "an instrument has another base or quote";
+        return false;
     }
-    if (result == NULL) return false;
+    if (result == NULL) return loading->adapts; /* of an instrument that is not configured */
     *result = (struct sp_result_book){.realised = row->realised,
                                       .peak = row->peak,
                                       .day = row->day,
@@ -416,7 +498,7 @@ static bool is_whole(const struct loading *loading)
 {
     const struct sp_books *books = loading->books;
 
-    return loading->orders == loading->intents && books->link_count == books->config->link_count &&
+    return loading->orders == loading->intents && loading->link_rows == loading->links &&
            books->fill_count ==
                (books->fill_total < SP_FILLS_MAX ? books->fill_total : SP_FILLS_MAX) &&
            books->plan_count ==
@@ -443,6 +525,7 @@ sp_status sp_books_load(struct sp_books *books, struct sp_rows_reader *in, struc
     struct loading loading = {.books = books};
     sp_status status = sp_rows_take(in, takers, sizeof takers / sizeof takers[0], &loading, err);
 
+    if (loading.why != NULL) return SP_FAIL(err, SP_INVALID, "snapshot: %s", loading.why);
     if (status != SP_OK) return status;
     books->order_count = loading.orders;
     if (!is_whole(&loading)) return SP_FAIL(err, SP_INVALID, "snapshot: rows are missing");

@@ -345,7 +345,6 @@ static void fold_intent(struct sp_books *books, const struct sp_record *record)
     struct sp_trade_book *trade = sp_books_trade(books, intent->trade_id);
 
     if (trade == NULL) {
-        uint32_t link = 0;
         make_room_for_trade(books);
         trade = &books->trades[books->trade_count++];
         *trade = (struct sp_trade_book){.trade_id = intent->trade_id,
@@ -355,7 +354,8 @@ static void fold_intent(struct sp_books *books, const struct sp_record *record)
                                         .opportunity_ids = intent->opportunity_ids,
                                         .stop_px = intent->plan_stop_px,
                                         .target_px = intent->plan_target_px};
-        if (sp_books_link(books, &intent->strategy_link_id, &link) != NULL) trade->link = link;
+        if (sp_books_link(books, &intent->strategy_link_id, &trade->link) == NULL)
+            trade->link = sp_books_retired_link(books, &intent->strategy_link_id);
     }
     if (intent->leg > trade->legs) trade->legs = intent->leg;
     if (intent->role == SP_LEG_ROLE_TARGET || intent->role == SP_LEG_ROLE_STOP) {
@@ -527,6 +527,8 @@ static void fold_adopted(struct sp_books *books, const struct sp_record *record)
     const struct sp_balance_adopted *body = &record->body.balance_adopted;
 
     add_to_asset(books, &body->asset, body->after.e8 - sp_books_held(books, &body->asset).e8);
+    for (uint32_t i = 0; i < books->asset_count; i++)
+        if (sp_name_eq(&books->assets[i].asset, &body->asset)) books->assets[i].adopted = true;
     books->version = record->seq;
 }
 

@@ -12,13 +12,14 @@
 #include "services/execution/order_life.h"
 #include "services/execution/results.h"
 
-#define SP_ORDERS_MAX   1024
-#define SP_TRADES_MAX   256
-#define SP_FILLS_MAX    8192
-#define SP_PLANS_MAX    1024
-#define SP_ASSETS_MAX   16
-#define SP_SCOPES_MAX   (SP_LINKS_MAX + 2) /* all, disk */
-#define SP_COMMANDS_MAX 256
+#define SP_ORDERS_MAX     1024
+#define SP_TRADES_MAX     256
+#define SP_FILLS_MAX      8192
+#define SP_PLANS_MAX      1024
+#define SP_ASSETS_MAX     16
+#define SP_BOOK_LINKS_MAX (2 * SP_LINKS_MAX)
+#define SP_SCOPES_MAX     (SP_LINKS_MAX + 2) /* all, disk */
+#define SP_COMMANDS_MAX   256
 
 struct sp_order {
     struct sp_order_intent intent;
@@ -76,6 +77,7 @@ struct sp_fill_book {
 struct sp_asset_book {
     sp_name asset;
     sp_amt amount;
+    bool adopted; /* an operator said how much: what it began with counts no more */
 };
 
 /* A halt that lasts. Scope "all", "disk" (of all, too) or "strategy.ID". */
@@ -93,7 +95,7 @@ struct sp_books {
     uint64_t version; /* sequence of the last record that changed orders, fills or balances */
     uint32_t epoch;   /* of the newest STREAM_STARTED */
     uint32_t order_count, trade_count, fill_count, plan_count, command_count;
-    uint32_t link_count, asset_count, scope_count, instrument_count;
+    uint32_t link_count, retired_count, asset_count, scope_count, instrument_count;
     uint64_t fill_total, plan_total, command_total; /* ever: positions in the rings */
     uint64_t max_venue_trade_id;
     uint64_t incidents; /* impossible steps: our books and the venue disagree */
@@ -102,7 +104,9 @@ struct sp_books {
     struct sp_fill_book fills[SP_FILLS_MAX];
     sp_pln_id plans[SP_PLANS_MAX];
     sp_cmd_id commands[SP_COMMANDS_MAX];
-    struct sp_link_book links[SP_LINKS_MAX];
+    /* The first link_count are configured, in that order. Behind them are those that the journal
+     * knows and the configuration does not any more: what they did is not another link's. */
+    struct sp_link_book links[SP_BOOK_LINKS_MAX];
     struct sp_asset_book assets[SP_ASSETS_MAX];
     struct sp_scope_book scopes[SP_SCOPES_MAX];
     struct sp_instrument_book instruments[SP_SYMBOLS_MAX];
@@ -125,7 +129,11 @@ void sp_books_apply(struct sp_books *books, const struct sp_record *record);
 struct sp_order *sp_books_order(struct sp_books *books, const sp_name *client_order_id);
 struct sp_trade_book *sp_books_trade(struct sp_books *books, sp_trd_id trade_id);
 struct sp_trade_book *sp_books_open_trade(struct sp_books *books, uint32_t link);
+/* Of those that are configured. */
 struct sp_link_book *sp_books_link(struct sp_books *books, const sp_name *id, uint32_t *index);
+/* The place of a link that is not configured, which it gets if it has none. When there is no room,
+ * the last one stands for all others. */
+uint32_t sp_books_retired_link(struct sp_books *books, const sp_name *id);
 /* Scope "strategy.ema" is about link "ema"; "all" and "disk" are about every link. */
 bool sp_books_scope_covers(const sp_name *scope, const sp_name *link);
 const struct sp_scope_book *sp_books_halt_of(const struct sp_books *books, const sp_name *link);

@@ -69,6 +69,7 @@ void sp_execution_gate_view(struct sp_execution *x, const sp_name *symbol, sp_mo
 
 bool sp_x_cancels_entries(const struct sp_execution *x, const struct sp_trade_book *trade)
 {
+    if (trade->link >= x->books.link_count) return false; /* not configured any more: kept */
     return x->stopping && x->books.config->links[trade->link].on_stop != SP_ON_STOP_KEEP;
 }
 

@@ -96,3 +96,16 @@ void sp_results_resumed(struct sp_books *books, const sp_name *scope)
         if (sp_books_scope_covers(scope, &books->links[i].id)) books->links[i].result.entries = 0;
     }
 }
+
+uint32_t sp_books_retired_link(struct sp_books *books, const sp_name *id)
+{
+    uint32_t end = books->link_count + books->retired_count;
+
+    for (uint32_t i = books->link_count; i < end; i++) {
+        if (sp_name_eq(&books->links[i].id, id)) return i;
+    }
+    if (end == SP_BOOK_LINKS_MAX) return end - 1;
+    books->links[end] = (struct sp_link_book){.id = *id};
+    books->retired_count++;
+    return end;
+}

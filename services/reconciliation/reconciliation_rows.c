@@ -2,7 +2,7 @@
 
 #include "common/journal/state_rows.h"
 
-/* Ticks count for schedules that are configured. */
+/* Ticks count for schedules that are configured; for a person who compares. */
 static uint32_t config_crc(const struct sp_reconciler *r)
 {
     uint32_t crc = 0;
@@ -33,7 +33,6 @@ static bool load_state(void *ctx, const union sp_body *body)
     const struct sp_reconciliation_state *row = &body->reconciliation_state;
     struct sp_reconciler *r = ctx;
 
-    if (row->config_crc != config_crc(r)) return false;
     r->passes = row->passes;
     r->discrepancies = row->discrepancies;
     r->corrections = row->corrections;
@@ -57,9 +56,8 @@ static bool load_place(void *ctx, const union sp_body *body)
     for (uint32_t i = 0; i < r->schedule_count; i++) {
         if (!sp_name_eq(&r->schedules[i].config->name, &row->name)) continue;
         r->schedules[i].last = r->ticked[i] = row->ticked;
-        return true;
     }
-    return false;
+    return true; /* of one that is not configured any more nothing is kept */
 }
 
 sp_status sp_r_load(void *state, struct sp_rows_reader *in, struct sp_err *err)

@@ -237,11 +237,25 @@ static void save(const void *state, struct sp_rows_writer *out)
     sp_strategy_kept_save(&strategy->kept, config_crc(strategy), out);
 }
 
+/* Saved under another blueprint. */
+static void drop_foreign_threats(struct sp_strategy *strategy)
+{
+    struct sp_strategy_kept *kept = &strategy->kept;
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < kept->threat_count; i++)
+        if (is_known_worker(strategy, &kept->threats[i].worker))
+            kept->threats[count++] = kept->threats[i];
+    kept->threat_count = count;
+}
+
 static sp_status load(void *state, struct sp_rows_reader *in, struct sp_err *err)
 {
     struct sp_strategy *strategy = state;
 
-    return sp_strategy_kept_load(&strategy->kept, config_crc(strategy), in, err);
+    sp_status status = sp_strategy_kept_load(&strategy->kept, config_crc(strategy), in, err);
+    if (status == SP_OK) drop_foreign_threats(strategy);
+    return status;
 }
 
 const struct sp_core sp_strategy_core = {.decide = decide,

@@ -23,7 +23,8 @@ static void save_state(const struct sp_strategy_kept *kept, uint32_t config_crc,
                                     .last_plan_id = books->last_plan_id,
                                     .is_pending = books->is_pending,
                                     .realised_pnl = books->realised_pnl,
-                                    .trading = books->trading};
+                                    .trading = books->trading,
+                                    .symbol = books->symbol};
 
     SP_ROW_PUT_REF(&row, decided, kept->decided);
     sp_rows_add(out, SP_DTO_strategy_state, &row);
@@ -73,7 +74,8 @@ static bool load_state(void *ctx, const union sp_body *body)
     struct loading *loading = ctx;
     struct sp_strategy_kept *kept = loading->kept;
 
-    if (row->config_crc != loading->config_crc) return false;
+    bool same = row->config_crc == loading->config_crc;
+    if (!same && !sp_name_eq(&row->symbol, &kept->books.symbol)) return false;
     kept->tallies = (struct sp_strategy_tallies){.opportunities = row->opportunities,
                                                  .accepted = row->accepted,
                                                  .rejected = row->rejected,

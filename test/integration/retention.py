@@ -4,6 +4,8 @@ start afterwards has the same books, and one that would need what is gone refuse
 
 usage: retention.py BUILD_DIR SOURCE_DIR
 """
+import copy
+import json
 import os
 import re
 import shutil
@@ -88,6 +90,36 @@ def starts_from_the_snapshot(system):
     print("ok  kill -9 of execution, strategy and reconciliation: back by snapshot and tail")
 
 
+def restored_from(system, name):
+    lines = [line for path in sorted(system.logs.glob(f"{name}.log*"), reverse=True)
+             for line in path.read_text().splitlines() if " state_restored " in line]
+    return re.search(r"from=(\S+)", lines[-1]).group(1)
+
+
+def takes_another_configuration(system):
+    """A new link, other capital, another worker, another schedule: though what was before is gone,
+    everything starts from its snapshots, and again when the link is removed."""
+    before = copy.deepcopy((system.operation, system.blueprint))
+    link = system.operation["strategy_links"][0]
+    link["capital"] = "6000 USDT"
+    system.operation["strategy_links"].insert(0, {**link, "id": "second", "capital": "4000 USDT"})
+    system.operation["schedules"][0]["name"] = "other"
+    system.blueprint["threat"][0]["id"] = "calm"
+    for what in ("added", "removed"):
+        system.spoor("down")
+        system.write_config()
+        system.spoor("up", timeout=90)
+        settle(system)
+        for name in ("execution", "strategy.ema", "reconciliation"):
+            assert restored_from(system, name) == "snapshot", name
+        links = {row["name"] for row in json.loads(system.spoor("health", "--json").stdout)
+                 ["services"] if row["name"].startswith("strategy.")}
+        assert links == ({"strategy.ema", "strategy.second"} if what == "added"
+                         else {"strategy.ema"}), links
+        system.operation, system.blueprint = copy.deepcopy(before)
+    print("ok  links, capital, workers and schedules change, though the begin is gone")
+
+
 def same_books(system):
     """What is left of the journal is in the ledger, and the ledger is the venue's."""
     fills = {(s, t): (side, px, qty) for s, t, side, px, qty in system.sql(
@@ -170,6 +202,7 @@ def main():
             trade = trim(system)
             says_what_is_gone(system, trade)
             starts_from_the_snapshot(system)
+            takes_another_configuration(system)
             system.spoor("down")
             same_books(system)
             refuses_without(system)

@@ -91,21 +91,107 @@ static void test_book_rows_snapshot_and_tail_equal_the_full_fold_at_every_prefix
     core_free(s);
 }
 
-static void test_book_rows_of_another_configuration_are_refused(void **state)
+/* What a user changes. */
+static void change(struct sp_config *config, unsigned how)
+{
+    struct sp_world_config *world = &config->worlds[0];
+    struct sp_link_config first = config->links[0];
+
+    switch (how) {
+    case 0: config->links[1].capital.e8 += 7; break;
+    case 1: world->balances[1].amount.e8 -= 3; break;
+    case 2: config->link_count--; break;
+    case 3: config->links[0] = config->links[--config->link_count]; break;
+    case 4: /* one more, before the others */
+        memmove(&config->links[1], &config->links[0], config->link_count * sizeof first);
+        config->links[0].id = sp_name_of("new");
+        config->links[0].capital.e8 = 5000;
+        config->link_count++;
+        break;
+    case 5: /* in another order */
+        config->links[0] = config->links[1];
+        config->links[1] = first;
+        break;
+    case 6:
+        world->balances[world->balance_count++] =
+            (struct sp_balance_config){.asset = sp_name_of("EUR"), .amount = {9}};
+        break;
+    case 7: world->balance_count = 0; break;
+    default: config->links[0].id = sp_name_of("renamed"); break;
+    }
+}
+#define CHANGES 9
+
+/* Assets by name: without a balance in the configuration they come in the order of their moves. */
+static void check_assets(const struct sp_books *a, const struct sp_books *b)
+{
+    assert_int_equal(a->asset_count, b->asset_count);
+    for (uint32_t i = 0; i < a->asset_count; i++) {
+        uint32_t at = 0;
+        while (at < b->asset_count && !sp_name_eq(&a->assets[i].asset, &b->assets[at].asset))
+            at++;
+        assert_true(at < b->asset_count);
+        assert_int_equal(a->assets[i].amount.e8, b->assets[at].amount.e8);
+    }
+}
+
+static void test_book_rows_of_another_configuration_give_what_folding_under_it_gives(void **state)
+{
+    static struct sp_books before, folded;
+    struct core_shell *s = history();
+
+    (void)state;
+    /* At the end an operator says how much of one asset there is. */
+    struct sp_record *last = &s->records[s->record_count];
+    *last = s->records[s->record_count - 1];
+    last->seq++;
+    last->kind = SP_REC_BALANCE_ADOPTED;
+    last->body.balance_adopted =
+        (struct sp_balance_adopted){.asset = s->config.worlds[0].balances[1].asset, .after = {77}};
+    s->record_count++;
+    for (unsigned how = 0; how < CHANGES; how++) {
+        struct sp_config *other = malloc(sizeof *other);
+        assert_non_null(other);
+        *other = s->config;
+        change(other, how);
+        sp_books_init(&folded, other);
+        for (uint32_t i = 0; i < s->record_count; i++)
+            sp_books_apply(&folded, &s->records[i]);
+        sp_books_init(&before, &s->config);
+        for (uint32_t prefix = 0; prefix <= s->record_count; prefix++) {
+            if (prefix > 0) sp_books_apply(&before, &s->records[prefix - 1]);
+            size_t bytes = save(&before);
+            assert_int_equal(load(bytes, other), SP_OK);
+            for (uint32_t i = prefix; i < s->record_count; i++)
+                sp_books_apply(&loaded, &s->records[i]);
+            check_assets(&folded, &loaded);
+            memcpy(loaded.assets, folded.assets, sizeof loaded.assets);
+            core_check_same(&folded, &loaded);
+        }
+        free(other);
+    }
+    core_free(s);
+}
+
+static void test_book_rows_that_no_configuration_can_adapt_are_refused(void **state)
 {
     struct core_shell *s = history();
-    size_t bytes = save(&s->core.books);
     struct sp_config other = s->config;
+    size_t bytes = save(&s->core.books);
 
     (void)state;
     assert_int_equal(load(bytes, &other), SP_OK);
-    other.links[1].capital.e8 += 1;
+    other.worlds[0].id = sp_name_of("elsewhere");
     assert_int_equal(load(bytes, &other), SP_INVALID);
     other = s->config;
-    other.worlds[0].balances[0].amount.e8 -= 1;
+    other.worlds[0].instruments[0].quote = sp_name_of("EUR");
     assert_int_equal(load(bytes, &other), SP_INVALID);
+    core_free(s);
+    s = core_ready();
+    core_open(s, "ema"); /* and it stays open */
+    bytes = save(&s->core.books);
     other = s->config;
-    other.link_count--;
+    other.worlds[0].instruments[0].symbol = sp_name_of("ETHUSDT");
     assert_int_equal(load(bytes, &other), SP_INVALID);
     core_free(s);
 }
@@ -169,7 +255,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_book_rows_snapshot_and_tail_equal_the_full_fold_at_every_prefix),
-        cmocka_unit_test(test_book_rows_of_another_configuration_are_refused),
+        cmocka_unit_test(test_book_rows_of_another_configuration_give_what_folding_under_it_gives),
+        cmocka_unit_test(test_book_rows_that_no_configuration_can_adapt_are_refused),
         cmocka_unit_test(test_book_rows_that_are_not_whole_are_refused),
         cmocka_unit_test(test_book_rows_know_when_they_do_not_fit),
     };

@@ -164,15 +164,20 @@ static void test_core_rows_of_reconciliation_at_every_point(void **state)
     check_subject(&subject);
 }
 
-static void test_core_rows_of_other_schedules_are_refused(void **state)
+static void test_core_rows_of_other_schedules_keep_those_that_are_left(void **state)
 {
     struct sp_reconciler *r = fresh_reconciler();
-    size_t len_bytes = save(&sp_reconciliation_core, r, saved[0]);
 
     (void)state;
+    r->passes = 0;
+    r->ticked[0].ns = 5;
+    r->ticked[1].ns = 6;
+    size_t len_bytes = save(&sp_reconciliation_core, r, saved[0]);
     config.schedules[1].name = sp_name_of("renamed");
     sp_reconciler_init(r, &config);
-    assert_int_equal(load(&sp_reconciliation_core, r, saved[0], len_bytes), SP_INVALID);
+    assert_int_equal(load(&sp_reconciliation_core, r, saved[0], len_bytes), SP_OK);
+    assert_int_equal(r->ticked[0].ns, 5);
+    assert_int_equal(r->ticked[1].ns, 0);
 }
 
 int main(void)
@@ -180,7 +185,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_core_rows_of_marketdata_at_every_point),
         cmocka_unit_test(test_core_rows_of_reconciliation_at_every_point),
-        cmocka_unit_test(test_core_rows_of_other_schedules_are_refused),
+        cmocka_unit_test(test_core_rows_of_other_schedules_keep_those_that_are_left),
     };
 
     return cmocka_run_group_tests_name("core_rows", tests, NULL, NULL);
