@@ -1,0 +1,242 @@
+#!/usr/bin/env python3
+"""The whole operation over the protocol of Binance Spot, at spoor-venue's own port.
+
+Execution and reconciliation speak REST and WebSocket instead of the native protocol; market data
+stay where they were. Trades open and close, the books equal the venue's to the last digit,
+execution is killed while it trades and comes back. Nothing that the run left behind holds the key
+or the secret. What must not trade ends with 78 and a text that says why: a laxer file mode, a host
+that is not loopback, a wrong secret, and a key that may withdraw.
+
+usage: gateway.py BUILD_DIR SOURCE_DIR [--keep]
+"""
+import http.server
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.parse
+import urllib.request
+
+from chaos import configure
+from system import System, check_books, check_orders, free_port
+
+KEY = "canarykey0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+TOKEN = "canarytoken0123456789"
+# What goes wrong once each while it trades: orders are then UNKNOWN, or the stream is lost.
+FAULTS = (("drop_reply", "timeout"), ("error_executed", "drop_request"), ("lose_event",),
+          ("duplicate_event", "drop_stream"))
+SECRET = "canarysecret0123456789abcdefghijklmnopqrstuvwxyz"
+
+
+def write_secret(path, value, mode):
+    path.unlink(missing_ok=True)
+    path.touch(mode=0o600)
+    path.write_text(json.dumps(value))
+    path.chmod(mode)
+
+
+def over_binance(system):
+    """Its keys lie outside of the folders that are searched afterwards."""
+    port = free_port()
+    secrets = system.folder / "secrets"
+    secrets.mkdir(mode=0o700)
+    write_secret(secrets / "venue.json", {"keys": [{"api_key": KEY, "secret": SECRET}]}, 0o600)
+    write_secret(secrets / "key.json", {"api_key": KEY, "secret": SECRET}, 0o400)
+    (secrets / "token").touch(mode=0o600)
+    (secrets / "token").write_text(TOKEN + "\n")
+    system.world["venue"]["api"] = {"listen": f"127.0.0.1:{port}", "keys": "../secrets/venue.json",
+                                    "control": "../secrets/token"}
+    system.world["venue"]["binance"] = {"rest": f"http://127.0.0.1:{port}",
+                                        "ws_api": f"ws://127.0.0.1:{port}",
+                                        "key": "../secrets/key.json", "absence": "2s"}
+    system.write_config()
+    return secrets
+
+
+def closed_trades(system):
+    return len(system.records("execution", {"TRADE_CLOSED"}))
+
+
+def reconciled(system):
+    return [r["b"] for r in system.records("reconciliation", {"RECONCILIATION_RESULT"})]
+
+
+def trade_and_kill(system):
+    done = system.spoor("up", "--policy", "budget=20,backoff_max=1s", timeout=90)
+    assert done.returncode == 0
+    url = system.world["venue"]["binance"]["rest"] + "/api/v3/exchangeInfo"
+    with urllib.request.urlopen(url, timeout=5) as answer:
+        if not json.load(answer)["symbols"][0]["ocoAllowed"]:
+            print("SKIPPED: this exchange takes no pairs, which protect every position of ours")
+            return False
+    system.await_that("a reconciliation is clean",
+                      lambda: any(b.get("clean") for b in reconciled(system)))
+    system.await_that("a trade is closed", lambda: closed_trades(system) >= 1, 60)
+    for kill in range(1):
+        before = closed_trades(system)
+        pid = system.status()["execution"]["pid"]
+        assert b"spoor-execution" in pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()
+        os.kill(pid, signal.SIGKILL)
+        system.await_that(f"a trade closes after kill {kill + 1}",
+                          lambda: closed_trades(system) > before, 60)
+    survive_faults(system)
+    check_processes(system)
+    system.spoor("down", timeout=60)
+    return True
+
+
+def control(system, method, params=None):
+    """What the operator of the exchange asks for."""
+    request = urllib.request.Request(
+        system.world["venue"]["binance"]["rest"] + "/spoor/v1/faults?"
+        + urllib.parse.urlencode(params or {}), method=method,
+        headers={"Authorization": "Bearer " + TOKEN})
+    with urllib.request.urlopen(request, timeout=5) as answer:
+        return json.load(answer)
+
+
+def survive_faults(system):
+    for kinds in FAULTS:
+        before = closed_trades(system)
+        for kind in kinds:
+            is_order = not kind.endswith(("event", "stream"))
+            on = {"on": "order.place"} if is_order else {}
+            control(system, "POST", {"kind": kind, "count": 1, **on})
+        system.await_that(f"a trade closes after {kinds}",
+                          lambda: closed_trades(system) > before and all(
+                              f["hits"] > 0 for f in control(system, "GET")), 90)
+        control(system, "DELETE")
+    unknown = len(system.records("execution", {"ORDER_UNKNOWN"}))
+    assert unknown > 0, "no order was unknown"
+    print(f"faults {FAULTS} survived, {unknown} orders unknown for a while")
+
+
+def check_canary(system):
+    """Neither half of the key in anything below the run's folders, nor in what the configuration
+    prints."""
+    searched = 0
+    for folder in (system.data, system.run, system.logs, system.config):
+        for path in folder.rglob("*"):
+            if not path.is_file():
+                continue
+            searched += 1
+            content = path.read_bytes()
+            for name, value in (("secret", SECRET), ("key", KEY)):
+                assert value.encode() not in content, f"{path} holds the {name}"
+    assert searched > 10
+    return searched
+
+
+def check_processes(system):
+    """While it runs: not in argv or the environment; no core file can be made of who holds it."""
+    for name in ("execution", "reconciliation"):
+        pid = system.status()[name]["pid"]
+        argv = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()
+        assert SECRET.encode() not in argv and KEY.encode() not in argv
+        try:
+            environment = pathlib.Path(f"/proc/{pid}/environ").read_bytes()
+        except PermissionError:
+            continue  # not even we may look: as for any process without core files
+        assert SECRET.encode() not in environment and KEY.encode() not in environment
+
+
+def check_refusals(system, secrets):
+    """A wrong configuration never trades."""
+    binance = system.world["venue"]["binance"]
+    good = dict(binance)
+    binance["rest"] = "https://api.binance.com"
+    system.write_config()
+    text = system.spoor("check", expect=78).stdout
+    assert "must not reach https://api.binance.com" in text, text
+    binance.update(good)
+    system.write_config()
+    system.spoor("check")
+
+    write_secret(secrets / "key.json", {"api_key": KEY, "secret": SECRET}, 0o440)
+    refused(system, "chmod 0400")
+    write_secret(secrets / "key.json", {"api_key": KEY, "secret": SECRET}, 0o400)
+    rights = {"enableWithdrawals": False, "enableSpotAndMarginTrading": True}
+    with Rights({**rights, "enableWithdrawals": True}) as url:
+        binance.update(rest=url, ws_api=url.replace("http", "ws"))
+        refused(system, "it may withdraw")
+    with Rights({**rights, "enableSpotAndMarginTrading": False}) as url:
+        binance.update(rest=url, ws_api=url.replace("http", "ws"))
+        refused(system, "it may not trade")
+    with Rights({"code": -1022, "msg": "Signature for this request is not valid."}, 400) as url:
+        binance.update(rest=url, ws_api=url.replace("http", "ws"))
+        refused(system, "Signature for this request")
+
+
+def refused(system, why):
+    """Execution alone, as in a terminal."""
+    system.write_config()
+    done = subprocess.run([system.build / "spoor-execution", "--config", system.config], text=True,
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, timeout=30, check=False)
+    assert done.returncode == 78, f"exit {done.returncode}\n{done.stdout}"
+    assert why in done.stdout and SECRET not in done.stdout and KEY not in done.stdout, done.stdout
+    print(f"exit 78: {why}")
+
+
+class Rights:
+    """A venue that tells the time, and what a key may do."""
+
+    def __init__(self, answer, status=200):
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self):
+                is_time = self.path.startswith("/api/v3/time")
+                value = {"serverTime": int(time.time() * 1000)} if is_time else answer
+                body = json.dumps(value).encode()
+                self.send_response(200 if is_time else status)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *args):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
+
+    def __enter__(self):
+        self.thread.start()
+        return f"http://127.0.0.1:{self.server.server_address[1]}"
+
+    def __exit__(self, *error):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+def main():
+    keep = "--keep" in sys.argv[3:]
+    folder = tempfile.mkdtemp(prefix="spoor-gateway-")
+    try:
+        with System(sys.argv[1], sys.argv[2], folder) as system:
+            configure(system, None)
+            secrets = over_binance(system)
+            if not trade_and_kill(system):
+                return 77
+            fills = check_books(system)
+            entries, _ = check_orders(system)
+            print(f"{len(entries)} entries, {len(fills)} executions, "
+                  f"{closed_trades(system)} trades closed: our books equal the venue's")
+            print(f"{check_canary(system)} files without a trace of the key")
+            check_refusals(system, secrets)
+    finally:
+        if not keep:
+            shutil.rmtree(folder, ignore_errors=True)
+        else:
+            print(folder)
+    return 0
+
+
+sys.exit(main())
