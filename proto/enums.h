@@ -6,10 +6,17 @@
 
 #include "proto/status.h"
 
-#define SP_VALUES_SIDE(V, P)       V(P, BUY) V(P, SELL)
-#define SP_VALUES_LIQUIDITY(V, P)  V(P, MAKER) V(P, TAKER)
-#define SP_VALUES_ORDER_TYPE(V, P) V(P, MARKET) V(P, LIMIT) V(P, STOP_LOSS) V(P, LIMIT_MAKER)
-#define SP_VALUES_TIF(V, P)        V(P, GTC) V(P, IOC) V(P, FOK)
+#define SP_VALUES_SIDE(V, P)      V(P, BUY) V(P, SELL)
+#define SP_VALUES_LIQUIDITY(V, P) V(P, MAKER) V(P, TAKER)
+#define SP_VALUES_ORDER_TYPE(V, P)                                                                 \
+    V(P, MARKET)                                                                                   \
+    V(P, LIMIT)                                                                                    \
+    V(P, STOP_LOSS)                                                                                \
+    V(P, LIMIT_MAKER)                                                                              \
+    V(P, STOP_LOSS_LIMIT)                                                                          \
+    V(P, TAKE_PROFIT)                                                                              \
+    V(P, TAKE_PROFIT_LIMIT)
+#define SP_VALUES_TIF(V, P) V(P, GTC) V(P, IOC) V(P, FOK)
 /* What an order is for: its leg within a trade. */
 #define SP_VALUES_LEG_ROLE(V, P) V(P, ENTRY) V(P, TARGET) V(P, STOP) V(P, EXIT)
 #define SP_VALUES_ORDER_STATE(V, P)                                                                \

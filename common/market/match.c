@@ -1,16 +1,18 @@
 /* Room for events is reserved before an order is worked on, so that no fill is ever made that
  * cannot be told: an order that finds no room is left for the next call. */
-#include "common/market/match.h"
+#include "common/market/match_internal.h"
 
 #include "proto/decimal.h"
 
 #include <string.h>
 
 #define CHANGES_KEPT_MAX 256
-/* A walk, the acceptance, the end of the order and the end of its other leg. */
-#define ROOM_FOR_ONE (SP_MATCH_WALK_MAX + 4)
+/* A walk of which each step fills a part or ends an own order and its other leg, the acceptance,
+ * the end of the order and the end of its other leg. */
+#define ROOM_FOR_ONE (2 * SP_MATCH_WALK_MAX + 4)
 
-_Static_assert(ROOM_FOR_ONE <= SP_MATCH_EVENTS_MAX, "one order always fits");
+_Static_assert(SP_MATCH_ORDERS_MAX + ROOM_FOR_ONE <= SP_MATCH_EVENTS_MAX,
+               "a trade may fill all orders, and one order always fits");
 
 sp_status sp_match_init(struct sp_match *match, const struct sp_instrument *instrument,
                         uint32_t level_capacity, struct sp_err *err)
@@ -31,23 +33,6 @@ void sp_match_fini(struct sp_match *match)
     if (!match) return;
     sp_seen_fini(&match->seen);
     memset(match, 0, sizeof *match);
-}
-
-static enum sp_side opposite(enum sp_side side)
-{
-    return side == SP_SIDE_BUY ? SP_SIDE_SELL : SP_SIDE_BUY;
-}
-
-/* Whether an order of `side` with limit `limit` would trade at `px`. */
-static bool reaches(enum sp_side side, sp_px limit, sp_px px)
-{
-    return side == SP_SIDE_BUY ? px.e8 <= limit.e8 : px.e8 >= limit.e8;
-}
-
-/* Whether a stop of `side` is triggered by a trade at `px`: the mirror of a limit. */
-static bool triggers(enum sp_side side, sp_px stop, sp_px px)
-{
-    return side == SP_SIDE_BUY ? px.e8 >= stop.e8 : px.e8 <= stop.e8;
 }
 
 static struct sp_match_order *find(struct sp_match *match, uint64_t order_no)
@@ -121,6 +106,22 @@ static void end_order(struct sp_match *match, uint64_t order_no, enum sp_match_e
     remove_order(match, order_no);
 }
 
+/* Ends an open order that met one of its owner's, and its other leg. */
+static void prevent(struct sp_match *match, uint64_t order_no, uint64_t counter_no,
+                    struct sp_match_events *events)
+{
+    const struct sp_match_order *order = find(match, order_no);
+
+    SP_ASSERT(order);
+    uint64_t pair_no = order->pair_no;
+    tell_because(events, SP_MATCH_EXPIRED, order, "it would have met an order of its owner");
+    events->at[events->count - 1].counter_no = counter_no;
+    remove_order(match, order_no);
+    if (pair_no != 0) {
+        end_order(match, pair_no, SP_MATCH_CANCELED, "the other leg of the pair expired", events);
+    }
+}
+
 static sp_qty rest_of(const struct sp_match_order *order)
 {
     return (sp_qty){order->qty.e8 - order->filled.e8};
@@ -171,25 +172,89 @@ static void walk_cause(const struct walk *walk, enum sp_side side, struct sp_lev
                    sp_e8_format(seen.px.e8, px), sp_e8_format(seen.qty.e8, qty));
 }
 
-/* Fills as much of the order as the seen levels give. A maker gets its own price. */
-static void take(struct sp_match *match, struct sp_match_order *order, const struct walk *walk,
+/* The worst price the order takes; 0: any. */
+static sp_px bound_of(const struct sp_match_order *order, const struct walk *walk)
+{
+    return walk->limited ? order->px : order->cap_px;
+}
+
+/* The owner's resting order that a taker reaches before `level` (NULL: the end of the levels); NULL
+ * if there is none. */
+static const struct sp_match_order *own_before(const struct sp_match *match,
+                                               const struct sp_match_order *taker, sp_px bound,
+                                               const struct sp_level *level)
+{
+    const struct sp_match_order *best = NULL;
+
+    if (taker->stp == SP_STP_NONE) return NULL;
+    for (uint32_t i = 0; i < match->order_count; i++) {
+        const struct sp_match_order *own = &match->orders[i];
+        bool is_met = own->owner == taker->owner && own->side != taker->side &&
+                      own->type == SP_ORDER_TYPE_LIMIT && !own->fired &&
+                      own->order_no != taker->pair_no;
+        if (!is_met) continue;
+        if (bound.e8 != 0 && !sp_match_reaches(taker->side, bound, own->px)) continue;
+        if (level && !sp_match_reaches(taker->side, level->px, own->px)) continue;
+        if (!best ||
+            (own->px.e8 != best->px.e8 && sp_match_reaches(taker->side, best->px, own->px))) {
+            best = own;
+        }
+    }
+    return best;
+}
+
+/* What the taker's word says about one of its owner's orders. False: the taker has ended. */
+static bool meet_own(struct sp_match *match, uint64_t taker_no, uint64_t own_no,
+                     struct sp_match_events *events)
+{
+    const struct sp_match_order *taker = sp_match_order(match, taker_no);
+
+    SP_ASSERT(taker);
+    enum sp_match_stp stp = taker->stp;
+    if (stp != SP_STP_EXPIRE_TAKER) prevent(match, own_no, taker_no, events);
+    if (stp == SP_STP_EXPIRE_MAKER) return true;
+    prevent(match, taker_no, own_no, events);
+    return false;
+}
+
+/* Fills as much of the order as the seen levels give. A maker gets its own price. False: the order
+ * has ended, because it met one of its owner's. */
+static bool take(struct sp_match *match, uint64_t order_no, const struct walk *walk,
                  struct sp_match_events *events)
 {
-    enum sp_side side = opposite(order->side);
-    struct sp_level level = {0};
+    struct sp_match_order *order = find(match, order_no);
+
+    SP_ASSERT(order);
+    enum sp_side side = sp_match_opposite(order->side);
+    sp_px bound = bound_of(order, walk);
     uint32_t cursor = 0;
 
     for (int i = 0; i < SP_MATCH_WALK_MAX && rest_of(order).e8 > 0; i++) {
         sp_text cause = {{0}};
-        if (!sp_seen_next(&match->seen, side, &cursor, &level)) return;
-        if (walk->limited && !reaches(order->side, order->px, level.px)) return;
+        struct sp_level level = {0};
+        uint32_t next = cursor;
+        bool has_level = sp_seen_next(&match->seen, side, &next, &level);
+        const struct sp_match_order *own =
+            walk->liquidity == SP_LIQUIDITY_TAKER
+                ? own_before(match, order, bound, has_level ? &level : NULL)
+                : NULL;
+        if (own) {
+            if (!meet_own(match, order_no, own->order_no, events)) return false;
+            order = find(match, order_no); /* the orders have moved */
+            SP_ASSERT(order);
+            continue;
+        }
+        cursor = next;
+        if (!has_level) return true;
+        if (bound.e8 != 0 && !sp_match_reaches(order->side, bound, level.px)) return true;
         struct sp_level part = level;
         if (part.qty.e8 > rest_of(order).e8) part.qty = rest_of(order);
-        if (!sp_seen_take(&match->seen, side, part)) return;
+        if (!sp_seen_take(&match->seen, side, part)) return true;
         walk_cause(walk, side, level, &cause);
         if (walk->liquidity == SP_LIQUIDITY_MAKER) part.px = order->px;
         fill(order, part, walk->liquidity, &cause, events);
     }
+    return true;
 }
 
 /* Whether the seen levels can fill all of a limit order. */
@@ -200,8 +265,11 @@ static bool can_fill_whole(const struct sp_match *match, const struct sp_match_o
     int64_t left = order->qty.e8;
 
     for (int i = 0; i < SP_MATCH_WALK_MAX; i++) {
-        if (!sp_seen_next(&match->seen, opposite(order->side), &cursor, &level)) return false;
-        if (!reaches(order->side, order->px, level.px)) return false;
+        if (!sp_seen_next(&match->seen, sp_match_opposite(order->side), &cursor, &level))
+            return false;
+        if (!sp_match_reaches(order->side, order->px, level.px)) return false;
+        bool is_stopped = order->stp != SP_STP_NONE && order->stp != SP_STP_EXPIRE_MAKER;
+        if (is_stopped && own_before(match, order, order->px, &level)) return false;
         if (level.qty.e8 >= left) return true;
         left -= level.qty.e8;
     }
@@ -221,54 +289,16 @@ static void execute(struct sp_match *match, uint64_t order_no, const struct walk
         end_order(match, order_no, SP_MATCH_EXPIRED, "cannot be filled whole at once", events);
         return;
     }
-    take(match, order, walk, events);
+    order->fired = false;
+    if (!take(match, order_no, walk, events)) return;
+    order = find(match, order_no);
+    SP_ASSERT(order);
     if (rest_of(order).e8 == 0) {
         remove_order(match, order_no);
     } else if (!rests) {
         end_order(match, order_no, SP_MATCH_EXPIRED, "no more quantity within reach in the book",
                   events);
     }
-}
-
-/* The price by which the value of an order is judged; zero if there is none. */
-static sp_px judging_px(const struct sp_match *match, const struct sp_match_order *order)
-{
-    struct sp_level touch = {0};
-
-    if (order->type == SP_ORDER_TYPE_LIMIT) return order->px;
-    if (order->type == SP_ORDER_TYPE_STOP_LOSS) return order->stop_px;
-    if (sp_seen_best(&match->seen, opposite(order->side), &touch)) return touch.px;
-    return match->last_px;
-}
-
-/* Fields and filters. */
-static sp_status check_order(const struct sp_match *match, const struct sp_match_order *order,
-                             struct sp_err *err)
-{
-    bool is_limit = order->type == SP_ORDER_TYPE_LIMIT;
-    bool is_stop = order->type == SP_ORDER_TYPE_STOP_LOSS;
-
-    if (order->side != SP_SIDE_BUY && order->side != SP_SIDE_SELL) {
-        return SP_FAIL(err, SP_REFUSED, "the order has no side");
-    }
-    if (!is_limit && !is_stop && order->type != SP_ORDER_TYPE_MARKET) {
-        return SP_FAIL(err, SP_REFUSED, "the order has no type");
-    }
-    if (is_limit && (order->tif <= SP_TIF_NONE || order->tif >= SP_TIF_COUNT)) {
-        return SP_FAIL(err, SP_REFUSED, "a limit order needs a time in force");
-    }
-    if (is_limit != (order->px.e8 != 0) || is_stop != (order->stop_px.e8 != 0)) {
-        return SP_FAIL(err, SP_REFUSED, "prices do not belong to the type of the order");
-    }
-    if (order->type == SP_ORDER_TYPE_MARKET) {
-        sp_px px = judging_px(match, order);
-        sp_status st = sp_instrument_check_qty(&match->instrument, order->qty, err);
-        if (st != SP_OK) return st;
-        if (px.e8 == 0) return SP_FAIL(err, SP_REFUSED, "no market is known yet");
-        return sp_instrument_check_value(&match->instrument, px, order->qty, err);
-    }
-    return sp_instrument_check_order(&match->instrument, is_limit ? order->px : order->stop_px,
-                                     order->qty, err);
 }
 
 void sp_match_place(struct sp_match *match, const struct sp_match_order *order,
@@ -283,72 +313,31 @@ void sp_match_place(struct sp_match *match, const struct sp_match_order *order,
     SP_ASSERT(order->filled.e8 == 0);
     SP_ASSERT(!find(match, order->order_no));
     events->count = 0;
-    sp_status st = check_order(match, order, &err);
-    if (st == SP_OK && match->order_count == SP_MATCH_ORDERS_MAX) {
-        st = SP_FAIL(&err, SP_FULL, "MAX_NUM_ORDERS: %d orders are open", SP_MATCH_ORDERS_MAX);
-    }
-    if (st == SP_OK && order->type == SP_ORDER_TYPE_STOP_LOSS && match->last_px.e8 != 0 &&
-        triggers(order->side, order->stop_px, match->last_px)) {
-        st = SP_FAIL(&err, SP_REFUSED, "order would trigger immediately");
-    }
-    if (st != SP_OK) {
+    if (sp_match_check_order(match, order, &err) != SP_OK) {
         tell_because(events, SP_MATCH_REJECTED, order, err.text);
         return;
     }
     tell(events, SP_MATCH_ACCEPTED, append(match, order));
-    if (order->type == SP_ORDER_TYPE_STOP_LOSS) return;
+    if (sp_order_type_waits(order->type)) return;
     execute(match, order->order_no, order->type == SP_ORDER_TYPE_LIMIT ? &limit : &market, events);
 }
 
-static sp_status check_pair(const struct sp_match *match, const struct sp_match_order *limit,
-                            const struct sp_match_order *stop, struct sp_err *err)
-{
-    struct sp_level touch = {0};
-    sp_status st = check_order(match, limit, err);
-
-    if (st == SP_OK) st = check_order(match, stop, err);
-    if (st != SP_OK) return st;
-    if (limit->type != SP_ORDER_TYPE_LIMIT || stop->type != SP_ORDER_TYPE_STOP_LOSS ||
-        limit->tif != SP_TIF_GTC) {
-        return SP_FAIL(err, SP_REFUSED, "a pair is a resting limit order and a stop");
-    }
-    if (limit->side != stop->side || limit->qty.e8 != stop->qty.e8) {
-        return SP_FAIL(err, SP_REFUSED, "the legs of a pair have one side and quantity");
-    }
-    if (match->order_count + 2 > SP_MATCH_ORDERS_MAX) {
-        return SP_FAIL(err, SP_FULL, "MAX_NUM_ORDERS: %d orders are open", match->order_count);
-    }
-    bool limit_is_met = sp_seen_best(&match->seen, opposite(limit->side), &touch) &&
-                        reaches(limit->side, limit->px, touch.px);
-    if (match->last_px.e8 != 0) {
-        limit_is_met = limit_is_met || reaches(limit->side, limit->px, match->last_px);
-        if (triggers(stop->side, stop->stop_px, match->last_px)) {
-            return SP_FAIL(err, SP_REFUSED, "stop leg would trigger immediately");
-        }
-    }
-    if (limit_is_met || reaches(limit->side, limit->px, stop->stop_px)) {
-        return SP_FAIL(err, SP_REFUSED,
-                       "the relationship of the prices for the orders is not correct");
-    }
-    return SP_OK;
-}
-
-void sp_match_place_pair(struct sp_match *match, const struct sp_match_order *limit,
+void sp_match_place_pair(struct sp_match *match, const struct sp_match_order *profit,
                          const struct sp_match_order *stop, struct sp_match_events *events)
 {
     struct sp_err err = {0};
 
-    SP_ASSERT(limit->pair_no == stop->order_no);
-    SP_ASSERT(stop->pair_no == limit->order_no);
-    SP_ASSERT(limit->filled.e8 == 0);
+    SP_ASSERT(profit->pair_no == stop->order_no);
+    SP_ASSERT(stop->pair_no == profit->order_no);
+    SP_ASSERT(profit->filled.e8 == 0);
     SP_ASSERT(stop->filled.e8 == 0);
     events->count = 0;
-    if (check_pair(match, limit, stop, &err) != SP_OK) {
-        tell_because(events, SP_MATCH_REJECTED, limit, err.text);
+    if (sp_match_check_pair(match, profit, stop, &err) != SP_OK) {
+        tell_because(events, SP_MATCH_REJECTED, profit, err.text);
         tell_because(events, SP_MATCH_REJECTED, stop, err.text);
         return;
     }
-    tell(events, SP_MATCH_ACCEPTED, append(match, limit));
+    tell(events, SP_MATCH_ACCEPTED, append(match, profit));
     tell(events, SP_MATCH_ACCEPTED, append(match, stop));
 }
 
@@ -392,8 +381,8 @@ static struct sp_match_order *first_reached(struct sp_match *match, enum sp_side
 
     for (uint32_t i = 0; i < match->order_count; i++) {
         struct sp_match_order *order = &match->orders[i];
-        if (order->type != SP_ORDER_TYPE_LIMIT || order->side != side) continue;
-        if (!reaches(side, order->px, px)) continue;
+        if (order->type != SP_ORDER_TYPE_LIMIT || order->side != side || order->fired) continue;
+        if (!sp_match_reaches(side, order->px, px)) continue;
         bool is_better = !best || (side == SP_SIDE_BUY ? order->px.e8 > best->px.e8
                                                        : order->px.e8 < best->px.e8);
         if (is_better) best = order;
@@ -414,8 +403,8 @@ static void trade_cause(const struct sp_trade *trade, const char *what, sp_text 
 static void fill_makers(struct sp_match *match, const struct sp_trade *trade,
                         struct sp_match_events *events)
 {
-    enum sp_side met = opposite((enum sp_side)trade->taker_side);
-    const enum sp_side sides[] = {met, opposite(met)};
+    enum sp_side met = sp_match_opposite((enum sp_side)trade->taker_side);
+    const enum sp_side sides[] = {met, sp_match_opposite(met)};
     int64_t left = trade->qty.e8;
     sp_text cause = {{0}};
 
@@ -433,37 +422,42 @@ static void fill_makers(struct sp_match *match, const struct sp_trade *trade,
     }
 }
 
-/* Turns the stops that a trade triggers into market orders and cancels their other legs. */
-static void trigger_stops(struct sp_match *match, sp_px px, struct sp_match_events *events)
+static void trigger_waiting(struct sp_match *match, sp_px px)
 {
-    for (uint32_t i = 0; i < match->order_count;) {
+    for (uint32_t i = 0; i < match->order_count; i++) {
         struct sp_match_order *order = &match->orders[i];
-        uint64_t pair_no = order->pair_no;
-        bool fires =
-            order->type == SP_ORDER_TYPE_STOP_LOSS && triggers(order->side, order->stop_px, px);
-        if (!fires) {
-            i++;
-            continue;
-        }
-        order->type = SP_ORDER_TYPE_MARKET;
-        order->pair_no = 0;
-        end_order(match, pair_no, SP_MATCH_CANCELED, "the stop leg of the pair triggered", events);
-        if (pair_no != 0) i = 0; /* the orders have moved; triggered ones are stops no more */
+        if (sp_order_type_waits(order->type) && sp_match_triggers(order, px)) order->fired = true;
     }
 }
 
-/* Carries out triggered stops, oldest first. One that finds no room for its events stays a market
- * order and has its turn at the next call. */
-static void fire_stops(struct sp_match *match, const char *why, struct sp_match_events *events)
+/* A triggered order goes on as a market or a limit order; its other leg ends. */
+static void wake(struct sp_match *match, struct sp_match_order *order,
+                 struct sp_match_events *events)
 {
-    const struct walk walk = {SP_LIQUIDITY_TAKER, false, why};
+    uint64_t pair_no = order->pair_no;
 
+    if (!sp_order_type_waits(order->type)) return; /* it was told of before a restart */
+    order->type = sp_order_type_has_limit(order->type) ? SP_ORDER_TYPE_LIMIT : SP_ORDER_TYPE_MARKET;
+    order->pair_no = 0;
+    tell(events, SP_MATCH_TRIGGERED, order);
+    end_order(match, pair_no, SP_MATCH_CANCELED, "the other leg of the pair triggered", events);
+}
+
+/* Carries out triggered orders, oldest first. One that finds no room for its events has its turn at
+ * the next call. */
+static void fire(struct sp_match *match, const char *why, struct sp_match_events *events)
+{
     for (uint32_t i = 0; i < match->order_count && has_room(events);) {
-        if (match->orders[i].type == SP_ORDER_TYPE_MARKET) {
-            execute(match, match->orders[i].order_no, &walk, events); /* ends it */
-        } else {
+        struct sp_match_order *order = &match->orders[i];
+        uint64_t order_no = order->order_no;
+        const struct walk walk = {SP_LIQUIDITY_TAKER, sp_order_type_has_limit(order->type), why};
+        if (!order->fired) {
             i++;
+            continue;
         }
+        wake(match, order, events);
+        execute(match, order_no, &walk, events);
+        i = 0; /* the orders may have moved; this one is fired no more */
     }
 }
 
@@ -476,11 +470,11 @@ static void fill_crossed(struct sp_match *match, enum sp_side side, struct sp_ma
     for (uint32_t i = 0; i < SP_MATCH_ORDERS_MAX && has_room(events); i++) {
         struct sp_level level = {0};
         uint32_t cursor = 0;
-        if (!sp_seen_next(&match->seen, opposite(side), &cursor, &level)) return;
+        if (!sp_seen_next(&match->seen, sp_match_opposite(side), &cursor, &level)) return;
         struct sp_match_order *order = first_reached(match, side, level.px);
         if (!order) return;
         sp_qty before = order->filled;
-        take(match, order, &walk, events);
+        SP_IGNORE(!take(match, order->order_no, &walk, events)); /* a maker meets nobody */
         if (order->filled.e8 == before.e8) return;
         settle(match, order->order_no, events);
     }
@@ -494,9 +488,9 @@ static void on_trade(struct sp_match *match, const struct sp_trade *trade,
     match->last_px = trade->px;
     if (match->order_count == 0) return;
     fill_makers(match, trade, events);
-    trigger_stops(match, trade->px, events);
-    trade_cause(trade, " triggered the stop; took ", &why);
-    fire_stops(match, why.s, events);
+    trigger_waiting(match, trade->px);
+    trade_cause(trade, " triggered it; took ", &why);
+    fire(match, why.s, events);
 }
 
 void sp_match_market(struct sp_match *match, const struct sp_market_event *event,
@@ -505,7 +499,7 @@ void sp_match_market(struct sp_match *match, const struct sp_market_event *event
     events->count = 0;
     sp_seen_event(&match->seen, event);
     if (match->order_count == 0 && event->kind != SP_REC_TRADE) return;
-    fire_stops(match, "stop triggered before; took ", events);
+    fire(match, "triggered before; took ", events);
     if (event->kind == SP_REC_TRADE) {
         on_trade(match, &event->body.trade, events);
     } else {

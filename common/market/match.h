@@ -9,12 +9,16 @@
  *       price first among ours, then oldest. The public queue ahead of us is not modelled: a touch
  *       fills us, which is kinder than a real venue.
  *     - the opposite touch crosses its price: against the levels seen, which are thereby taken.
- *   Stop. STOP_LOSS waits for a public trade at or beyond its stop price (SELL: at or below), then
- *     takes like a market order.
- *   Rest. What is left of MARKET, IOC and a triggered stop expires; FOK fills whole or expires.
- *   Pair. A limit leg and a stop leg of one side and quantity (one cancels the other): any fill of
- *     the limit leg, even a partial one, cancels the stop leg; the trigger of the stop leg cancels
- *     the limit leg; cancelling one cancels both.
+ *   Waiting. STOP_LOSS and STOP_LOSS_LIMIT wait for a public trade at or beyond their stop price
+ *     (SELL: at or below), TAKE_PROFIT and TAKE_PROFIT_LIMIT for the reverse; then they go on as a
+ *     market or a limit order.
+ *   Rest. What is left of MARKET, IOC and a triggered market order expires; FOK fills whole or
+ *     expires. A market order that has a cap takes no level beyond it.
+ *   Pair. A profit leg (limit or take-profit) and a stop leg of one side and quantity (one cancels
+ *     the other): any fill of a limit leg, even a partial one, and the trigger of a waiting leg
+ *     cancel the other; cancelling one cancels both.
+ *   Ourselves. Our orders never trade with one another. One that says so does not even pass its
+ *     owner's resting order of the other side: where it would, it, the other or both expire.
  *
  * Pure and deterministic: no clock, no randomness, no accounts (the venue keeps those). Bounded:
  * orders, levels walked by one order, and events of one call. Owned by one thread.
@@ -25,25 +29,37 @@
 #include "common/market/instrument.h"
 #include "common/market/seen.h"
 
-#define SP_MATCH_ORDERS_MAX 64
-#define SP_MATCH_WALK_MAX   64 /* levels one order takes at most in one go */
-#define SP_MATCH_EVENTS_MAX 256
+#define SP_MATCH_ORDERS_MAX 256
+#define SP_MATCH_WALK_MAX   64  /* levels one order takes at most in one go */
+#define SP_MATCH_EVENTS_MAX 512 /* one of each order, and one order's whole life */
+
+/* What happens where an order meets one of its owner's: the taker's word counts. */
+enum sp_match_stp { SP_STP_NONE, SP_STP_EXPIRE_TAKER, SP_STP_EXPIRE_MAKER, SP_STP_EXPIRE_BOTH };
 
 /* One order of ours. `order_no` is the venue's number, never zero, never used twice. */
 struct sp_match_order {
     uint64_t order_no;
     uint64_t pair_no; /* the other leg; 0: none */
+    uint32_t owner;
     enum sp_side side;
-    enum sp_order_type type;
-    enum sp_tif tif; /* of a LIMIT */
+    enum sp_order_type type; /* as it is now: a triggered one is MARKET or LIMIT */
+    enum sp_tif tif;         /* of those with a limit */
+    enum sp_match_stp stp;
+    bool fired; /* triggered, and not carried out yet */
     sp_qty qty;
-    sp_px px;      /* of a LIMIT */
-    sp_px stop_px; /* of a STOP_LOSS */
+    sp_px px;      /* of those with a limit */
+    sp_px stop_px; /* of those that wait */
+    sp_px cap_px;  /* of one at market: the worst price it takes; 0: any */
     sp_qty filled;
 };
 
+/* Whether it waits for a trade at its stop price; whether it has a limit price. */
+bool sp_order_type_waits(enum sp_order_type type);
+bool sp_order_type_has_limit(enum sp_order_type type);
+
 enum sp_match_event_type {
     SP_MATCH_ACCEPTED,
+    SP_MATCH_TRIGGERED, /* of one that waited */
     SP_MATCH_FILL,
     SP_MATCH_CANCELED,
     SP_MATCH_EXPIRED,
@@ -59,6 +75,7 @@ struct sp_match_event {
     sp_qty qty;    /* of a FILL */
     sp_qty filled; /* in all */
     bool is_complete;
+    uint64_t counter_no; /* of an EXPIRED: the owner's order that it met; 0: none */
     enum sp_liquidity liquidity;
     sp_text cause; /* the market event or rule, for a person */
 };
@@ -84,9 +101,10 @@ void sp_match_fini(struct sp_match *match);
  * overwritten. Asserts that order_no is new and not zero, and the order has no pair and no fill. */
 void sp_match_place(struct sp_match *match, const struct sp_match_order *order,
                     struct sp_match_events *events);
-/* Places a resting pair: a LIMIT and a STOP_LOSS of one side and quantity that name each other in
- * pair_no. SELL needs limit > last trade > stop, BUY the reverse; otherwise both are REJECTED. */
-void sp_match_place_pair(struct sp_match *match, const struct sp_match_order *limit,
+/* Places a pair: a resting LIMIT or a TAKE_PROFIT(_LIMIT), and a STOP_LOSS(_LIMIT), of one side and
+ * quantity that name each other in pair_no. SELL needs profit > last trade > stop, BUY the reverse;
+ * otherwise both are REJECTED. */
+void sp_match_place_pair(struct sp_match *match, const struct sp_match_order *profit,
                          const struct sp_match_order *stop, struct sp_match_events *events);
 /* SP_NOT_FOUND, with no event, if the order is not open. */
 SP_NODISCARD sp_status sp_match_cancel(struct sp_match *match, uint64_t order_no,

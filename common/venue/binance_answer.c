@@ -166,14 +166,13 @@ static sp_status get_word(node *object, const char *key, const struct word *word
 static const struct word sides[] = {{"BUY", SP_SIDE_BUY}, {"SELL", SP_SIDE_SELL}, {NULL, 0}};
 static const struct word tifs[] = {
     {"GTC", SP_TIF_GTC}, {"IOC", SP_TIF_IOC}, {"FOK", SP_TIF_FOK}, {NULL, 0}};
-/* Types that we never send come from orders of others: told as the nearest that we know. */
 static const struct word types[] = {{"MARKET", SP_ORDER_TYPE_MARKET},
                                     {"LIMIT", SP_ORDER_TYPE_LIMIT},
                                     {"LIMIT_MAKER", SP_ORDER_TYPE_LIMIT_MAKER},
                                     {"STOP_LOSS", SP_ORDER_TYPE_STOP_LOSS},
-                                    {"STOP_LOSS_LIMIT", SP_ORDER_TYPE_STOP_LOSS},
-                                    {"TAKE_PROFIT", SP_ORDER_TYPE_STOP_LOSS},
-                                    {"TAKE_PROFIT_LIMIT", SP_ORDER_TYPE_STOP_LOSS},
+                                    {"STOP_LOSS_LIMIT", SP_ORDER_TYPE_STOP_LOSS_LIMIT},
+                                    {"TAKE_PROFIT", SP_ORDER_TYPE_TAKE_PROFIT},
+                                    {"TAKE_PROFIT_LIMIT", SP_ORDER_TYPE_TAKE_PROFIT_LIMIT},
                                     {NULL, 0}};
 static const struct word states[] = {{"NEW", SP_ORDER_STATE_OPEN},
                                      {"PENDING_NEW", SP_ORDER_STATE_OPEN},

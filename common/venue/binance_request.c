@@ -103,6 +103,9 @@ static sp_status put_prices(const struct sp_venue_order *order, struct sp_binanc
     case SP_ORDER_TYPE_LIMIT_MAKER: return put_e8(out, "price", order->px.e8, err);
     case SP_ORDER_TYPE_STOP_LOSS: return put_e8(out, "stopPrice", order->stop_px.e8, err);
     case SP_ORDER_TYPE_MARKET: return SP_OK;
+    case SP_ORDER_TYPE_STOP_LOSS_LIMIT:
+    case SP_ORDER_TYPE_TAKE_PROFIT:
+    case SP_ORDER_TYPE_TAKE_PROFIT_LIMIT:
     case SP_ORDER_TYPE_NONE:
     case SP_ORDER_TYPE_COUNT: break;
     }

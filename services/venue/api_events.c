@@ -16,20 +16,35 @@ void sp_api_send_json(struct sp_api *api, uint64_t connection, const struct sp_j
     if (!json->failed) sp_api_send(api, connection, json->text, json->len_bytes);
 }
 
-void sp_api_tell(struct sp_api *api, const struct sp_json_text *event)
+void sp_api_tell(struct sp_api *api, uint32_t account, const struct sp_json_text *event)
 {
     for (uint32_t i = 0; i < api->ws.holder_count; i++) {
+        if (api->ws.holders[i].account != account) continue;
         sp_ws_api_wrap(&api->wrapped, &api->ws.holders[i], event);
         sp_api_send_json(api, api->ws.holders[i].connection, &api->wrapped);
     }
 }
 
-static void tell(struct sp_api *api, const char *type)
+void sp_api_tell_ended(struct sp_api *api)
+{
+    sp_json_text_clear(&api->event);
+    sp_jtext_begin(&api->event, '{');
+    sp_jtext_put_string(&api->event, "e", "eventStreamTerminated");
+    sp_jtext_put_ms(&api->event, "E", sp_api_now(api));
+    sp_jtext_end(&api->event, '}');
+    for (uint32_t i = 0; i < api->ws.ended_count; i++) {
+        sp_ws_api_wrap(&api->wrapped, &api->ws.ended[i], &api->event);
+        sp_api_send_json(api, api->ws.ended[i].connection, &api->wrapped);
+    }
+    api->ws.ended_count = 0;
+}
+
+static void tell(struct sp_api *api, uint32_t account, const char *type)
 {
     if (sp_faults_any(&api->faults, SP_FAULT_AT_EVENT) || api->held.len_bytes > 0) {
-        sp_api_fault_event(api, type);
+        sp_api_fault_event(api, account, type);
     } else {
-        sp_api_tell(api, &api->event);
+        sp_api_tell(api, account, &api->event);
     }
 }
 
@@ -41,35 +56,69 @@ static void note_order(struct sp_api *api, uint64_t order_no)
     api->seen[order_no % SP_API_SEEN_MAX] = (struct sp_api_seen){order_no, sp_clock_mono()};
 }
 
-void sp_api_report(struct sp_api *api, const struct sp_venue_changes *changes)
+static void tell_positions(struct sp_api *api, const struct sp_venue_changes *changes, sp_wall now)
 {
-    sp_wall now = sp_api_now(api);
-    bool changed[SP_SYMBOLS_MAX] = {false};
+    struct sp_exchange *x = api->options.exchange;
+    bool changed[SP_VENUE_ACCOUNTS_MAX][SP_SYMBOLS_MAX] = {{false}};
 
     for (uint32_t i = 0; i < changes->count; i++) {
-        note_order(api, changes->at[i].order.order_no);
-        if (api->ws.holder_count == 0) continue;
-        changed[changes->at[i].order.instrument] = true;
-        sp_user_data_report(&api->event, api->options.exchange, &changes->at[i],
-                            ++api->execution_id, now);
-        tell(api, "executionReport");
-    }
-    for (uint32_t i = 0; i < SP_SYMBOLS_MAX; i++) {
-        if (!changed[i]) continue;
-        sp_user_data_position(&api->event, api->options.exchange, i, now);
-        tell(api, "outboundAccountPosition");
+        const struct sp_venue_order_row *order = &changes->at[i].order;
+        const struct sp_instrument_config *instrument = &x->world->instruments[order->instrument];
+        if (changed[order->account][order->instrument]) continue;
+        changed[order->account][order->instrument] = true;
+        sp_user_data_position(&api->event, x, order->account, &instrument->base, &instrument->quote,
+                              now);
+        tell(api, order->account, "outboundAccountPosition");
     }
 }
 
-void sp_api_report_transfer(struct sp_api *api, const sp_name *asset, sp_amt amount)
+/* Of each list that was taken or has ended, once: by the last of its legs among the changes. */
+static void tell_lists(struct sp_api *api, const struct sp_venue_changes *changes, sp_wall now)
+{
+    const struct sp_exchange *x = api->options.exchange;
+
+    for (uint32_t i = 0; i < changes->count; i++) {
+        const struct sp_venue_change *change = &changes->at[i];
+        const struct sp_venue_order_row *leg = &change->order;
+        bool ended = leg->state >= SP_ORDER_STATE_FILLED;
+        bool is_last = leg->list_no != 0 && (ended || change->is_new);
+        for (uint32_t k = i + 1; k < changes->count && is_last; k++)
+            is_last = changes->at[k].order.list_no != leg->list_no;
+        if (!is_last) continue;
+        bool is_done = ended && sp_exchange_order(x, leg->pair_no) == NULL;
+        if (!is_done && !change->is_new) continue;
+        sp_user_data_list(&api->event, x, leg, is_done, now);
+        tell(api, leg->account, "listStatus");
+    }
+}
+
+void sp_api_report(struct sp_api *api, const struct sp_venue_changes *changes)
+{
+    sp_wall now = sp_api_now(api);
+
+    sp_rest_note_changes(&api->rest, changes);
+    for (uint32_t i = 0; i < changes->count; i++) {
+        note_order(api, changes->at[i].order.order_no);
+        if (api->ws.holder_count == 0) continue;
+        sp_user_data_report(&api->event, api->options.exchange, &changes->at[i],
+                            ++api->execution_id, now);
+        tell(api, changes->at[i].order.account, "executionReport");
+    }
+    if (api->ws.holder_count == 0) return;
+    tell_lists(api, changes, now);
+    tell_positions(api, changes, now);
+}
+
+void sp_api_report_transfer(struct sp_api *api, const struct sp_venue_transfer *transfer)
 {
     sp_wall now = sp_api_now(api);
 
     if (api->ws.holder_count == 0) return;
-    sp_user_data_balance(&api->event, asset, amount, now);
-    tell(api, "balanceUpdate");
-    sp_user_data_asset(&api->event, api->options.exchange, asset, now);
-    tell(api, "outboundAccountPosition");
+    sp_user_data_balance(&api->event, &transfer->asset, transfer->amount, now);
+    tell(api, transfer->account, "balanceUpdate");
+    sp_user_data_position(&api->event, api->options.exchange, transfer->account, &transfer->asset,
+                          NULL, now);
+    tell(api, transfer->account, "outboundAccountPosition");
 }
 
 void sp_api_market(struct sp_api *api, uint32_t instrument, const struct sp_market_event *event)

@@ -26,10 +26,7 @@ static void refuse_limited(struct sp_api *api, struct sp_rest_call *call)
     int64_t wait_ms = until_ms - call->now.ns / SP_NS_PER_MS;
 
     if (api->limited_status == 418) {
-        sp_rest_fail_limit(call, 418, wait_ms,
-                           "Way too much request weight used; IP banned until %lld. Please use "
-                           "WebSocket Streams for live updates to avoid bans.",
-                           (long long)until_ms);
+        sp_rest_refuse_banned(call, until_ms);
     } else {
         sp_rest_fail_limit(call, 429, wait_ms,
                            "Too much request weight used; current limit is %d request weight per 1 "
@@ -131,7 +128,7 @@ bool sp_api_fault_hides(void *ctx, uint64_t order_no)
 
 /* ---- Events ---- */
 
-/* A text that is on its way to one connection. */
+/* A text that is on its way to a connection; of an event, to an account. */
 struct parcel {
     uint64_t connection;
     char text[];
@@ -144,19 +141,19 @@ static void deliver_parcel(void *ctx, const void *bytes, size_t len_bytes)
     sp_api_send(ctx, parcel->connection, parcel->text, len_bytes - sizeof *parcel);
 }
 
-static void send_late(struct sp_api *api, uint64_t connection, int64_t ms, const char *text,
-                      size_t len_bytes)
+static void send_late(struct sp_api *api, uint64_t to, int64_t ms, struct sp_bytes text,
+                      sp_later_fn *fn)
 {
-    struct parcel *parcel = malloc(sizeof *parcel + len_bytes);
+    struct parcel *parcel = malloc(sizeof *parcel + text.len_bytes);
 
     if (parcel == NULL) return;
-    parcel->connection = connection;
-    memcpy(parcel->text, text, len_bytes);
+    parcel->connection = to;
+    memcpy(parcel->text, text.at, text.len_bytes);
     struct sp_later_item item = {.after = {ms * SP_NS_PER_MS},
-                                 .fn = deliver_parcel,
+                                 .fn = fn,
                                  .ctx = api,
                                  .bytes = parcel,
-                                 .len_bytes = sizeof *parcel + len_bytes};
+                                 .len_bytes = sizeof *parcel + text.len_bytes};
     SP_IGNORE(sp_later_add(api->later, &item)); /* an event that is lost is a fault as well */
     free(parcel);
 }
@@ -177,25 +174,29 @@ void sp_api_fault_market(struct sp_api *api, uint64_t connection, const char *te
         sp_api_send(api, connection, text, len_bytes);
         sp_api_send(api, connection, text, len_bytes);
         return;
-    default: send_late(api, connection, fault.ms > 0 ? fault.ms : HELD_MS, text, len_bytes); return;
+    default:
+        send_late(api, connection, fault.ms > 0 ? fault.ms : HELD_MS,
+                  (struct sp_bytes){text, len_bytes}, deliver_parcel);
+        return;
     }
 }
 
+/* An event that is on its way to who holds the account. */
 static void tell_late(void *ctx, const void *bytes, size_t len_bytes)
 {
-    char *text = malloc(len_bytes); /* with its NUL */
+    struct parcel *own = malloc(len_bytes); /* with its NUL */
 
-    if (text == NULL) return;
-    memcpy(text, bytes, len_bytes);
-    struct sp_json_text event = {.text = text, .len_bytes = len_bytes - 1};
-    sp_api_tell(ctx, &event);
-    free(text);
+    if (own == NULL) return;
+    memcpy(own, bytes, len_bytes);
+    struct sp_json_text event = {.text = own->text, .len_bytes = len_bytes - sizeof *own - 1};
+    sp_api_tell(ctx, (uint32_t)own->connection, &event);
+    free(own);
 }
 
 static void tell_held(struct sp_api *api)
 {
     if (api->held.len_bytes == 0) return;
-    sp_api_tell(api, &api->held);
+    sp_api_tell(api, api->held_account, &api->held);
     sp_json_text_clear(&api->held);
 }
 
@@ -206,7 +207,7 @@ static void on_held_long(void *ctx, const void *bytes, size_t len_bytes)
     tell_held(ctx);
 }
 
-static void hold(struct sp_api *api, int64_t ms)
+static void hold(struct sp_api *api, uint32_t account, int64_t ms)
 {
     struct sp_later_item item = {.after = {(ms > 0 ? ms : HELD_MS) * SP_NS_PER_MS},
                                  .fn = on_held_long,
@@ -214,34 +215,35 @@ static void hold(struct sp_api *api, int64_t ms)
 
     tell_held(api);
     sp_jtext_raw(&api->held, api->event.text);
+    api->held_account = account;
     if (sp_later_add(api->later, &item) != SP_OK) tell_held(api);
 }
 
-void sp_api_fault_event(struct sp_api *api, const char *type)
+void sp_api_fault_event(struct sp_api *api, uint32_t account, const char *type)
 {
     struct sp_fault fault;
 
     if (api->event.failed) return;
     if (!sp_faults_draw(&api->faults, SP_FAULT_AT_EVENT, type, &fault)) {
-        sp_api_tell(api, &api->event);
+        sp_api_tell(api, account, &api->event);
         tell_held(api); /* it was overtaken */
         return;
     }
-    struct sp_later_item item = {.after = {fault.ms * SP_NS_PER_MS},
-                                 .fn = tell_late,
-                                 .ctx = api,
-                                 .bytes = api->event.text,
-                                 .len_bytes = api->event.len_bytes + 1};
     switch ((int)fault.kind) {
     case SP_FAULT_DUPLICATE_EVENT:
-        sp_api_tell(api, &api->event);
-        sp_api_tell(api, &api->event);
+        sp_api_tell(api, account, &api->event);
+        sp_api_tell(api, account, &api->event);
         break;
-    case SP_FAULT_LATE_EVENT: SP_IGNORE(sp_later_add(api->later, &item)); break;
-    case SP_FAULT_REORDER_EVENT: hold(api, fault.ms); break;
+    case SP_FAULT_LATE_EVENT:
+        send_late(api, account, fault.ms,
+                  (struct sp_bytes){api->event.text, api->event.len_bytes + 1}, tell_late);
+        break;
+    case SP_FAULT_REORDER_EVENT: hold(api, account, fault.ms); break;
     case SP_FAULT_DROP_STREAM:
-        for (uint32_t i = 0; i < api->ws.holder_count; i++)
-            sp_http_drop(api->server, api->ws.holders[i].connection);
+        for (uint32_t i = 0; i < api->ws.holder_count; i++) {
+            const struct sp_ws_holder *holder = &api->ws.holders[i];
+            if (holder->account == account) sp_http_drop(api->server, holder->connection);
+        }
         break;
     default: break;
     }

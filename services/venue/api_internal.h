@@ -23,6 +23,8 @@ struct sp_api_seen {
 struct sp_api_socket {
     uint64_t connection;
     bool is_market; /* follows streams; else /ws-api/v3 */
+    int64_t second; /* in which it sent so many messages */
+    uint32_t messages;
 };
 
 struct sp_api {
@@ -34,13 +36,18 @@ struct sp_api {
     struct sp_rest rest;
     struct sp_ws_api ws;
     struct sp_json_text body, event, wrapped, held;
+    uint32_t held_account;
     uint64_t execution_id; /* of the last report; begins with the clock, so never used twice */
     struct sp_market_view views[SP_SYMBOLS_MAX];
 
     char token[SP_API_TOKEN_SIZE]; /* ""; the operator's side is not served */
     struct sp_faults faults;
     int64_t clock_offset_ns;
-    sp_wall limited_until; /* by a fault: requests are refused with limited_status */
+    uint32_t connections_max, connections; /* WebSockets opened in this span of five minutes */
+    int64_t connections_begin_ms;
+    uint64_t refused_connection; /* there were too many; it is told so next */
+    uint32_t messages_max;       /* of a market socket in a second */
+    sp_wall limited_until;       /* by a fault: requests are refused with limited_status */
     int limited_status;
     uint64_t last_seen_no; /* the newest order that was told of */
     struct sp_api_seen seen[SP_API_SEEN_MAX];
@@ -54,6 +61,9 @@ static inline sp_wall sp_api_now(const struct sp_api *api)
     return (sp_wall){sp_clock_wall().ns + api->clock_offset_ns};
 }
 
+/* As the protocol has them. */
+void sp_api_reset_limits(struct sp_api *api);
+
 /* ---- api_faults.c ---- */
 
 /* The hooks of the REST face. */
@@ -64,16 +74,18 @@ bool sp_api_fault_hides(void *ctx, uint64_t order_no);
 void sp_api_fault_market(struct sp_api *api, uint64_t connection, const char *text,
                          size_t len_bytes);
 /* The event in api->event on its way to who holds the account. */
-void sp_api_fault_event(struct sp_api *api, const char *type);
+void sp_api_fault_event(struct sp_api *api, uint32_t account, const char *type);
 
 /* ---- api_events.c ---- */
 
 void sp_api_send(struct sp_api *api, uint64_t connection, const char *text, size_t len_bytes);
 void sp_api_send_json(struct sp_api *api, uint64_t connection, const struct sp_json_text *json);
 /* To everyone who holds the account. */
-void sp_api_tell(struct sp_api *api, const struct sp_json_text *event);
+void sp_api_tell(struct sp_api *api, uint32_t account, const struct sp_json_text *event);
+/* To those whose subscriptions the message at hand has ended. */
+void sp_api_tell_ended(struct sp_api *api);
 /* A balance was changed from outside. */
-void sp_api_report_transfer(struct sp_api *api, const sp_name *asset, sp_amt amount);
+void sp_api_report_transfer(struct sp_api *api, const struct sp_venue_transfer *transfer);
 /* Says good-bye to everyone; nobody is cut off. */
 void sp_api_say_shutdown(struct sp_api *api);
 /* Cuts off "user", "market" or "all". False: no such word. */

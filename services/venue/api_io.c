@@ -6,7 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TICK_NS SP_NS_PER_S
+#define TICK_NS             SP_NS_PER_S
+#define CONNECTIONS_MAX     300 /* of an address, in five minutes */
+#define CONNECTIONS_SPAN_MS 300000
+#define MESSAGES_MAX        5 /* of a connection that follows streams, in a second */
+#define POLICY_VIOLATION    1008
 
 /* ---- Answers ---- */
 
@@ -83,6 +87,7 @@ static void conclude(struct sp_api *api, uint64_t connection, const struct sp_re
     if (call->changes->count > 0 && !options->keep(options->ctx)) return;
     if (call->events_first) options->report(options->ctx);
     answer(api, connection, call);
+    sp_api_tell_ended(api);
     if (!call->events_first) options->report(options->ctx);
 }
 
@@ -148,7 +153,11 @@ static void on_request(void *ctx, const struct sp_http_request *request)
     struct sp_api *api = ctx;
 
     leave(api, request->connection); /* a handshake that failed */
-    if (sp_control_is_path(api, request->path)) {
+    if (request->connection == api->refused_connection) {
+        struct sp_http_reply reply = {.status = 429, .type = "text/plain"};
+        api->refused_connection = 0;
+        send_reply(api, request->connection, &reply);
+    } else if (sp_control_is_path(api, request->path)) {
         sp_control_handle(api, request);
     } else {
         carry_out(api, request, false);
@@ -156,6 +165,41 @@ static void on_request(void *ctx, const struct sp_http_request *request)
 }
 
 /* ---- WebSockets ---- */
+
+void sp_api_reset_limits(struct sp_api *api)
+{
+    api->connections_max = CONNECTIONS_MAX;
+    api->messages_max = MESSAGES_MAX;
+}
+
+/* Spans are aligned. */
+SP_NODISCARD static bool may_connect(struct sp_api *api)
+{
+    int64_t begin_ms = sp_api_now(api).ns / SP_NS_PER_MS / CONNECTIONS_SPAN_MS;
+
+    if (begin_ms != api->connections_begin_ms) api->connections = 0;
+    api->connections_begin_ms = begin_ms;
+    if (api->connections >= api->connections_max) return false;
+    api->connections++;
+    return true;
+}
+
+/* False: it sent too many messages within a second, and was told so and closed. */
+SP_NODISCARD static bool may_speak(struct sp_api *api, uint64_t connection)
+{
+    int64_t second = sp_clock_mono().ns / SP_NS_PER_S;
+
+    for (uint32_t i = 0; i < api->socket_count; i++) {
+        struct sp_api_socket *socket = &api->sockets[i];
+        if (socket->connection != connection) continue;
+        if (socket->second != second) socket->messages = 0;
+        socket->second = second;
+        if (++socket->messages <= api->messages_max) return true;
+        sp_http_close_socket(api->server, connection, POLICY_VIOLATION);
+        return false;
+    }
+    return true;
+}
 
 SP_NODISCARD static bool join(struct sp_api *api, uint64_t connection, bool is_market)
 {
@@ -166,7 +210,8 @@ SP_NODISCARD static bool join(struct sp_api *api, uint64_t connection, bool is_m
         api->sockets = sockets;
         api->socket_room = room;
     }
-    api->sockets[api->socket_count++] = (struct sp_api_socket){connection, is_market};
+    api->sockets[api->socket_count++] =
+        (struct sp_api_socket){.connection = connection, .is_market = is_market};
     return true;
 }
 
@@ -176,8 +221,13 @@ static bool on_upgrade(void *ctx, const struct sp_http_request *request)
     bool combined = strcmp(request->path, "/stream") == 0;
     bool raw = strcmp(request->path, "/ws") == 0 || strncmp(request->path, "/ws/", 4) == 0;
 
-    if (strcmp(request->path, "/ws-api/v3") == 0) return join(api, request->connection, false);
-    if (!combined && !raw) return false;
+    bool requests = strcmp(request->path, "/ws-api/v3") == 0;
+    if (!combined && !raw && !requests) return false;
+    if (!may_connect(api)) {
+        api->refused_connection = request->connection;
+        return false;
+    }
+    if (requests) return join(api, request->connection, false);
     if (sp_streams_join(api->streams, request->connection, combined) != SP_OK) return false;
     sp_stream_control_path(api->streams, request->connection, request->path, request->query);
     return join(api, request->connection, true);
@@ -222,6 +272,7 @@ static void on_text(void *ctx, uint64_t connection, const char *text, size_t len
     struct sp_api *api = ctx;
 
     if (sp_streams_has(api->streams, connection)) {
+        if (!may_speak(api, connection)) return;
         sp_stream_control_handle(api->streams, connection, text, len_bytes, &api->body);
         sp_api_send_json(api, connection, &api->body);
     } else {
@@ -292,6 +343,7 @@ sp_status sp_api_open(const struct sp_api_options *options, struct sp_api **out,
     api->last_seen_no = options->exchange->last_order_no;
     for (uint32_t i = 0; i < SP_SYMBOLS_MAX; i++)
         sp_market_view_init(&api->views[i]);
+    sp_api_reset_limits(api);
     sp_rest_init(&api->rest, options->exchange, options->store, api->views);
     api->rest.hooks = (struct sp_rest_hooks){.ctx = api,
                                              .before = sp_api_fault_before,

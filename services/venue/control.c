@@ -68,6 +68,22 @@ static bool shows_token(const struct sp_api *api, const struct sp_http_request *
            sp_sha256(shown, strlen(shown), theirs) && sp_digest_eq(ours, theirs, sizeof ours);
 }
 
+/* The account that is meant: the operation's, if none is named. */
+SP_NODISCARD static bool take_account(const struct sp_api *api, struct sp_rest_call *call,
+                                      uint32_t *out)
+{
+    const struct sp_exchange *x = api->options.exchange;
+    const char *name = sp_rest_param(call->params, "account");
+
+    for (uint32_t i = 0; i < x->account_count; i++) {
+        if (strcmp(x->accounts[i].name.s, name != NULL ? name : "main") != 0) continue;
+        *out = i;
+        return true;
+    }
+    sp_rest_fail(call, 400, REST_ILLEGAL_CHARS, "No such account.");
+    return false;
+}
+
 /* ---- Faults ---- */
 
 SP_NODISCARD static bool take_number(struct sp_rest_call *call, const char *name, int64_t max,
@@ -150,6 +166,8 @@ static void clear_faults(struct sp_api *api, struct sp_rest_call *call)
     if (id == 0) {
         api->clock_offset_ns = 0;
         api->limited_until = (sp_wall){0};
+        sp_rest_reset_limits(&api->rest);
+        sp_api_reset_limits(api);
         sp_exchange_reset_rules(api->options.exchange);
     }
     sp_jtext_raw(call->body, "{}");
@@ -200,7 +218,9 @@ static void act_transfer(struct sp_api *api, struct sp_rest_call *call)
         sp_rest_fail(call, 400, REST_ILLEGAL_CHARS, "No such asset or amount.");
         return;
     }
-    if (sp_exchange_transfer(api->options.exchange, &row.asset, row.amount, &err) != SP_OK) {
+    if (!take_account(api, call, &row.account)) return;
+    if (sp_exchange_transfer(api->options.exchange, row.account, &row.asset, row.amount, &err) !=
+        SP_OK) {
         sp_rest_fail(call, 400, REST_UNKNOWN, "%s", err.text);
         return;
     }
@@ -208,7 +228,7 @@ static void act_transfer(struct sp_api *api, struct sp_rest_call *call)
         call->fate = SP_REST_DROP;
         return;
     }
-    sp_api_report_transfer(api, &row.asset, row.amount);
+    sp_api_report_transfer(api, &row);
 }
 
 static void act_clock_offset(struct sp_api *api, struct sp_rest_call *call)
@@ -263,14 +283,41 @@ static void act_market(struct sp_api *api, struct sp_rest_call *call)
     }
 }
 
+/* What is not said stays as it is. */
+static void act_limits(struct sp_api *api, struct sp_rest_call *call)
+{
+    struct sp_rest_limits *limits = &api->rest.limits;
+    int64_t weight = 0, orders_10s = 0, orders_day = 0, connections = 0, messages = 0;
+
+    if (!take_number(call, "weight", UINT32_MAX, &weight) ||
+        !take_number(call, "orders_10s", UINT32_MAX, &orders_10s) ||
+        !take_number(call, "orders_day", UINT32_MAX, &orders_day) ||
+        !take_number(call, "connections", UINT32_MAX, &connections) ||
+        !take_number(call, "messages", UINT32_MAX, &messages)) {
+        return;
+    }
+    if (weight > 0) limits->weight.max = (uint32_t)weight;
+    if (weight > 0) limits->banned_until_ms = limits->refusals = 0;
+    for (uint32_t i = 0; i < SP_VENUE_ACCOUNTS_MAX; i++) {
+        if (orders_10s > 0) limits->orders_10s[i].max = (uint32_t)orders_10s;
+        if (orders_day > 0) limits->orders_day[i].max = (uint32_t)orders_day;
+    }
+    if (connections > 0) api->connections_max = (uint32_t)connections;
+    if (messages > 0) api->messages_max = (uint32_t)messages;
+}
+
 static void act(struct sp_api *api, struct sp_rest_call *call)
 {
     static const struct {
         const char *what;
         void (*fn)(struct sp_api *api, struct sp_rest_call *call);
-    } acts[] = {{"stream_drop", act_stream_drop}, {"server_shutdown", act_server_shutdown},
-                {"transfer", act_transfer},       {"clock_offset", act_clock_offset},
-                {"filters", act_filters},         {"market", act_market}};
+    } acts[] = {{"stream_drop", act_stream_drop},
+                {"server_shutdown", act_server_shutdown},
+                {"transfer", act_transfer},
+                {"clock_offset", act_clock_offset},
+                {"filters", act_filters},
+                {"market", act_market},
+                {"limits", act_limits}};
     const char *what = sp_rest_need(call, "what");
 
     for (size_t i = 0; what != NULL && i < sizeof acts / sizeof *acts; i++) {
@@ -292,12 +339,14 @@ static void put_order(void *ctx, const struct sp_venue_order_row *row)
     sp_jtext_begin(json, '{');
     sp_jtext_put_int(json, "order_no", (int64_t)row->order_no);
     sp_jtext_put_int(json, "pair_no", (int64_t)row->pair_no);
+    sp_jtext_put_int(json, "list_no", (int64_t)row->list_no);
+    sp_jtext_put_string(json, "account", call->rest->exchange->accounts[row->account].name.s);
     sp_jtext_put_string(json, "client_order_id", row->client_order_id.s);
     sp_jtext_put_string(json, "symbol",
                         call->rest->exchange->world->instruments[row->instrument].symbol.s);
     sp_jtext_put_string(json, "side", sp_enum_name(SP_ENUM_SIDE, (uint8_t)row->side));
     sp_jtext_put_string(json, "type", sp_enum_name(SP_ENUM_ORDER_TYPE, (uint8_t)row->type));
-    sp_jtext_put_string(json, "status", sp_user_data_status(row->state));
+    sp_jtext_put_string(json, "status", sp_user_data_status(row));
     sp_jtext_put_e8(json, "qty", row->qty.e8);
     sp_jtext_put_e8(json, "filled", row->filled.e8);
     sp_jtext_put_e8(json, "px", row->px.e8);
@@ -319,6 +368,7 @@ static void put_fill(void *ctx, const struct sp_venue_fill_row *row)
     sp_jtext_begin(json, '{');
     sp_jtext_put_int(json, "trade_no", (int64_t)row->trade_no);
     sp_jtext_put_int(json, "order_no", (int64_t)row->order_no);
+    sp_jtext_put_string(json, "account", call->rest->exchange->accounts[row->account].name.s);
     sp_jtext_put_string(json, "client_order_id", row->client_order_id.s);
     sp_jtext_put_string(json, "symbol", instrument->symbol.s);
     sp_jtext_put_string(json, "side", sp_enum_name(SP_ENUM_SIDE, (uint8_t)row->side));
@@ -338,6 +388,7 @@ static void put_transfer(void *ctx, const struct sp_venue_transfer *row)
 
     sp_jtext_begin(call->body, '{');
     sp_jtext_put_int(call->body, "transfer_no", (int64_t)row->transfer_no);
+    sp_jtext_put_string(call->body, "account", call->rest->exchange->accounts[row->account].name.s);
     sp_jtext_put_string(call->body, "asset", row->asset.s);
     sp_jtext_put_e8(call->body, "amount", row->amount.e8);
     sp_jtext_put_int(call->body, "time_ns", row->time.ns);
@@ -348,13 +399,17 @@ static void put_balances(struct sp_exchange *x, struct sp_json_text *json)
 {
     sp_jtext_key(json, "balances");
     sp_jtext_begin(json, '[');
-    for (uint32_t i = 0; i < x->balance_count; i++) {
-        const struct sp_venue_balance *balance = &x->balances[i];
-        sp_jtext_begin(json, '{');
-        sp_jtext_put_string(json, "asset", balance->asset.s);
-        sp_jtext_put_e8(json, "total", balance->total.e8);
-        sp_jtext_put_e8(json, "locked", sp_exchange_locked(x, &balance->asset).e8);
-        sp_jtext_end(json, '}');
+    for (uint32_t a = 0; a < x->account_count; a++) {
+        const struct sp_venue_account *account = &x->accounts[a];
+        for (uint32_t i = 0; i < account->balance_count; i++) {
+            const struct sp_venue_balance *balance = &account->balances[i];
+            sp_jtext_begin(json, '{');
+            sp_jtext_put_string(json, "account", account->name.s);
+            sp_jtext_put_string(json, "asset", balance->asset.s);
+            sp_jtext_put_e8(json, "total", balance->total.e8);
+            sp_jtext_put_e8(json, "locked", sp_exchange_locked(x, a, &balance->asset).e8);
+            sp_jtext_end(json, '}');
+        }
     }
     sp_jtext_end(json, ']');
 }
@@ -380,15 +435,15 @@ static void truth(struct sp_api *api, struct sp_rest_call *call)
     put_balances(x, json);
     sp_jtext_key(json, "orders");
     sp_jtext_begin(json, '[');
-    sp_status status =
-        sp_venue_store_orders(store, x, (uint64_t)after_order, ROWS_MAX, put_order, call, &err);
+    struct sp_venue_span span = {.after = (uint64_t)after_order,
+                                 .max = ROWS_MAX,
+                                 .all_accounts = true};
+    sp_status status = sp_venue_store_orders(store, x, &span, put_order, call, &err);
     sp_jtext_end(json, ']');
     sp_jtext_key(json, "fills");
     sp_jtext_begin(json, '[');
-    if (status == SP_OK) {
-        status =
-            sp_venue_store_fills(store, x, (uint64_t)after_trade, ROWS_MAX, put_fill, call, &err);
-    }
+    span.after = (uint64_t)after_trade;
+    if (status == SP_OK) status = sp_venue_store_fills(store, x, &span, put_fill, call, &err);
     sp_jtext_end(json, ']');
     sp_jtext_key(json, "transfers");
     sp_jtext_begin(json, '[');
@@ -406,7 +461,10 @@ static void external(struct sp_api *api, struct sp_rest_call *call, enum sp_http
     const char *name = method == SP_HTTP_POST     ? "order.place"
                        : method == SP_HTTP_DELETE ? "order.cancel"
                                                   : "order.status";
+    uint32_t account = 0;
 
+    if (!take_account(api, call, &account)) return;
+    call->account = account;
     if (!sp_rest_handle_trusted(&api->rest, name, call)) {
         sp_rest_fail(call, 404, REST_UNKNOWN, "No such method.");
     }

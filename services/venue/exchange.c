@@ -1,4 +1,4 @@
-#include "services/venue/exchange.h"
+#include "services/venue/exchange_internal.h"
 
 #include <string.h>
 
@@ -21,10 +21,10 @@ sp_status sp_exchange_init(struct sp_exchange *x, const struct sp_world_config *
     memset(x, 0, sizeof *x);
     x->world = world;
     x->fees = (struct sp_fees){.maker = world->fee_maker, .taker = world->fee_taker};
+    x->account_count = 1;
+    x->accounts[0].name = sp_name_of("main");
     for (uint32_t i = 0; i < world->balance_count; i++) {
-        x->balances[x->balance_count++] =
-            (struct sp_venue_balance){.asset = world->balances[i].asset,
-                                      .total = world->balances[i].amount};
+        sp_exchange_balance(x, 0, &world->balances[i].asset)->total = world->balances[i].amount;
     }
     for (uint32_t i = 0; i < world->instrument_count; i++) {
         struct sp_instrument instrument = instrument_of(&world->instruments[i]);
@@ -47,35 +47,6 @@ int sp_exchange_instrument(const struct sp_exchange *x, const sp_name *symbol)
         if (sp_name_eq(&x->world->instruments[i].symbol, symbol)) return (int)i;
     }
     return -1;
-}
-
-struct sp_venue_balance *sp_exchange_balance(struct sp_exchange *x, const sp_name *asset)
-{
-    for (uint32_t i = 0; i < x->balance_count; i++) {
-        if (sp_name_eq(&x->balances[i].asset, asset)) return &x->balances[i];
-    }
-    SP_ASSERT(x->balance_count < SP_VENUE_ASSETS_MAX);
-    x->balances[x->balance_count] = (struct sp_venue_balance){.asset = *asset};
-    return &x->balances[x->balance_count++];
-}
-
-sp_status sp_exchange_transfer(struct sp_exchange *x, const sp_name *asset, sp_amt amount,
-                               struct sp_err *err)
-{
-    bool is_known = false;
-    sp_amt total = {0};
-
-    for (uint32_t i = 0; i < x->balance_count; i++)
-        is_known = is_known || sp_name_eq(&x->balances[i].asset, asset);
-    if (!is_known && x->balance_count == SP_VENUE_ASSETS_MAX) {
-        return SP_FAIL(err, SP_FULL, "the account has %d assets", SP_VENUE_ASSETS_MAX);
-    }
-    struct sp_venue_balance *balance = sp_exchange_balance(x, asset);
-    if (!sp_amt_add(balance->total, amount, &total) || total.e8 < sp_exchange_locked(x, asset).e8) {
-        return SP_FAIL(err, SP_REFUSED, "insufficient balance of %s", asset->s);
-    }
-    balance->total = total;
-    return SP_OK;
 }
 
 static const char *const status_names[SP_VENUE_STATUSES] = {
@@ -117,54 +88,20 @@ static struct sp_venue_order_row *find_open(struct sp_exchange *x, uint64_t orde
     return NULL;
 }
 
-const struct sp_venue_order_row *sp_exchange_open_order(const struct sp_exchange *x,
-                                                        const sp_name *client_order_id)
-{
-    for (uint32_t i = 0; i < x->open_count; i++) {
-        if (sp_name_eq(&x->open[i].client_order_id, client_order_id)) return &x->open[i];
-    }
-    return NULL;
-}
-
-/* What a buy at this price may cost with its fee. False if it does not fit. */
-SP_NODISCARD static bool cost_of(const struct sp_exchange *x, sp_px px, sp_qty qty, sp_amt *out)
-{
-    sp_amt value = {0}, fee = {0};
-
-    return sp_px_times_qty(px, qty, &value) &&
-           sp_fees_of_fill(&x->fees, SP_LIQUIDITY_TAKER, px, qty, &fee) &&
-           sp_amt_add(value, fee, out);
-}
-
-/* A pair holds its quantity once: the stop leg's is the limit leg's. A buy holds its fee too. */
-sp_amt sp_exchange_locked(const struct sp_exchange *x, const sp_name *asset)
-{
-    sp_amt locked = {0};
-
-    for (uint32_t i = 0; i < x->open_count; i++) {
-        const struct sp_venue_order_row *row = &x->open[i];
-        const struct sp_instrument_config *instrument = &x->world->instruments[row->instrument];
-        sp_qty left = {row->qty.e8 - row->filled.e8};
-        bool second_leg = row->pair_no != 0 && row->type == SP_ORDER_TYPE_STOP_LOSS;
-        sp_amt value = {0};
-        if (second_leg) continue;
-        if (row->side == SP_SIDE_SELL && sp_name_eq(asset, &instrument->base)) {
-            locked.e8 += left.e8;
-        } else if (row->side == SP_SIDE_BUY && sp_name_eq(asset, &instrument->quote)) {
-            if (cost_of(x, row->px, left, &value)) locked.e8 += value.e8;
-        }
-    }
-    return locked;
-}
-
 /* ---- What the engine says becomes rows ---- */
+
+/* A time that is not 0, which says that an order still waits. */
+static sp_wall since(sp_wall time)
+{
+    return time.ns != 0 ? time : (sp_wall){1};
+}
 
 static void book_fill(struct sp_exchange *x, struct sp_venue_order_row *row,
                       const struct sp_match_event *event, struct sp_venue_fill_row *fill)
 {
     const struct sp_instrument_config *instrument = &x->world->instruments[row->instrument];
-    struct sp_venue_balance *base = sp_exchange_balance(x, &instrument->base);
-    struct sp_venue_balance *quote = sp_exchange_balance(x, &instrument->quote);
+    struct sp_venue_balance *base = sp_exchange_balance(x, row->account, &instrument->base);
+    struct sp_venue_balance *quote = sp_exchange_balance(x, row->account, &instrument->quote);
     sp_amt value = {0}, fee = {0};
     bool exact = sp_px_times_qty(event->px, event->qty, &value) &&
                  sp_fees_of_fill(&x->fees, event->liquidity, event->px, event->qty, &fee);
@@ -176,6 +113,7 @@ static void book_fill(struct sp_exchange *x, struct sp_venue_order_row *row,
     row->quote_filled.e8 += value.e8;
     *fill = (struct sp_venue_fill_row){.trade_no = ++x->last_trade_no,
                                        .order_no = row->order_no,
+                                       .account = row->account,
                                        .client_order_id = row->client_order_id,
                                        .instrument = row->instrument,
                                        .side = row->side,
@@ -190,7 +128,8 @@ static void book_fill(struct sp_exchange *x, struct sp_venue_order_row *row,
 static enum sp_order_state state_after(const struct sp_match_event *event)
 {
     switch (event->type) {
-    case SP_MATCH_ACCEPTED: return SP_ORDER_STATE_OPEN;
+    case SP_MATCH_ACCEPTED:
+    case SP_MATCH_TRIGGERED: return SP_ORDER_STATE_OPEN;
     case SP_MATCH_FILL:
         return event->is_complete ? SP_ORDER_STATE_FILLED : SP_ORDER_STATE_PARTIALLY_FILLED;
     case SP_MATCH_CANCELED: return SP_ORDER_STATE_CANCELED;
@@ -224,6 +163,10 @@ static void take_events(struct sp_exchange *x, struct sp_venue_changes *changes)
         row->filled = event->filled;
         row->updated = x->time;
         row->reason = event->cause;
+        row->counter_no = event->counter_no;
+        change->is_new = event->type == SP_MATCH_ACCEPTED;
+        change->is_triggered = event->type == SP_MATCH_TRIGGERED;
+        if (change->is_triggered) row->working = since(x->time);
         change->order = *row;
         if (row->state >= SP_ORDER_STATE_FILLED) remove_open(x, event->order_no);
     }
@@ -233,8 +176,8 @@ static void take_events(struct sp_exchange *x, struct sp_venue_changes *changes)
 
 /* A market order pays the asks as they are seen, which may lie far above the last trade; what they
  * do not hold expires. */
-SP_NODISCARD static bool cost_at_market(const struct sp_exchange *x, int instrument, sp_qty qty,
-                                        sp_amt *out)
+SP_NODISCARD static bool cost_at_market(const struct sp_exchange *x, uint32_t instrument,
+                                        sp_qty qty, sp_amt *out)
 {
     struct sp_level level = {0};
     uint32_t cursor = 0;
@@ -242,7 +185,9 @@ SP_NODISCARD static bool cost_at_market(const struct sp_exchange *x, int instrum
 
     while (qty.e8 > 0 && sp_seen_next(&x->match[instrument].seen, SP_SIDE_SELL, &cursor, &level)) {
         if (level.qty.e8 > qty.e8) level.qty = qty;
-        if (!cost_of(x, level.px, level.qty, &part) || !sp_amt_add(cost, part, &cost)) return false;
+        if (!sp_exchange_cost(x, level.px, level.qty, &part) || !sp_amt_add(cost, part, &cost)) {
+            return false;
+        }
         qty.e8 -= level.qty.e8;
     }
     *out = cost;
@@ -269,130 +214,180 @@ sp_qty sp_exchange_qty_for(const struct sp_exchange *x, int instrument, enum sp_
     return sp_instrument_qty_down(&match->instrument, qty);
 }
 
-SP_NODISCARD static sp_status check_funds(struct sp_exchange *x, int instrument,
-                                          const struct sp_venue_order *request, struct sp_err *err)
+/* What the request needs of the asset it pays with. False if it does not fit. */
+SP_NODISCARD static bool need_of(const struct sp_exchange *x,
+                                 const struct sp_venue_request *request, sp_amt *out)
 {
-    const struct sp_instrument_config *config = &x->world->instruments[instrument];
-    bool buys = request->side == SP_SIDE_BUY;
-    const sp_name *asset = buys ? &config->quote : &config->base;
-    sp_amt needed = {request->qty.e8};
+    sp_amt most = {0}, one = {0};
 
-    if (buys && request->type == SP_ORDER_TYPE_STOP_LOSS) {
-        return SP_FAIL(err, SP_REFUSED, "a stop that buys has no price to hold funds for");
+    if (request->side == SP_SIDE_SELL) {
+        *out = (sp_amt){request->qty.e8};
+        return true;
     }
-    bool fits = true;
-    if (buys && request->type == SP_ORDER_TYPE_MARKET) {
-        fits = cost_at_market(x, instrument, request->qty, &needed);
-    } else if (buys) {
-        fits = cost_of(x, request->px, request->qty, &needed);
+    if (request->legs[0].type == SP_ORDER_TYPE_MARKET) {
+        return cost_at_market(x, request->instrument, request->qty, out);
     }
-    if (!fits) return SP_FAIL(err, SP_REFUSED, "order value does not fit");
-    sp_amt total = sp_exchange_balance(x, asset)->total;
-    sp_amt locked = sp_exchange_locked(x, asset);
+    for (uint32_t i = 0; i < request->leg_count; i++) {
+        if (!sp_exchange_hold(x, &request->legs[i], request->qty, &one)) return false;
+        if (one.e8 > most.e8) most = one;
+    }
+    *out = most;
+    return true;
+}
+
+SP_NODISCARD static sp_status check_funds(struct sp_exchange *x,
+                                          const struct sp_venue_request *request,
+                                          struct sp_err *err)
+{
+    const struct sp_instrument_config *config = &x->world->instruments[request->instrument];
+    const sp_name *asset = request->side == SP_SIDE_BUY ? &config->quote : &config->base;
+    sp_amt needed = {0};
+
+    if (!need_of(x, request, &needed)) {
+        return SP_FAIL(err, SP_REFUSED, "order value does not fit");
+    }
+    sp_amt total = sp_exchange_balance(x, request->account, asset)->total;
+    sp_amt locked = sp_exchange_locked(x, request->account, asset);
     if (needed.e8 <= total.e8 - locked.e8) return SP_OK;
     return SP_FAIL(err, SP_REFUSED, "insufficient balance of %s", asset->s);
 }
 
 /* What only some types may not do to the market as it stands. */
-SP_NODISCARD static sp_status check_market(const struct sp_exchange *x, int instrument,
-                                           const struct sp_venue_order *request, struct sp_err *err)
+SP_NODISCARD static sp_status check_market(const struct sp_exchange *x,
+                                           const struct sp_venue_request *request,
+                                           struct sp_err *err)
 {
-    const struct sp_match *match = &x->match[instrument];
+    const struct sp_match *match = &x->match[request->instrument];
+    const struct sp_venue_leg *leg = &request->legs[0];
     bool buys = request->side == SP_SIDE_BUY;
     struct sp_level touch = {0};
 
-    if (request->type == SP_ORDER_TYPE_LIMIT_MAKER &&
+    if (request->leg_count == 1 && leg->type == SP_ORDER_TYPE_LIMIT_MAKER &&
         sp_seen_best(&match->seen, buys ? SP_SIDE_SELL : SP_SIDE_BUY, &touch) &&
-        (buys ? touch.px.e8 <= request->px.e8 : touch.px.e8 >= request->px.e8)) {
+        (buys ? touch.px.e8 <= leg->px.e8 : touch.px.e8 >= leg->px.e8)) {
         return SP_FAIL(err, SP_REFUSED, "Order would immediately match and take.");
     }
     return SP_OK;
 }
 
-SP_NODISCARD static sp_status check_request(struct sp_exchange *x, int instrument,
-                                            const struct sp_venue_order *request,
+SP_NODISCARD static sp_status check_request(struct sp_exchange *x,
+                                            const struct sp_venue_request *request,
                                             struct sp_err *err)
 {
-    bool is_pair = request->pair_client_order_id.s[0] != '\0';
+    uint32_t open = sp_exchange_order_count(x, request->account, request->instrument);
 
-    if (instrument < 0) {
-        return SP_FAIL(err, SP_REFUSED, "invalid symbol %s", request->symbol.s);
-    }
-    if (x->status[instrument] != SP_VENUE_TRADING) {
+    if (x->status[request->instrument] != SP_VENUE_TRADING) {
         return SP_FAIL(err, SP_REFUSED, "Market is closed.");
     }
-    if (sp_exchange_open_order(x, &request->client_order_id) != NULL ||
-        (is_pair && sp_exchange_open_order(x, &request->pair_client_order_id) != NULL)) {
+    for (uint32_t i = 0; i < request->leg_count; i++) {
+        const sp_name *id = &request->legs[i].client_order_id;
+        if (sp_exchange_open_order(x, request->account, id) == NULL) continue;
         return SP_FAIL(err, SP_EXISTS, "duplicate order sent: an open order has this id");
     }
-    if (is_pair && (request->type != SP_ORDER_TYPE_LIMIT || request->pair_stop_px.e8 <= 0 ||
-                    request->side != SP_SIDE_SELL)) {
-        return SP_FAIL(err, SP_REFUSED, "a pair is a selling LIMIT leg and a stop price");
-    }
-    if (sp_name_eq(&request->client_order_id, &request->pair_client_order_id)) {
+    if (request->leg_count == 2 &&
+        sp_name_eq(&request->legs[0].client_order_id, &request->legs[1].client_order_id)) {
         return SP_FAIL(err, SP_REFUSED, "the legs of a pair need two ids");
     }
-    if (x->open_count + 2 > SP_VENUE_OPEN_MAX) {
+    if (open + request->leg_count > SP_VENUE_ORDERS_MAX) {
         return SP_FAIL(err, SP_REFUSED, "too many open orders");
     }
-    sp_status status = check_market(x, instrument, request, err);
-    return status == SP_OK ? check_funds(x, instrument, request, err) : status;
+    sp_status status = check_market(x, request, err);
+    return status == SP_OK ? check_funds(x, request, err) : status;
 }
 
-static struct sp_venue_order_row *add_row(struct sp_exchange *x, int instrument,
-                                          const struct sp_venue_order *request)
+sp_status sp_exchange_read(const struct sp_exchange *x, const struct sp_venue_order *message,
+                           struct sp_venue_request *out, struct sp_err *err)
+{
+    int instrument = sp_exchange_instrument(x, &message->symbol);
+    bool is_pair = message->pair_client_order_id.s[0] != '\0';
+
+    if (instrument < 0) return SP_FAIL(err, SP_REFUSED, "invalid symbol %s", message->symbol.s);
+    if (is_pair && (message->type != SP_ORDER_TYPE_LIMIT || message->pair_stop_px.e8 <= 0 ||
+                    message->side != SP_SIDE_SELL)) {
+        return SP_FAIL(err, SP_REFUSED, "a pair is a selling LIMIT leg and a stop price");
+    }
+    *out = (struct sp_venue_request){.instrument = (uint32_t)instrument,
+                                     .side = (enum sp_side)message->side,
+                                     .qty = message->qty,
+                                     .leg_count = is_pair ? 2 : 1};
+    out->legs[0] = (struct sp_venue_leg){.client_order_id = message->client_order_id,
+                                         .type = (enum sp_order_type)message->type,
+                                         .tif = (enum sp_tif)message->tif,
+                                         .px = message->px,
+                                         .stop_px = message->stop_px};
+    if (!is_pair) return SP_OK;
+    out->legs[1] = (struct sp_venue_leg){.client_order_id = message->pair_client_order_id,
+                                         .type = SP_ORDER_TYPE_STOP_LOSS,
+                                         .tif = SP_TIF_GTC,
+                                         .stop_px = message->pair_stop_px};
+    return SP_OK;
+}
+
+static struct sp_venue_order_row *add_row(struct sp_exchange *x,
+                                          const struct sp_venue_request *request,
+                                          const struct sp_venue_leg *leg)
 {
     struct sp_venue_order_row *row = &x->open[x->open_count++];
+    bool waits = sp_order_type_waits(leg->type);
 
     *row = (struct sp_venue_order_row){.order_no = ++x->last_order_no,
-                                       .client_order_id = request->client_order_id,
-                                       .pair_client_order_id = request->pair_client_order_id,
-                                       .instrument = (uint32_t)instrument,
-                                       .side = (enum sp_side)request->side,
-                                       .type = (enum sp_order_type)request->type,
-                                       .tif = (enum sp_tif)request->tif,
+                                       .account = request->account,
+                                       .client_order_id = leg->client_order_id,
+                                       .instrument = request->instrument,
+                                       .side = request->side,
+                                       .type = leg->type,
+                                       .tif = leg->tif,
                                        .state = SP_ORDER_STATE_NEW,
                                        .qty = request->qty,
-                                       .px = request->px,
-                                       .stop_px = request->stop_px,
+                                       .px = leg->px,
+                                       .stop_px = leg->stop_px,
                                        .updated = x->time,
-                                       .created = x->time};
+                                       .created = x->time,
+                                       .quote_qty = request->quote_qty,
+                                       .stp = request->stp,
+                                       .working = waits ? (sp_wall){0} : since(x->time)};
     return row;
 }
 
+/* As the engine knows it: one that no longer waits is what it has become. */
 static struct sp_match_order match_order(const struct sp_venue_order_row *row)
 {
+    bool has_limit = sp_order_type_has_limit(row->type);
+    bool has_waited = sp_order_type_waits(row->type) && row->working.ns != 0;
+    enum sp_order_type plain = has_limit ? SP_ORDER_TYPE_LIMIT : SP_ORDER_TYPE_MARKET;
     bool maker = row->type == SP_ORDER_TYPE_LIMIT_MAKER; /* to the engine a limit that rests */
+    bool capped = row->side == SP_SIDE_BUY && !has_limit && sp_order_type_waits(row->type);
 
     return (struct sp_match_order){.order_no = row->order_no,
                                    .pair_no = row->pair_no,
+                                   .owner = row->account,
                                    .side = row->side,
-                                   .type = maker ? SP_ORDER_TYPE_LIMIT : row->type,
+                                   .type = maker || has_waited ? plain : row->type,
                                    .tif = row->tif,
+                                   .stp = row->stp,
+                                   .fired = has_waited && !has_limit,
                                    .qty = row->qty,
                                    .px = row->px,
                                    .stop_px = row->stop_px,
+                                   .cap_px = capped ? sp_exchange_cap(row->stop_px) : (sp_px){0},
                                    .filled = row->filled};
 }
 
-static void place_pair(struct sp_exchange *x, int instrument, const struct sp_venue_order *request,
-                       uint64_t *order_no, uint64_t *pair_no)
+static void place_pair(struct sp_exchange *x, const struct sp_venue_request *request,
+                       struct sp_venue_placed *placed)
 {
-    struct sp_venue_order stop_request = *request;
+    struct sp_venue_order_row *profit = add_row(x, request, &request->legs[0]);
+    struct sp_venue_order_row *stop = add_row(x, request, &request->legs[1]);
 
-    stop_request.client_order_id = request->pair_client_order_id;
-    stop_request.pair_client_order_id = request->client_order_id;
-    stop_request.type = SP_ORDER_TYPE_STOP_LOSS;
-    stop_request.px = (sp_px){0};
-    stop_request.stop_px = request->pair_stop_px;
-    struct sp_venue_order_row *limit = add_row(x, instrument, request);
-    struct sp_venue_order_row *stop = add_row(x, instrument, &stop_request);
-    limit->pair_no = stop->order_no;
-    stop->pair_no = limit->order_no;
-    *order_no = limit->order_no;
-    *pair_no = stop->order_no;
-    struct sp_match_order a = match_order(limit), b = match_order(stop);
-    sp_match_place_pair(&x->match[instrument], &a, &b, &x->events);
+    profit->pair_no = stop->order_no;
+    stop->pair_no = profit->order_no;
+    profit->pair_client_order_id = stop->client_order_id;
+    stop->pair_client_order_id = profit->client_order_id;
+    profit->list_client_id = stop->list_client_id = request->list_client_id;
+    profit->list_no = stop->list_no = request->is_list ? profit->order_no : 0;
+    *placed = (struct sp_venue_placed){profit->order_no, stop->order_no, profit->list_no};
+    struct sp_match_order a = match_order(profit), b = match_order(stop);
+    sp_match_place_pair(&x->match[request->instrument], &a, &b, &x->events);
 }
 
 /* The engine's refusal of a whole request is an answer, not an order that once existed. */
@@ -405,45 +400,50 @@ static bool was_rejected(struct sp_exchange *x, struct sp_err *err)
     return true;
 }
 
-sp_status sp_exchange_place(struct sp_exchange *x, const struct sp_venue_order *request,
-                            struct sp_venue_changes *changes, uint64_t *order_no, uint64_t *pair_no,
+sp_status sp_exchange_place(struct sp_exchange *x, const struct sp_venue_request *request,
+                            struct sp_venue_changes *changes, struct sp_venue_placed *placed,
                             struct sp_err *err)
 {
-    int instrument = sp_exchange_instrument(x, &request->symbol);
-    uint64_t first = 0, second = 0;
+    struct sp_venue_placed numbers = {0};
 
+    SP_ASSERT(request->account < x->account_count);
+    SP_ASSERT(request->leg_count == 1 || request->leg_count == 2);
     changes->count = 0;
-    sp_status status = check_request(x, instrument, request, err);
+    sp_status status = check_request(x, request, err);
     if (status != SP_OK) return status;
-    if (request->pair_client_order_id.s[0] != '\0') {
-        place_pair(x, instrument, request, &first, &second);
+    if (request->leg_count == 2) {
+        place_pair(x, request, &numbers);
     } else {
-        struct sp_venue_order_row *row = add_row(x, instrument, request);
+        struct sp_venue_order_row *row = add_row(x, request, &request->legs[0]);
         struct sp_match_order order = match_order(row);
-        first = row->order_no;
-        sp_match_place(&x->match[instrument], &order, &x->events);
+        numbers.order_no = row->order_no;
+        sp_match_place(&x->match[request->instrument], &order, &x->events);
     }
     if (was_rejected(x, err)) return SP_REFUSED;
     take_events(x, changes);
-    *order_no = first;
-    *pair_no = second;
+    *placed = numbers;
     return SP_OK;
 }
 
-sp_status sp_exchange_cancel(struct sp_exchange *x, const sp_name *client_order_id,
+sp_status sp_exchange_cancel(struct sp_exchange *x, uint64_t order_no, const sp_name *cancel_id,
                              struct sp_venue_changes *changes, struct sp_err *err)
 {
-    const struct sp_venue_order_row *row = sp_exchange_open_order(x, client_order_id);
+    const struct sp_venue_order_row *row = sp_exchange_order(x, order_no);
 
     changes->count = 0;
-    if (row == NULL) return SP_FAIL(err, SP_NOT_FOUND, "no open order %s", client_order_id->s);
+    if (row == NULL) {
+        return SP_FAIL(err, SP_NOT_FOUND, "order %llu is not open", (unsigned long long)order_no);
+    }
     if (x->status[row->instrument] != SP_VENUE_TRADING &&
         x->status[row->instrument] != SP_VENUE_CANCEL_ONLY) {
         return SP_FAIL(err, SP_REFUSED, "Market is closed.");
     }
-    sp_status status = sp_match_cancel(&x->match[row->instrument], row->order_no, &x->events, err);
-    if (status == SP_OK) take_events(x, changes);
-    return status;
+    sp_status status = sp_match_cancel(&x->match[row->instrument], order_no, &x->events, err);
+    if (status != SP_OK) return status;
+    take_events(x, changes);
+    for (uint32_t i = 0; i < changes->count && cancel_id != NULL; i++)
+        changes->at[i].cancel_id = *cancel_id;
+    return SP_OK;
 }
 
 void sp_exchange_market(struct sp_exchange *x, uint32_t instrument,

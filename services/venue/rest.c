@@ -1,6 +1,5 @@
 #include "services/venue/rest_internal.h"
 
-#include "common/config/strict_json.h"
 #include "proto/decimal.h"
 
 #include <errno.h>
@@ -8,14 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
-#define NS_PER_MS         INT64_C(1000000)
-#define AHEAD_MAX_MS      1000
-#define RECV_WINDOW_MS    5000
-#define RECV_WINDOW_MAX   60000
-#define KEYS_BYTES_MAX    16384
-#define MICROSECONDS_FROM INT64_C(100000000000000) /* a time of that many digits is in us */
+#define NS_PER_MS INT64_C(1000000)
 
 enum security { OPEN, SIGNED };
 
@@ -45,6 +38,13 @@ static const struct route routes[] = {
     {SP_HTTP_POST, "order/test", "order.test", SIGNED, 1, sp_rest_place_test},
     {SP_HTTP_GET, "order", "order.status", SIGNED, 4, sp_rest_order},
     {SP_HTTP_DELETE, "order", "order.cancel", SIGNED, 1, sp_rest_cancel},
+    {SP_HTTP_POST, "order/cancelReplace", "order.cancelReplace", SIGNED, 1, sp_rest_replace},
+    {SP_HTTP_POST, "orderList/oco", "orderList.place.oco", SIGNED, 1, sp_rest_place_oco},
+    {SP_HTTP_POST, "order/oco", "orderList.place", SIGNED, 1, sp_rest_place_oco_old},
+    {SP_HTTP_GET, "orderList", "orderList.status", SIGNED, 4, sp_rest_list},
+    {SP_HTTP_DELETE, "orderList", "orderList.cancel", SIGNED, 1, sp_rest_cancel_list},
+    {SP_HTTP_GET, "openOrderList", "openOrderLists.status", SIGNED, 6, sp_rest_open_lists},
+    {SP_HTTP_GET, "allOrderList", "allOrderLists", SIGNED, 20, sp_rest_all_lists},
     {SP_HTTP_GET, "openOrders", "openOrders.status", SIGNED, 6, sp_rest_open_orders},
     {SP_HTTP_DELETE, "openOrders", "openOrders.cancelAll", SIGNED, 1, sp_rest_cancel_all},
     {SP_HTTP_GET, "allOrders", "allOrders", SIGNED, 20, sp_rest_all_orders},
@@ -74,6 +74,15 @@ static void put_error(struct sp_rest_call *call, int code, const char *text)
     sp_jtext_end(json, '}');
 }
 
+void sp_rest_answer_instead(struct sp_rest_call *call, int http, int code, const char *text)
+{
+    call->failed = true;
+    call->code = code;
+    snprintf(call->message, sizeof call->message, "%s", text);
+    call->status = http;
+    put_error(call, code, text);
+}
+
 void sp_rest_fail(struct sp_rest_call *call, int http, int code, const char *fmt, ...)
 {
     char text[512];
@@ -83,16 +92,7 @@ void sp_rest_fail(struct sp_rest_call *call, int http, int code, const char *fmt
     va_start(args, fmt);
     vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
-    call->failed = true;
-    call->status = http;
-    put_error(call, code, text);
-}
-
-void sp_rest_answer_instead(struct sp_rest_call *call, int http, int code, const char *text)
-{
-    call->failed = true;
-    call->status = http;
-    put_error(call, code, text);
+    sp_rest_answer_instead(call, http, code, text);
 }
 
 const char *sp_rest_need(struct sp_rest_call *call, const char *name)
@@ -172,7 +172,7 @@ int sp_rest_instrument(struct sp_rest_call *call)
 
 /* ---- Limits ---- */
 
-static void add_header(struct sp_rest_call *call, const char *name, int64_t value)
+void sp_rest_add_header(struct sp_rest_call *call, const char *name, int64_t value)
 {
     char *text = call->header_text[call->header_count];
 
@@ -190,115 +190,8 @@ void sp_rest_fail_limit(struct sp_rest_call *call, int http, int64_t wait_ms, co
     vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
     call->retry_at_ms = call->now.ns / NS_PER_MS + wait_ms;
-    add_header(call, "Retry-After", (wait_ms + 999) / 1000);
+    sp_rest_add_header(call, "Retry-After", (wait_ms + 999) / 1000);
     sp_rest_fail(call, http, REST_TOO_MANY_REQUESTS, "%s", text);
-}
-
-/* Spans are aligned, as the protocol says: minutes begin at :00. */
-static void turn_window(struct sp_rest_window *window, sp_wall now)
-{
-    int64_t begin_ms = now.ns / NS_PER_MS / window->span_ms * window->span_ms;
-
-    if (begin_ms == window->begin_ms) return;
-    window->begin_ms = begin_ms;
-    window->used = 0;
-}
-
-static int64_t seconds_left(const struct sp_rest_window *window, sp_wall now)
-{
-    return (window->begin_ms + window->span_ms - now.ns / NS_PER_MS + 999) / 1000;
-}
-
-SP_NODISCARD static bool take_weight(struct sp_rest_call *call, uint32_t weight)
-{
-    struct sp_rest_window *window = &call->rest->weight;
-
-    window->used += weight;
-    if (window->used <= window->max) return true;
-    add_header(call, "Retry-After", seconds_left(window, call->now));
-    sp_rest_fail(call, 429, REST_TOO_MANY_REQUESTS,
-                 "Too much request weight used; current limit is %u request weight per 1 MINUTE. "
-                 "Please use WebSocket Streams for live updates to avoid polling the API.",
-                 window->max);
-    return false;
-}
-
-SP_NODISCARD static bool may_order(struct sp_rest_call *call)
-{
-    struct sp_rest_window *windows[] = {&call->rest->orders_10s, &call->rest->orders_day};
-    static const char *const spans[] = {"10 SECOND", "1 DAY"};
-
-    for (size_t i = 0; i < 2; i++) {
-        if (windows[i]->used < windows[i]->max) continue;
-        add_header(call, "Retry-After", seconds_left(windows[i], call->now));
-        sp_rest_fail(call, 429, REST_TOO_MANY_ORDERS,
-                     "Too many new orders; current limit is %u orders per %s.", windows[i]->max,
-                     spans[i]);
-        return false;
-    }
-    return true;
-}
-
-/* ---- Checks ---- */
-
-static const struct sp_rest_key *key_of(struct sp_rest_call *call, const char *key)
-{
-    if (key == NULL || key[0] == '\0' || strlen(key) >= SP_REST_KEY_SIZE) {
-        sp_rest_fail(call, 401, -2014, "API-key format invalid.");
-        return NULL;
-    }
-    for (uint32_t i = 0; i < call->rest->key_count; i++) {
-        if (strcmp(call->rest->keys[i].key, key) == 0) return &call->rest->keys[i];
-    }
-    sp_rest_fail(call, 401, REST_BAD_KEY, "Invalid API-key, IP, or permissions for action.");
-    return NULL;
-}
-
-SP_NODISCARD static bool check_signature(struct sp_rest_call *call, const struct sp_rest_key *key)
-{
-    const struct sp_rest_params *params = call->params;
-    struct sp_bytes payload = {params->payload, params->payload_bytes};
-    uint8_t ours[SP_SHA256_BYTES], theirs[SP_SHA256_BYTES];
-
-    if (params->signature == NULL) {
-        sp_rest_fail(call, 400, REST_MISSING,
-                     "Mandatory parameter 'signature' was not sent, was empty/null, or malformed.");
-        return false;
-    }
-    if (sp_hmac_sha256(key->secret, strlen(key->secret), &payload, 1, ours) &&
-        sp_hex_parse(params->signature, strlen(params->signature), theirs, sizeof theirs) &&
-        sp_digest_eq(ours, theirs, sizeof ours)) {
-        return true;
-    }
-    sp_rest_fail(call, 400, REST_BAD_SIGNATURE, "Signature for this request is not valid.");
-    return false;
-}
-
-SP_NODISCARD static bool check_time(struct sp_rest_call *call)
-{
-    int64_t timestamp = 0, window_e8 = 0;
-    int64_t now_ms = call->now.ns / NS_PER_MS;
-
-    if (sp_rest_need(call, "timestamp") == NULL) return false;
-    if (!sp_rest_number(call, "timestamp", 0, &timestamp)) return false;
-    if (!sp_rest_decimal(call, "recvWindow", &window_e8)) return false;
-    if (sp_rest_param(call->params, "recvWindow") == NULL) window_e8 = RECV_WINDOW_MS * SP_FX_ONE;
-    if (window_e8 > RECV_WINDOW_MAX * SP_FX_ONE) {
-        sp_rest_fail(call, 400, -1131, "'recvWindow' must be less than %d.", RECV_WINDOW_MAX);
-        return false;
-    }
-    if (timestamp >= MICROSECONDS_FROM) timestamp /= 1000;
-    if (timestamp >= now_ms + AHEAD_MAX_MS) {
-        sp_rest_fail(call, 400, REST_BAD_TIME,
-                     "Timestamp for this request was 1000ms ahead of the server's time.");
-        return false;
-    }
-    if (now_ms - timestamp > window_e8 / SP_FX_ONE) {
-        sp_rest_fail(call, 400, REST_BAD_TIME,
-                     "Timestamp for this request is outside of the recvWindow.");
-        return false;
-    }
-    return true;
 }
 
 /* ---- The way of a request ---- */
@@ -335,13 +228,6 @@ static uint32_t weight_of(const struct route *route, const struct sp_rest_params
     return short_ticker && all ? 4 : route->weight;
 }
 
-bool sp_rest_check_signed(struct sp_rest_call *call, const char *api_key)
-{
-    const struct sp_rest_key *key = key_of(call, api_key);
-
-    return key != NULL && check_signature(call, key) && check_time(call);
-}
-
 bool sp_rest_may_begin(struct sp_rest_call *call, const char *method)
 {
     const struct sp_rest_hooks *hooks = &call->rest->hooks;
@@ -349,25 +235,28 @@ bool sp_rest_may_begin(struct sp_rest_call *call, const char *method)
     return call->has_waited || hooks->before == NULL || hooks->before(hooks->ctx, call, method);
 }
 
+/* What takes orders, and how many it counts as. */
+static uint32_t orders_of(sp_rest_fn *fn)
+{
+    if (fn == sp_rest_place_oco || fn == sp_rest_place_oco_old) return 2;
+    return fn == sp_rest_place || fn == sp_rest_replace;
+}
+
 static void run(const struct route *route, struct sp_rest_call *call, const char *api_key)
 {
     struct sp_rest *rest = call->rest;
-    bool places = route->fn == sp_rest_place;
+    uint32_t orders = orders_of(route->fn);
     /* Orders and cancels that succeed cost nothing. */
-    bool trades = places || route->fn == sp_rest_cancel || route->fn == sp_rest_cancel_all;
+    bool trades = orders > 0 || route->fn == sp_rest_cancel || route->fn == sp_rest_cancel_all ||
+                  route->fn == sp_rest_cancel_list;
 
     if (!sp_rest_may_begin(call, route->name)) return;
-    if (!take_weight(call, trades ? 0 : weight_of(route, &rest->params))) return;
+    if (!sp_rest_take_weight(call, trades ? 0 : weight_of(route, &rest->params))) return;
     if (route->security == SIGNED && !sp_rest_check_signed(call, api_key)) return;
-    if (places && !may_order(call)) return;
+    if (orders > 0 && !sp_rest_may_order(call, orders)) return;
     route->fn(call);
-    if (places && !call->failed) {
-        rest->orders_10s.used++;
-        rest->orders_day.used++;
-        add_header(call, "X-MBX-ORDER-COUNT-10S", rest->orders_10s.used);
-        add_header(call, "X-MBX-ORDER-COUNT-1D", rest->orders_day.used);
-    }
-    if (trades && call->failed) rest->weight.used++;
+    if (orders > 0 && !call->failed) sp_rest_count_orders(call, orders);
+    if (trades && call->failed) rest->limits.weight.used++;
     if (!call->failed && rest->hooks.after != NULL) {
         rest->hooks.after(rest->hooks.ctx, call, route->name);
     }
@@ -385,9 +274,7 @@ void sp_rest_begin(struct sp_rest *rest, struct sp_rest_call *call)
     call->events_first = false;
     call->changes->count = 0;
     sp_json_text_clear(call->body);
-    turn_window(&rest->weight, call->now); /* every answer tells what is used of them now */
-    turn_window(&rest->orders_10s, call->now);
-    turn_window(&rest->orders_day, call->now);
+    sp_rest_turn_windows(rest, call->now); /* every answer tells what is used of them now */
 }
 
 void sp_rest_handle(struct sp_rest *rest, const struct sp_http_request *request,
@@ -410,7 +297,8 @@ void sp_rest_handle(struct sp_rest *rest, const struct sp_http_request *request,
         sp_rest_fail(call, 400, REST_ILLEGAL_CHARS,
                      "Illegal characters found in a parameter, or too many parameters.");
     }
-    add_header(call, "X-MBX-USED-WEIGHT-1M", rest->weight.used);
+    sp_rest_add_header(call, "X-MBX-USED-WEIGHT", rest->limits.weight.used);
+    sp_rest_add_header(call, "X-MBX-USED-WEIGHT-1M", rest->limits.weight.used);
 }
 
 void sp_rest_handle_method(struct sp_rest *rest, const char *method, struct sp_rest_call *call)
@@ -444,54 +332,5 @@ void sp_rest_init(struct sp_rest *rest, struct sp_exchange *exchange, struct sp_
     rest->exchange = exchange;
     rest->store = store;
     rest->views = views;
-    rest->weight = (struct sp_rest_window){.span_ms = 60000, .max = SP_REST_WEIGHT_MAX};
-    rest->orders_10s = (struct sp_rest_window){.span_ms = 10000, .max = SP_REST_ORDERS_10S};
-    rest->orders_day = (struct sp_rest_window){.span_ms = 86400000, .max = SP_REST_ORDERS_DAY};
-}
-
-SP_NODISCARD static bool take_key(struct sp_rest *rest, const struct sp_strict_node *node)
-{
-    const char *key = NULL, *secret = NULL;
-
-    if (rest->key_count == SP_REST_KEYS_MAX) return false;
-    if (sp_strict_string(sp_strict_get(node, "api_key"), &key) != SP_OK) return false;
-    if (sp_strict_string(sp_strict_get(node, "secret"), &secret) != SP_OK) return false;
-    if (key[0] == '\0' || secret[0] == '\0') return false;
-    struct sp_rest_key *to = &rest->keys[rest->key_count];
-    int key_len = snprintf(to->key, sizeof to->key, "%s", key);
-    int secret_len = snprintf(to->secret, sizeof to->secret, "%s", secret);
-    if (key_len >= SP_REST_KEY_SIZE || secret_len >= SP_REST_KEY_SIZE) return false;
-    rest->key_count++;
-    return true;
-}
-
-sp_status sp_rest_load_keys(struct sp_rest *rest, const char *path, struct sp_err *err)
-{
-    static const struct sp_strict_limits limits = {.bytes_max = KEYS_BYTES_MAX, .depth_max = 4};
-    struct sp_strict_json *json = NULL;
-    struct sp_strict_fault fault = {0};
-    struct stat st;
-
-    if (stat(path, &st) != 0) {
-        return SP_FAIL(err, SP_CONFIG, "%.150s: %s; make it, or leave venue.api out", path,
-                       strerror(errno));
-    }
-    if ((st.st_mode & 077) != 0) {
-        return SP_FAIL(err, SP_CONFIG, "%.150s holds keys and others may read it: chmod 400", path);
-    }
-    if (sp_strict_json_load(path, &limits, &json, &fault) != SP_OK) {
-        return SP_FAIL(err, SP_CONFIG, "%.100s:%u: %.100s", path, fault.line, fault.text);
-    }
-    const struct sp_strict_node *keys = sp_strict_get(sp_strict_json_root(json), "keys");
-    bool fine = sp_strict_count(keys) > 0;
-    for (const struct sp_strict_node *key = sp_strict_first(keys); key != NULL && fine;
-         key = sp_strict_next(key)) {
-        fine = take_key(rest, key);
-    }
-    sp_strict_json_free(json);
-    if (fine) return SP_OK;
-    return SP_FAIL(err, SP_CONFIG,
-                   "%.120s: expected {\"keys\": [{\"api_key\": \"...\", \"secret\": \"...\"}]}, at "
-                   "most %d of up to %d characters",
-                   path, SP_REST_KEYS_MAX, SP_REST_KEY_SIZE - 1);
+    sp_rest_init_limits(rest);
 }

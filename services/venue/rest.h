@@ -18,19 +18,31 @@
 #define SP_REST_KEYS_MAX      8
 #define SP_REST_KEY_SIZE      80
 #define SP_REST_HEADERS_MAX   6
-#define SP_REST_WEIGHT_MAX    6000 /* a minute */
+#define SP_REST_WEIGHT_MAX    6000   /* a minute */
+#define SP_REST_RAW_MAX       300000 /* requests in 5 minutes */
 #define SP_REST_ORDERS_10S    100
 #define SP_REST_ORDERS_DAY    160000
 #define SP_REST_CLIENT_ID_MAX 36
 
 struct sp_rest_key {
     char key[SP_REST_KEY_SIZE], secret[SP_REST_KEY_SIZE];
+    uint32_t account;
 };
 
 /* Requests of one aligned span of time. */
 struct sp_rest_window {
     int64_t span_ms, begin_ms;
     uint32_t used, max;
+};
+
+/* Weight and requests are of the address they come from, of which there is one; orders are of the
+ * account. */
+struct sp_rest_limits {
+    struct sp_rest_window weight, raw;
+    struct sp_rest_window orders_10s[SP_VENUE_ACCOUNTS_MAX], orders_day[SP_VENUE_ACCOUNTS_MAX];
+    uint32_t refusals; /* in this span of `weight` */
+    uint32_t bans;
+    int64_t banned_until_ms;
 };
 
 struct sp_rest_call;
@@ -52,7 +64,7 @@ struct sp_rest {
     struct sp_market_view *views; /* by instrument */
     uint32_t key_count;
     struct sp_rest_key keys[SP_REST_KEYS_MAX];
-    struct sp_rest_window weight, orders_10s, orders_day;
+    struct sp_rest_limits limits;
     struct sp_rest_params params; /* of the request at hand */
     struct sp_venue_changes all;  /* of one that cancels many orders; scratch */
     struct sp_rest_hooks hooks;
@@ -71,9 +83,12 @@ enum sp_rest_fate {
 struct sp_rest_call {
     struct sp_rest *rest;
     const struct sp_rest_params *params;
-    sp_wall now; /* the real clock's */
-    int status;  /* HTTP's */
-    bool failed; /* body is an error */
+    sp_wall now;      /* the real clock's */
+    uint32_t account; /* of the key; 0 if none was needed */
+    int status;       /* HTTP's */
+    bool failed;      /* body is an error: */
+    int code;
+    char message[512];
     struct sp_json_text *body;
     struct sp_venue_changes *changes; /* to be stored before the answer is sent */
     bool is_socket;                   /* set by the caller: it came over a WebSocket */
@@ -89,13 +104,17 @@ struct sp_rest_call {
 
 void sp_rest_init(struct sp_rest *rest, struct sp_exchange *exchange, struct sp_venue_store *store,
                   struct sp_market_view *views);
-/* Reads {"keys": [{"api_key": "...", "secret": "..."}]}, a file that only its owner may read.
- * SP_CONFIG: err says what is wrong with it and what to do. */
+/* Reads {"keys": [{"api_key": "...", "secret": "..."}]}, a file that only its owner may read. A key
+ * may name an "account" of its own, and what it begins with: "balances": {"USDT": "1000"}; else it
+ * is the operation's. New accounts are stored. SP_CONFIG: err says what is wrong and what to do. */
 SP_NODISCARD sp_status sp_rest_load_keys(struct sp_rest *rest, const char *path,
                                          struct sp_err *err);
 
 /* The same for a method of the WebSocket protocol; the parameters are in rest->params already. */
 void sp_rest_handle_method(struct sp_rest *rest, const char *method, struct sp_rest_call *call);
+
+/* What happened to orders, for the limits. */
+void sp_rest_note_changes(struct sp_rest *rest, const struct sp_venue_changes *changes);
 
 /* Answers a request at the real time `now`; `body` and `changes` are the caller's and are
  * overwritten. */

@@ -44,9 +44,9 @@ void sp_rest_account(struct sp_rest_call *call)
     sp_jtext_put_string(json, "accountType", "SPOT");
     sp_jtext_key(json, "balances");
     sp_jtext_begin(json, '[');
-    for (uint32_t i = 0; i < x->balance_count; i++) {
-        const struct sp_venue_balance *balance = &x->balances[i];
-        sp_amt locked = sp_exchange_locked(x, &balance->asset);
+    for (uint32_t i = 0; i < x->accounts[call->account].balance_count; i++) {
+        const struct sp_venue_balance *balance = &x->accounts[call->account].balances[i];
+        sp_amt locked = sp_exchange_locked(x, call->account, &balance->asset);
         if (omit_zero && balance->total.e8 == 0) continue;
         sp_jtext_begin(json, '{');
         sp_jtext_put_string(json, "asset", balance->asset.s);
@@ -57,7 +57,7 @@ void sp_rest_account(struct sp_rest_call *call)
     sp_jtext_end(json, ']');
     sp_jtext_key(json, "permissions");
     sp_jtext_raw(json, "[\"SPOT\"]");
-    sp_jtext_put_int(json, "uid", 1);
+    sp_jtext_put_int(json, "uid", call->account + 1);
     sp_jtext_end(json, '}');
 }
 
@@ -103,7 +103,8 @@ void sp_rest_my_trades(struct sp_rest_call *call)
     }
     bool from_oldest = sp_rest_param(call->params, "fromId") != NULL ||
                        sp_rest_param(call->params, "startTime") != NULL;
-    struct sp_venue_fill_query query = {.instrument = (uint32_t)instrument,
+    struct sp_venue_fill_query query = {.account = call->account,
+                                        .instrument = (uint32_t)instrument,
                                         .order_no = (uint64_t)order_no,
                                         .from_no = (uint64_t)from_no,
                                         .from = from,
@@ -134,8 +135,8 @@ static void put_limit(struct sp_json_text *json, const char *interval, int64_t n
 void sp_rest_order_limits(struct sp_rest_call *call)
 {
     sp_jtext_begin(call->body, '[');
-    put_limit(call->body, "SECOND", 10, &call->rest->orders_10s);
-    put_limit(call->body, "DAY", 1, &call->rest->orders_day);
+    put_limit(call->body, "SECOND", 10, &call->rest->limits.orders_10s[call->account]);
+    put_limit(call->body, "DAY", 1, &call->rest->limits.orders_day[call->account]);
     sp_jtext_end(call->body, ']');
 }
 

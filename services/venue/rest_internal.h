@@ -26,10 +26,13 @@ enum {
     REST_BAD_SIDE = -1117,
     REST_BAD_INTERVAL = -1120,
     REST_BAD_SYMBOL = -1121,
+    REST_BAD_RESTRICTION = -1145,
     REST_ORDER_REFUSED = -2010,
     REST_CANCEL_REFUSED = -2011,
     REST_NO_SUCH_ORDER = -2013,
     REST_BAD_KEY = -2015,
+    REST_REPLACED_IN_PART = -2021,
+    REST_NOT_REPLACED = -2022,
     REST_IDS_DISAGREE = -2039
 };
 
@@ -48,6 +51,19 @@ void sp_rest_answer_instead(struct sp_rest_call *call, int http, int code, const
 /* Refuses because of a limit, with the time after which it may be tried again. */
 void sp_rest_fail_limit(struct sp_rest_call *call, int http, int64_t wait_ms, const char *fmt, ...)
     SP_PRINTF(4, 5);
+void sp_rest_add_header(struct sp_rest_call *call, const char *name, int64_t value);
+
+/* rest_limits.c */
+void sp_rest_init_limits(struct sp_rest *rest);
+/* As they are announced, without ban; what was used stays used. */
+void sp_rest_reset_limits(struct sp_rest *rest);
+void sp_rest_turn_windows(struct sp_rest *rest, sp_wall now);
+/* Both false after an error. */
+SP_NODISCARD bool sp_rest_take_weight(struct sp_rest_call *call, uint32_t weight);
+SP_NODISCARD bool sp_rest_may_order(struct sp_rest_call *call, uint32_t orders);
+void sp_rest_count_orders(struct sp_rest_call *call, uint32_t orders);
+void sp_rest_refuse_banned(struct sp_rest_call *call, int64_t until_ms);
+
 /* Whether the method may be carried out, for those that are no routes. */
 SP_NODISCARD bool sp_rest_may_begin(struct sp_rest_call *call, const char *method);
 /* Carries out a method without key, signature or limit: for the operator. False: there is none. */
@@ -74,8 +90,12 @@ sp_rest_fn sp_rest_ping, sp_rest_time, sp_rest_exchange_info, sp_rest_depth, sp_
     sp_rest_agg_trades, sp_rest_klines, sp_rest_avg_price, sp_rest_ticker_day, sp_rest_ticker_price,
     sp_rest_ticker_book;
 /* rest_orders.c */
-sp_rest_fn sp_rest_place, sp_rest_place_test, sp_rest_cancel, sp_rest_cancel_all, sp_rest_order,
-    sp_rest_open_orders, sp_rest_all_orders;
+sp_rest_fn sp_rest_place, sp_rest_place_test, sp_rest_cancel, sp_rest_cancel_all, sp_rest_replace;
+/* rest_queries.c */
+sp_rest_fn sp_rest_order, sp_rest_open_orders, sp_rest_all_orders;
+/* rest_lists.c */
+sp_rest_fn sp_rest_place_oco, sp_rest_place_oco_old, sp_rest_list, sp_rest_cancel_list,
+    sp_rest_open_lists, sp_rest_all_lists;
 /* rest_account.c */
 sp_rest_fn sp_rest_account, sp_rest_my_trades, sp_rest_order_limits, sp_rest_commission;
 

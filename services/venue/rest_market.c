@@ -1,5 +1,6 @@
 /* Public data: what is traded here and what the market did. */
 #include "services/venue/rest_internal.h"
+#include "services/venue/rules.h"
 
 #include "common/config/strict_json.h"
 
@@ -39,33 +40,32 @@ static void put_rate_limit(struct sp_json_text *json, const char *type, const ch
 
 static void put_filters(struct sp_json_text *json, const struct sp_instrument *instrument)
 {
-    static const int64_t most = INT64_C(9000000000) * SP_FX_ONE;
-
     sp_jtext_key(json, "filters");
     sp_jtext_begin(json, '[');
     sp_jtext_begin(json, '{');
     sp_jtext_put_string(json, "filterType", "PRICE_FILTER");
     sp_jtext_put_e8(json, "minPrice", instrument->tick.e8);
-    sp_jtext_put_e8(json, "maxPrice", most);
+    sp_jtext_put_e8(json, "maxPrice", SP_RULES_MOST_E8);
     sp_jtext_put_e8(json, "tickSize", instrument->tick.e8);
     sp_jtext_end(json, '}');
     sp_jtext_begin(json, '{');
     sp_jtext_put_string(json, "filterType", "LOT_SIZE");
     sp_jtext_put_e8(json, "minQty", instrument->min_qty.e8);
-    sp_jtext_put_e8(json, "maxQty", instrument->max_qty.e8 > 0 ? instrument->max_qty.e8 : most);
+    sp_jtext_put_e8(json, "maxQty",
+                    instrument->max_qty.e8 > 0 ? instrument->max_qty.e8 : SP_RULES_MOST_E8);
     sp_jtext_put_e8(json, "stepSize", instrument->step.e8);
     sp_jtext_end(json, '}');
     sp_jtext_begin(json, '{');
     sp_jtext_put_string(json, "filterType", "NOTIONAL");
     sp_jtext_put_e8(json, "minNotional", instrument->min_value.e8);
     sp_jtext_put_bool(json, "applyMinToMarket", true);
-    sp_jtext_put_e8(json, "maxNotional", most);
+    sp_jtext_put_e8(json, "maxNotional", SP_RULES_MOST_E8);
     sp_jtext_put_bool(json, "applyMaxToMarket", false);
     sp_jtext_put_int(json, "avgPriceMins", 0);
     sp_jtext_end(json, '}');
     sp_jtext_begin(json, '{');
     sp_jtext_put_string(json, "filterType", "MAX_NUM_ORDERS");
-    sp_jtext_put_int(json, "maxNumOrders", SP_MATCH_ORDERS_MAX);
+    sp_jtext_put_int(json, "maxNumOrders", SP_VENUE_ORDERS_MAX);
     sp_jtext_end(json, '}');
     sp_jtext_end(json, ']');
 }
@@ -84,14 +84,15 @@ static void put_symbol(struct sp_json_text *json, const struct sp_instrument *in
     sp_jtext_put_int(json, "baseCommissionPrecision", 8);
     sp_jtext_put_int(json, "quoteCommissionPrecision", 8);
     sp_jtext_key(json, "orderTypes");
-    sp_jtext_raw(json, "[\"LIMIT\",\"LIMIT_MAKER\",\"MARKET\",\"STOP_LOSS\"]");
+    sp_jtext_raw(json, "[\"LIMIT\",\"LIMIT_MAKER\",\"MARKET\",\"STOP_LOSS\",\"STOP_LOSS_LIMIT\","
+                       "\"TAKE_PROFIT\",\"TAKE_PROFIT_LIMIT\"]");
     sp_jtext_put_bool(json, "icebergAllowed", false);
-    sp_jtext_put_bool(json, "ocoAllowed", false);
+    sp_jtext_put_bool(json, "ocoAllowed", true);
     sp_jtext_put_bool(json, "otoAllowed", false);
     sp_jtext_put_bool(json, "opoAllowed", false);
     sp_jtext_put_bool(json, "quoteOrderQtyMarketAllowed", true);
     sp_jtext_put_bool(json, "allowTrailingStop", false);
-    sp_jtext_put_bool(json, "cancelReplaceAllowed", false);
+    sp_jtext_put_bool(json, "cancelReplaceAllowed", true);
     sp_jtext_put_bool(json, "amendAllowed", false);
     sp_jtext_put_bool(json, "pegInstructionsAllowed", false);
     sp_jtext_put_bool(json, "isSpotTradingAllowed", true);
@@ -103,7 +104,7 @@ static void put_symbol(struct sp_json_text *json, const struct sp_instrument *in
     sp_jtext_raw(json, "[[\"SPOT\"]]");
     sp_jtext_put_string(json, "defaultSelfTradePreventionMode", "NONE");
     sp_jtext_key(json, "allowedSelfTradePreventionModes");
-    sp_jtext_raw(json, "[\"NONE\"]");
+    sp_jtext_raw(json, "[\"NONE\",\"EXPIRE_TAKER\",\"EXPIRE_MAKER\",\"EXPIRE_BOTH\"]");
     sp_jtext_end(json, '}');
 }
 
@@ -181,9 +182,10 @@ void sp_rest_exchange_info(struct sp_rest_call *call)
     sp_jtext_put_ms(json, "serverTime", call->now);
     sp_jtext_key(json, "rateLimits");
     sp_jtext_begin(json, '[');
-    put_rate_limit(json, "REQUEST_WEIGHT", "MINUTE", 1, call->rest->weight.max);
-    put_rate_limit(json, "ORDERS", "SECOND", 10, call->rest->orders_10s.max);
-    put_rate_limit(json, "ORDERS", "DAY", 1, call->rest->orders_day.max);
+    put_rate_limit(json, "REQUEST_WEIGHT", "MINUTE", 1, call->rest->limits.weight.max);
+    put_rate_limit(json, "ORDERS", "SECOND", 10, call->rest->limits.orders_10s[0].max);
+    put_rate_limit(json, "ORDERS", "DAY", 1, call->rest->limits.orders_day[0].max);
+    put_rate_limit(json, "RAW_REQUESTS", "MINUTE", 5, call->rest->limits.raw.max);
     sp_jtext_end(json, ']');
     sp_jtext_key(json, "exchangeFilters");
     sp_jtext_raw(json, "[]");

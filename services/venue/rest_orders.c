@@ -1,390 +1,58 @@
-/* Orders: placing, cancelling, asking. */
-#include "services/venue/rest_internal.h"
-#include "services/venue/user_data.h"
+/* Orders: placing, cancelling, and one in place of another. */
+#include "services/venue/rest_request.h"
+#include "services/venue/rest_rows.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#define ORDERS_MAX 1000
-
-/* ---- Rows as JSON ---- */
-
-static const char *tif_of(const struct sp_venue_order_row *row)
-{
-    return row->type == SP_ORDER_TYPE_LIMIT ? sp_enum_name(SP_ENUM_TIF, (uint8_t)row->tif) : "GTC";
-}
-
-static const char *symbol_of(const struct sp_rest_call *call, const struct sp_venue_order_row *row)
-{
-    return call->rest->exchange->world->instruments[row->instrument].symbol.s;
-}
-
-/* Ids and symbol, as every answer about an order begins. */
-static void put_names(struct sp_rest_call *call, const struct sp_venue_order_row *row)
-{
-    sp_jtext_put_string(call->body, "symbol", symbol_of(call, row));
-    sp_jtext_put_int(call->body, "orderId", (int64_t)row->order_no);
-    sp_jtext_put_int(call->body, "orderListId", row->pair_no != 0 ? (int64_t)row->pair_no : -1);
-}
-
-static void put_amounts(struct sp_json_text *json, const struct sp_venue_order_row *row)
-{
-    sp_jtext_put_e8(json, "price", row->px.e8);
-    sp_jtext_put_e8(json, "origQty", row->qty.e8);
-    sp_jtext_put_e8(json, "executedQty", row->filled.e8);
-    sp_jtext_put_e8(json, "origQuoteOrderQty", row->quote_qty.e8);
-    sp_jtext_put_e8(json, "cummulativeQuoteQty", row->quote_filled.e8);
-    sp_jtext_put_string(json, "status", sp_user_data_status(row->state));
-    sp_jtext_put_string(json, "timeInForce", tif_of(row));
-    sp_jtext_put_string(json, "type", sp_enum_name(SP_ENUM_ORDER_TYPE, (uint8_t)row->type));
-    sp_jtext_put_string(json, "side", sp_enum_name(SP_ENUM_SIDE, (uint8_t)row->side));
-    if (row->stop_px.e8 > 0) sp_jtext_put_e8(json, "stopPrice", row->stop_px.e8);
-}
-
-static void put_end(struct sp_json_text *json, const struct sp_venue_order_row *row)
-{
-    sp_jtext_put_ms(json, "workingTime", row->created);
-    sp_jtext_put_string(json, "selfTradePreventionMode", "NONE");
-}
-
-static void put_order(void *ctx, const struct sp_venue_order_row *row)
-{
-    struct sp_rest_call *call = ctx;
-    struct sp_json_text *json = call->body;
-
-    sp_jtext_begin(json, '{');
-    put_names(call, row);
-    sp_jtext_put_string(json, "clientOrderId", row->client_order_id.s);
-    put_amounts(json, row);
-    if (row->stop_px.e8 == 0) sp_jtext_put_e8(json, "stopPrice", 0);
-    sp_jtext_put_e8(json, "icebergQty", 0);
-    sp_jtext_put_ms(json, "time", row->created);
-    sp_jtext_put_ms(json, "updateTime", row->updated);
-    sp_jtext_put_bool(json, "isWorking", true);
-    put_end(json, row);
-    sp_jtext_end(json, '}');
-}
-
-static void put_canceled(struct sp_rest_call *call, const struct sp_venue_order_row *row,
-                         const char *cancel_id)
-{
-    struct sp_json_text *json = call->body;
-
-    sp_jtext_begin(json, '{');
-    put_names(call, row);
-    sp_jtext_put_string(json, "origClientOrderId", row->client_order_id.s);
-    sp_jtext_put_string(json, "clientOrderId", cancel_id);
-    sp_jtext_put_ms(json, "transactTime", row->updated);
-    put_amounts(json, row);
-    sp_jtext_put_string(json, "selfTradePreventionMode", "NONE");
-    sp_jtext_end(json, '}');
-}
+static const struct sp_rest_order_names by_order = {"orderId", "origClientOrderId"};
 
 /* ---- Placing ---- */
 
-SP_NODISCARD static bool take_word(struct sp_rest_call *call, const char *name,
-                                   enum sp_enum enum_id, uint8_t *out)
-{
-    static const struct {
-        enum sp_enum enum_id;
-        int code;
-        const char *text;
-    } errors[] = {{SP_ENUM_SIDE, REST_BAD_SIDE, "Invalid side."},
-                  {SP_ENUM_ORDER_TYPE, REST_BAD_TYPE, "Invalid orderType."},
-                  {SP_ENUM_TIF, REST_BAD_TIF, "Invalid timeInForce."}};
-    const char *word = sp_rest_need(call, name);
-
-    if (word == NULL) return false;
-    if (sp_enum_parse(enum_id, word, strlen(word), out) && *out != 0) return true;
-    for (size_t i = 0; i < sizeof errors / sizeof *errors; i++) {
-        if (errors[i].enum_id == enum_id)
-            sp_rest_fail(call, 400, errors[i].code, "%s", errors[i].text);
-    }
-    return false;
-}
-
-/* The id of an order or of a cancel: the client's, or one of ours. */
-SP_NODISCARD static bool take_client_id(struct sp_rest_call *call, const char *prefix,
-                                        uint64_t number, sp_name *out)
-{
-    const char *id = sp_rest_param(call->params, "newClientOrderId");
-    char own[SP_NAME_SIZE];
-
-    if (id == NULL) {
-        snprintf(own, sizeof own, "%s%llu", prefix, (unsigned long long)number);
-        return sp_name_set(out, own);
-    }
-    size_t len = strlen(id);
-    if (len >= 1 && len <= SP_REST_CLIENT_ID_MAX && sp_name_set(out, id)) return true;
-    sp_rest_fail(call, 400, REST_ILLEGAL_CHARS,
-                 "Illegal characters found in parameter 'newClientOrderId'; legal range is "
-                 "'^[a-zA-Z0-9-_.]{1,36}$'.");
-    return false;
-}
-
-static void refuse_extra(struct sp_rest_call *call, const char *name)
-{
-    if (sp_rest_param(call->params, name) == NULL) return;
-    sp_rest_fail(call, 400, REST_NOT_READ, "Parameter '%s' sent when not required.", name);
-}
-
-/* Which parameters a type has: those it needs, and those it must not have. */
-static void check_shape(struct sp_rest_call *call, enum sp_order_type type)
-{
-    bool has_price = type == SP_ORDER_TYPE_LIMIT || type == SP_ORDER_TYPE_LIMIT_MAKER;
-    bool by_quote = sp_rest_param(call->params, "quoteOrderQty") != NULL;
-
-    if (type == SP_ORDER_TYPE_MARKET && !by_quote &&
-        sp_rest_param(call->params, "quantity") == NULL) {
-        sp_rest_fail(call, 400, REST_MISSING,
-                     "Param 'quantity' or 'quoteOrderQty' must be sent, but both were "
-                     "empty/null!");
-        return;
-    }
-    if (type != SP_ORDER_TYPE_MARKET) {
-        SP_IGNORE(sp_rest_need(call, "quantity") == NULL); /* the error is in the answer */
-        refuse_extra(call, "quoteOrderQty");
-    } else if (by_quote) {
-        refuse_extra(call, "quantity");
-    }
-    if (has_price) {
-        SP_IGNORE(sp_rest_need(call, "price") == NULL);
-    } else {
-        refuse_extra(call, "price");
-    }
-    if (type == SP_ORDER_TYPE_STOP_LOSS) {
-        SP_IGNORE(sp_rest_need(call, "stopPrice") == NULL);
-    } else {
-        refuse_extra(call, "stopPrice");
-    }
-    if (type != SP_ORDER_TYPE_LIMIT) refuse_extra(call, "timeInForce");
-    refuse_extra(call, "icebergQty");
-    refuse_extra(call, "trailingDelta");
-}
-
-SP_NODISCARD static bool read_order(struct sp_rest_call *call, int instrument,
-                                    struct sp_venue_order *order)
-{
-    *order = (struct sp_venue_order){
-        .symbol = call->rest->exchange->world->instruments[instrument].symbol,
-        .tif = SP_TIF_GTC};
-    if (!take_word(call, "side", SP_ENUM_SIDE, &order->side)) return false;
-    if (!take_word(call, "type", SP_ENUM_ORDER_TYPE, &order->type)) return false;
-    check_shape(call, (enum sp_order_type)order->type);
-    if (call->failed) return false;
-    if (order->type == SP_ORDER_TYPE_LIMIT &&
-        !take_word(call, "timeInForce", SP_ENUM_TIF, &order->tif)) {
-        return false;
-    }
-    if (order->type == SP_ORDER_TYPE_MARKET) order->tif = SP_TIF_IOC;
-    return sp_rest_decimal(call, "quantity", &order->qty.e8) &&
-           sp_rest_decimal(call, "price", &order->px.e8) &&
-           sp_rest_decimal(call, "stopPrice", &order->stop_px.e8) &&
-           take_client_id(call, "x-venue-", call->rest->exchange->last_order_no + 1,
-                          &order->client_order_id);
-}
-
-static void check_filters(struct sp_rest_call *call, const struct sp_match *match,
-                          const struct sp_venue_order *order)
-{
-    const struct sp_instrument *rules = &match->instrument;
-    sp_px px = order->px.e8 > 0        ? order->px
-               : order->stop_px.e8 > 0 ? order->stop_px
-                                       : match->last_px;
-    const char *failed = NULL;
-
-    bool has_px = order->px.e8 > 0 || order->type == SP_ORDER_TYPE_LIMIT ||
-                  order->type == SP_ORDER_TYPE_LIMIT_MAKER;
-    if (has_px && sp_instrument_check_px(rules, order->px, NULL) != SP_OK) failed = "PRICE_FILTER";
-    if (failed == NULL && order->stop_px.e8 > 0 &&
-        sp_instrument_check_px(rules, order->stop_px, NULL) != SP_OK) {
-        failed = "PRICE_FILTER";
-    }
-    if (failed == NULL && sp_instrument_check_qty(rules, order->qty, NULL) != SP_OK) {
-        failed = "LOT_SIZE";
-    }
-    if (failed == NULL && px.e8 > 0 &&
-        sp_instrument_check_value(rules, px, order->qty, NULL) != SP_OK) {
-        failed = "NOTIONAL";
-    }
-    if (failed != NULL) sp_rest_fail(call, 400, REST_FILTER, "Filter failure: %s", failed);
-}
-
-/* The quantity that "quoteOrderQty" buys or sells at the levels as seen. */
-static void take_quote(struct sp_rest_call *call, int instrument, struct sp_venue_order *order,
-                       sp_amt *quote)
-{
-    if (!sp_rest_decimal(call, "quoteOrderQty", &quote->e8) || quote->e8 == 0) return;
-    order->qty =
-        sp_exchange_qty_for(call->rest->exchange, instrument, (enum sp_side)order->side, *quote);
-}
-
-static void refuse_order(struct sp_rest_call *call, sp_status status, const struct sp_err *err)
-{
-    const char *text = err->text;
-
-    if (status == SP_EXISTS) text = "Duplicate order sent.";
-    if (strncmp(err->text, "insufficient", 12) == 0) {
-        text = "Account has insufficient balance for requested action.";
-    }
-    sp_rest_fail(call, 400, REST_ORDER_REFUSED, "%s", text);
-}
-
-/* Everything before the exchange is asked. False after an error. */
-SP_NODISCARD static bool prepare(struct sp_rest_call *call, struct sp_venue_order *order,
-                                 sp_amt *quote)
-{
-    int instrument = sp_rest_instrument(call);
-
-    if (instrument < 0 || !read_order(call, instrument, order)) return false;
-    take_quote(call, instrument, order, quote);
-    if (!call->failed) check_filters(call, &call->rest->exchange->match[instrument], order);
-    return !call->failed;
-}
-
-static void put_fills(struct sp_rest_call *call, uint64_t order_no)
-{
-    struct sp_json_text *json = call->body;
-
-    sp_jtext_key(json, "fills");
-    sp_jtext_begin(json, '[');
-    for (uint32_t i = 0; i < call->changes->count; i++) {
-        const struct sp_venue_fill_row *fill = &call->changes->at[i].fill;
-        if (fill->trade_no == 0 || fill->order_no != order_no) continue;
-        sp_jtext_begin(json, '{');
-        sp_jtext_put_e8(json, "price", fill->px.e8);
-        sp_jtext_put_e8(json, "qty", fill->qty.e8);
-        sp_jtext_put_e8(json, "commission", fill->fee.e8);
-        sp_jtext_put_string(json, "commissionAsset",
-                            call->rest->exchange->world->instruments[fill->instrument].quote.s);
-        sp_jtext_put_int(json, "tradeId", (int64_t)fill->trade_no);
-        sp_jtext_end(json, '}');
-    }
-    sp_jtext_end(json, ']');
-}
-
-/* The order as it stands after all that happened at once. */
-static const struct sp_venue_order_row *last_row(const struct sp_rest_call *call, uint64_t order_no)
-{
-    for (uint32_t i = call->changes->count; i > 0; i--) {
-        const struct sp_venue_order_row *row = &call->changes->at[i - 1].order;
-        if (row->order_no == order_no) return row;
-    }
-    return NULL;
-}
-
-static void put_placed(struct sp_rest_call *call, const struct sp_venue_order_row *row)
-{
-    const char *how = sp_rest_param(call->params, "newOrderRespType");
-    bool taker = row->type == SP_ORDER_TYPE_LIMIT || row->type == SP_ORDER_TYPE_MARKET;
-    struct sp_json_text *json = call->body;
-
-    if (how == NULL) how = taker ? "FULL" : "ACK";
-    sp_jtext_begin(json, '{');
-    put_names(call, row);
-    sp_jtext_put_string(json, "clientOrderId", row->client_order_id.s);
-    sp_jtext_put_ms(json, "transactTime", row->updated);
-    if (strcmp(how, "ACK") != 0) {
-        put_amounts(json, row);
-        put_end(json, row);
-        if (strcmp(how, "FULL") == 0) put_fills(call, row->order_no);
-    }
-    sp_jtext_end(json, '}');
-}
-
 void sp_rest_place(struct sp_rest_call *call)
 {
-    struct sp_venue_order order;
-    uint64_t order_no = 0, pair_no = 0;
-    sp_amt quote = {0};
+    struct sp_venue_request request;
+    struct sp_venue_placed placed = {0};
     struct sp_err err = {0};
 
-    if (!prepare(call, &order, &quote)) return;
+    if (!sp_rest_read_order(call, &request)) return;
     sp_status status =
-        sp_exchange_place(call->rest->exchange, &order, call->changes, &order_no, &pair_no, &err);
+        sp_exchange_place(call->rest->exchange, &request, call->changes, &placed, &err);
     if (status != SP_OK) {
-        refuse_order(call, status, &err);
+        sp_rest_fail(call, 400, REST_ORDER_REFUSED, "%s", sp_rest_refusal(status, &err));
         return;
     }
-    for (uint32_t i = 0; i < call->changes->count; i++) {
-        call->changes->at[i].order.quote_qty = quote;
-    }
-    const struct sp_venue_order_row *row = last_row(call, order_no);
+    const struct sp_venue_order_row *row = sp_rest_last_row(call, placed.order_no);
     SP_ASSERT(row != NULL); /* it was taken */
-    put_placed(call, row);
+    sp_rest_put_placed(call, row);
 }
 
 void sp_rest_place_test(struct sp_rest_call *call)
 {
-    struct sp_venue_order order;
-    sp_amt quote = {0};
+    struct sp_venue_request request;
 
-    if (prepare(call, &order, &quote)) sp_jtext_raw(call->body, "{}");
+    if (sp_rest_read_order(call, &request)) sp_jtext_raw(call->body, "{}");
 }
 
 /* ---- Cancelling ---- */
 
-/* By "orderId", "origClientOrderId", or both that agree. False after an error. */
-SP_NODISCARD static bool take_ids(struct sp_rest_call *call, int64_t *order_no, sp_name *client_id)
-{
-    const char *id = sp_rest_param(call->params, "origClientOrderId");
-
-    *client_id = (sp_name){{0}};
-    if (!sp_rest_number(call, "orderId", 0, order_no)) return false;
-    if (id == NULL && *order_no == 0) {
-        sp_rest_fail(call, 400, REST_MISSING,
-                     "Param 'origClientOrderId' or 'orderId' must be sent, but both were "
-                     "empty/null!");
-        return false;
-    }
-    if (id == NULL || sp_name_set(client_id, id)) return true;
-    *client_id = (sp_name){"?"}; /* an id that no order can have: no name has this sign */
-    return true;
-}
-
-static const struct sp_venue_order_row *open_row(const struct sp_exchange *x, int instrument,
-                                                 int64_t order_no, const sp_name *client_id)
-{
-    for (uint32_t i = 0; i < x->open_count; i++) {
-        const struct sp_venue_order_row *row = &x->open[i];
-        bool is_it = order_no != 0 ? row->order_no == (uint64_t)order_no
-                                   : sp_name_eq(&row->client_order_id, client_id);
-        if (is_it && row->instrument == (uint32_t)instrument) return row;
-    }
-    return NULL;
-}
-
 void sp_rest_cancel(struct sp_rest_call *call)
 {
-    struct sp_exchange *x = call->rest->exchange;
-    int instrument = sp_rest_instrument(call);
-    int64_t order_no = 0;
-    sp_name client_id, found_id, cancel_id;
+    const struct sp_venue_order_row *row = sp_rest_find_open(call, &by_order);
+    sp_name cancel_id;
     struct sp_err err = {0};
 
-    if (instrument < 0 || !take_ids(call, &order_no, &client_id)) return;
-    const struct sp_venue_order_row *row = open_row(x, instrument, order_no, &client_id);
-    if (row == NULL) {
-        sp_rest_fail(call, 400, REST_CANCEL_REFUSED, "Unknown order sent.");
-        return;
-    }
-    if (client_id.s[0] != '\0' && !sp_name_eq(&client_id, &row->client_order_id)) {
-        sp_rest_fail(call, 400, REST_IDS_DISAGREE,
-                     "Client order ID is not correct for this order ID");
-        return;
-    }
-    uint64_t found_no = row->order_no;
-    found_id = row->client_order_id;
-    if (!take_client_id(call, "x-cancel-", found_no, &cancel_id)) return;
-    if (sp_exchange_cancel(x, &found_id, call->changes, &err) != SP_OK) {
+    if (row == NULL) return;
+    uint64_t order_no = row->order_no;
+    if (!sp_rest_read_id(call, "newClientOrderId", "x-cancel-", order_no, &cancel_id)) return;
+    if (sp_exchange_cancel(call->rest->exchange, order_no, &cancel_id, call->changes, &err) !=
+        SP_OK) {
         sp_rest_fail(call, 400, REST_CANCEL_REFUSED, "%s", err.text);
         return;
     }
-    for (uint32_t i = 0; i < call->changes->count; i++)
-        call->changes->at[i].cancel_id = cancel_id;
-    row = last_row(call, found_no);
+    row = sp_rest_last_row(call, order_no);
     SP_ASSERT(row != NULL); /* it was cancelled */
-    put_canceled(call, row, cancel_id.s);
+    sp_rest_put_canceled(call, row, cancel_id.s);
 }
 
 /* One after the other; the changes of all of them are stored together. */
@@ -394,23 +62,21 @@ void sp_rest_cancel_all(struct sp_rest_call *call)
     int instrument = sp_rest_instrument(call);
     struct sp_venue_changes *all = &call->rest->all;
     const sp_name cancel_id = {"x-cancel-all"};
-    struct sp_err err = {0};
 
     if (instrument < 0) return;
     all->count = 0;
     sp_jtext_begin(call->body, '[');
     for (uint32_t i = 0; i < x->open_count && all->count + 2 <= SP_VENUE_CHANGES_MAX;) {
-        sp_name id = x->open[i].client_order_id;
-        bool ours = x->open[i].instrument == (uint32_t)instrument;
-        if (!ours || sp_exchange_cancel(x, &id, call->changes, &err) != SP_OK) {
+        const struct sp_venue_order_row *row = &x->open[i];
+        bool ours = row->instrument == (uint32_t)instrument && row->account == call->account;
+        if (!ours ||
+            sp_exchange_cancel(x, row->order_no, &cancel_id, call->changes, NULL) != SP_OK) {
             i++;
             continue;
         }
         for (uint32_t k = 0; k < call->changes->count; k++) {
-            struct sp_venue_change *change = &call->changes->at[k];
-            change->cancel_id = cancel_id;
-            put_canceled(call, &change->order, cancel_id.s);
-            all->at[all->count++] = *change;
+            sp_rest_put_canceled(call, &call->changes->at[k].order, cancel_id.s);
+            all->at[all->count++] = call->changes->at[k];
         }
         i = 0; /* a pair takes two out */
     }
@@ -422,80 +88,156 @@ void sp_rest_cancel_all(struct sp_rest_call *call)
     sp_jtext_end(call->body, ']');
 }
 
-/* ---- Asking ---- */
+/* ---- One in place of another ---- */
 
-void sp_rest_order(struct sp_rest_call *call)
+/* What became of one of the two: an order, or the error that its own request would have got. */
+struct part {
+    bool is_done, is_tried;
+    uint64_t order_no;
+    int code;
+    char text[512];
+};
+
+static void fail_part(struct part *part, int code, const char *text)
 {
-    int instrument = sp_rest_instrument(call);
-    struct sp_venue_order_row row;
-    int64_t order_no = 0;
-    sp_name client_id;
-    struct sp_err err = {0};
-
-    if (instrument < 0 || !take_ids(call, &order_no, &client_id)) return;
-    struct sp_venue_store *store = call->rest->store;
-    const struct sp_exchange *x = call->rest->exchange;
-    struct sp_venue_order_key key = {(uint32_t)instrument, client_id};
-    sp_status status = order_no != 0
-                           ? sp_venue_store_order_no(store, x, (uint64_t)order_no, &row, &err)
-                           : sp_venue_store_find_order(store, x, &key, &row, &err);
-    if (status != SP_OK && status != SP_NOT_FOUND) {
-        /* No answer is not "no such order": a client would take that for evidence. */
-        sp_rest_fail(call, 500, REST_UNKNOWN, "%s", err.text);
-        return;
-    }
-    const struct sp_rest_hooks *hooks = &call->rest->hooks;
-    bool hidden = status == SP_OK && hooks->hides != NULL && hooks->hides(hooks->ctx, row.order_no);
-    if (status != SP_OK || hidden || row.instrument != (uint32_t)instrument) {
-        sp_rest_fail(call, 400, REST_NO_SUCH_ORDER, "Order does not exist.");
-        return;
-    }
-    if (client_id.s[0] != '\0' && !sp_name_eq(&client_id, &row.client_order_id)) {
-        sp_rest_fail(call, 400, REST_IDS_DISAGREE,
-                     "Client order ID is not correct for this order ID");
-        return;
-    }
-    put_order(call, &row);
+    part->code = code;
+    snprintf(part->text, sizeof part->text, "%s", text);
 }
 
-void sp_rest_open_orders(struct sp_rest_call *call)
+static void put_part(struct sp_rest_call *call, const char *key, const struct part *part)
 {
-    const struct sp_exchange *x = call->rest->exchange;
-    bool one = sp_rest_param(call->params, "symbol") != NULL;
-    int instrument = one ? sp_rest_instrument(call) : -1;
+    struct sp_json_text *json = call->body;
 
-    if (call->failed) return;
-    sp_jtext_begin(call->body, '[');
-    for (uint32_t i = 0; i < x->open_count; i++) {
-        if (!one || x->open[i].instrument == (uint32_t)instrument) put_order(call, &x->open[i]);
+    sp_jtext_key(json, key);
+    if (!part->is_tried) {
+        sp_jtext_raw(json, "null");
+    } else if (!part->is_done) {
+        sp_jtext_begin(json, '{');
+        sp_jtext_put_int(json, "code", part->code);
+        sp_jtext_put_string(json, "msg", part->text);
+        sp_jtext_end(json, '}');
     }
-    sp_jtext_end(call->body, ']');
 }
 
-void sp_rest_all_orders(struct sp_rest_call *call)
+static const char *result_of(const struct part *part)
 {
-    int instrument = sp_rest_instrument(call);
-    int64_t limit = 0, from_no = 0;
-    sp_wall from, until;
+    return !part->is_tried ? "NOT_ATTEMPTED" : part->is_done ? "SUCCESS" : "FAILURE";
+}
+
+static void put_replaced(struct sp_rest_call *call, const struct part *cancel,
+                         const struct part *order, const sp_name *cancel_id)
+{
+    struct sp_json_text *json = call->body;
+
+    sp_jtext_begin(json, '{');
+    sp_jtext_put_string(json, "cancelResult", result_of(cancel));
+    sp_jtext_put_string(json, "newOrderResult", result_of(order));
+    put_part(call, "cancelResponse", cancel);
+    if (cancel->is_done) {
+        sp_rest_put_canceled(call, sp_rest_last_row(call, cancel->order_no), cancel_id->s);
+    }
+    put_part(call, "newOrderResponse", order);
+    if (order->is_done) sp_rest_put_placed(call, sp_rest_last_row(call, order->order_no));
+    sp_jtext_end(json, '}');
+}
+
+static void answer_replaced(struct sp_rest_call *call, const struct part *cancel,
+                            const struct part *order, const sp_name *cancel_id)
+{
+    struct sp_json_text *json = call->body;
+    bool in_part = cancel->is_done || order->is_done;
+
+    if (cancel->is_done && order->is_done) {
+        put_replaced(call, cancel, order, cancel_id);
+        return;
+    }
+    call->failed = true;
+    call->status = in_part ? 409 : 400;
+    sp_json_text_clear(json);
+    sp_jtext_begin(json, '{');
+    sp_jtext_put_int(json, "code", in_part ? REST_REPLACED_IN_PART : REST_NOT_REPLACED);
+    sp_jtext_put_string(json, "msg",
+                        in_part ? "Order cancel-replace partially failed."
+                                : "Order cancel-replace failed.");
+    sp_jtext_key(json, "data");
+    put_replaced(call, cancel, order, cancel_id);
+    sp_jtext_end(json, '}');
+}
+
+/* False after an error: the words are wrong, or the order is meant by neither name. */
+SP_NODISCARD static bool read_mode(struct sp_rest_call *call, bool *goes_on)
+{
+    const char *mode = sp_rest_need(call, "cancelReplaceMode");
+
+    if (mode == NULL) return false;
+    *goes_on = strcmp(mode, "ALLOW_FAILURE") == 0;
+    if (*goes_on || strcmp(mode, "STOP_ON_FAILURE") == 0) return true;
+    sp_rest_fail(call, 400, REST_ILLEGAL_CHARS, "Invalid cancelReplaceMode.");
+    return false;
+}
+
+static void try_cancel(struct sp_rest_call *call, const sp_name *cancel_id, struct part *part)
+{
+    static const struct sp_rest_order_names names = {"cancelOrderId", "cancelOrigClientOrderId"};
+    const struct sp_venue_order_row *row = sp_rest_find_open(call, &names);
     struct sp_err err = {0};
 
-    if (instrument < 0 || !sp_rest_number(call, "limit", 500, &limit) ||
-        !sp_rest_number(call, "orderId", 0, &from_no) ||
-        !sp_rest_time_of(call, "startTime", (sp_wall){0}, &from) ||
-        !sp_rest_time_of(call, "endTime", (sp_wall){INT64_MAX}, &until)) {
+    part->is_tried = true;
+    if (row == NULL) { /* the error is a part of the answer */
+        fail_part(part, call->code, call->message);
+        call->failed = false;
+        call->status = 200;
+        sp_json_text_clear(call->body);
         return;
     }
-    struct sp_venue_order_query query = {.instrument = (uint32_t)instrument,
-                                         .from_no = (uint64_t)from_no,
-                                         .from = from,
-                                         .until = until,
-                                         .from_oldest = from_no > 0 || from.ns > 0,
-                                         .max = limit < ORDERS_MAX ? (uint32_t)limit : ORDERS_MAX};
-    sp_jtext_begin(call->body, '[');
-    if (sp_venue_store_find_orders(call->rest->store, call->rest->exchange, &query, put_order, call,
-                                   &err) != SP_OK) {
-        sp_rest_fail(call, 500, REST_UNKNOWN, "%s", err.text);
+    part->order_no = row->order_no;
+    sp_status status =
+        sp_exchange_cancel(call->rest->exchange, part->order_no, cancel_id, call->changes, &err);
+    part->is_done = status == SP_OK;
+    if (!part->is_done) fail_part(part, REST_CANCEL_REFUSED, err.text);
+}
+
+static void try_place(struct sp_rest_call *call, const struct sp_venue_request *request,
+                      struct part *part)
+{
+    struct sp_venue_changes *changes = call->changes;
+    struct sp_venue_changes *all = &call->rest->all;
+    struct sp_venue_placed placed = {0};
+    struct sp_err err = {0};
+
+    part->is_tried = true;
+    all->count = changes->count;
+    memcpy(all->at, changes->at, changes->count * sizeof *changes->at);
+    sp_status status = sp_exchange_place(call->rest->exchange, request, changes, &placed, &err);
+    part->is_done = status == SP_OK;
+    part->order_no = placed.order_no;
+    if (!part->is_done) fail_part(part, REST_ORDER_REFUSED, sp_rest_refusal(status, &err));
+    SP_ASSERT(all->count + changes->count <= SP_VENUE_CHANGES_MAX); /* two and one order's */
+    memcpy(all->at + all->count, changes->at, changes->count * sizeof *changes->at);
+    all->count += changes->count;
+    changes->count = all->count;
+    memcpy(changes->at, all->at, all->count * sizeof *all->at);
+}
+
+/* Parameters and filters of the new order are looked at before anything is done. */
+void sp_rest_replace(struct sp_rest_call *call)
+{
+    struct sp_venue_request request;
+    struct part cancel = {0}, order = {0};
+    sp_name cancel_id;
+    bool goes_on = false;
+
+    if (!read_mode(call, &goes_on) || !sp_rest_read_order(call, &request)) return;
+    if (sp_rest_param(call->params, "cancelOrderId") == NULL &&
+        sp_rest_param(call->params, "cancelOrigClientOrderId") == NULL) {
+        sp_rest_fail(call, 400, REST_MISSING,
+                     "Param 'cancelOrigClientOrderId' or 'cancelOrderId' must be sent, but both "
+                     "were empty/null!");
         return;
     }
-    sp_jtext_end(call->body, ']');
+    uint64_t number = call->rest->exchange->last_order_no + 1;
+    if (!sp_rest_read_id(call, "cancelNewClientOrderId", "x-cancel-", number, &cancel_id)) return;
+    try_cancel(call, &cancel_id, &cancel);
+    if (cancel.is_done || goes_on) try_place(call, &request, &order);
+    answer_replaced(call, &cancel, &order, &cancel_id);
 }

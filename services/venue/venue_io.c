@@ -10,6 +10,7 @@
 
 #define SUBSCRIBERS_MAX  8
 #define FILLS_PER_ANSWER 1000
+#define OUR_ACCOUNT      0 /* of who speaks over the bus */
 /* An order older than this when it is read is refused: it may have waited in a dead connection. */
 #define RECEIVE_WINDOW_NS (1000 * SP_NS_PER_MS)
 
@@ -99,10 +100,17 @@ static bool keep_changes(struct io *io)
     return true;
 }
 
+/* That an order no longer waits is no change of its state. */
+static bool is_for_us(const struct sp_venue_change *change)
+{
+    return change->order.account == OUR_ACCOUNT && !change->is_triggered;
+}
+
 static void report_changes(struct io *io)
 {
     for (uint32_t i = 0; i < io->changes.count; i++) {
         if (io->changes.at[i].fill.trade_no != 0) sp_metric_add(io->fills, 1);
+        if (!is_for_us(&io->changes.at[i])) continue;
         for (uint32_t s = 0; s < io->subscriber_count; s++) {
             report_to(io, &io->subscribers[s], &io->changes.at[i]);
         }
@@ -139,7 +147,8 @@ static void on_order(struct io *io, const struct sp_peer *peer, const struct sp_
 {
     const struct sp_venue_order *order = &request->body.venue_order;
     sp_dur age = sp_wall_since(sp_clock_wall(), request->time);
-    uint64_t order_no = 0, pair_no = 0;
+    struct sp_venue_request wanted;
+    struct sp_venue_placed placed = {0};
     struct sp_err err = {0};
 
     if (age.ns > RECEIVE_WINDOW_NS || age.ns < -RECEIVE_WINDOW_NS) {
@@ -148,8 +157,11 @@ static void on_order(struct io *io, const struct sp_peer *peer, const struct sp_
                "timestamp outside of the receive window of 1 s");
         return;
     }
-    sp_status status =
-        sp_exchange_place(&io->exchange, order, &io->changes, &order_no, &pair_no, &err);
+    io->changes.count = 0;
+    sp_status status = sp_exchange_read(&io->exchange, order, &wanted, &err);
+    if (status == SP_OK) {
+        status = sp_exchange_place(&io->exchange, &wanted, &io->changes, &placed, &err);
+    }
     if (status != SP_OK) {
         sp_metric_add(io->refused, 1);
         answer(io, peer, order->request_id, status, err.text);
@@ -157,8 +169,8 @@ static void on_order(struct io *io, const struct sp_peer *peer, const struct sp_
     }
     if (!keep_changes(io)) return;
     sp_metric_add(io->orders, 1);
-    io->answer.body.venue_answer.venue_order_id = order_no;
-    io->answer.body.venue_answer.pair_venue_order_id = pair_no;
+    io->answer.body.venue_answer.venue_order_id = placed.order_no;
+    io->answer.body.venue_answer.pair_venue_order_id = placed.pair_no;
     answer(io, peer, order->request_id, SP_OK, "");
     report_changes(io);
 }
@@ -166,10 +178,14 @@ static void on_order(struct io *io, const struct sp_peer *peer, const struct sp_
 static void on_cancel(struct io *io, const struct sp_peer *peer, const struct sp_record *request)
 {
     const struct sp_venue_cancel *cancel = &request->body.venue_cancel;
+    const struct sp_venue_order_row *row =
+        sp_exchange_open_order(&io->exchange, OUR_ACCOUNT, &cancel->client_order_id);
     struct sp_err err = {0};
 
+    io->changes.count = 0;
     sp_status status =
-        sp_exchange_cancel(&io->exchange, &cancel->client_order_id, &io->changes, &err);
+        row != NULL ? sp_exchange_cancel(&io->exchange, row->order_no, NULL, &io->changes, &err)
+                    : SP_FAIL(&err, SP_NOT_FOUND, "no open order %s", cancel->client_order_id.s);
     if (status == SP_OK && !keep_changes(io)) return;
     answer(io, peer, cancel->request_id, status, err.text);
     report_changes(io);
@@ -225,8 +241,9 @@ static void query_fills(struct io *io, const struct sp_peer *peer,
     struct fill_answer to = {.io = io, .peer = peer, .request_id = query->request_id};
     struct sp_err err = {0};
 
-    sp_status status = sp_venue_store_fills(io->store, &io->exchange, query->after_trade_id,
-                                            FILLS_PER_ANSWER, send_fill_view, &to, &err);
+    struct sp_venue_span span = {.after = query->after_trade_id, .max = FILLS_PER_ANSWER};
+    sp_status status =
+        sp_venue_store_fills(io->store, &io->exchange, &span, send_fill_view, &to, &err);
     io->answer.body.venue_answer.items = to.count;
     answer(io, peer, query->request_id, status, err.text);
 }
@@ -234,19 +251,25 @@ static void query_fills(struct io *io, const struct sp_peer *peer,
 static void query_open_orders(struct io *io, const struct sp_peer *peer,
                               const struct sp_venue_query *query)
 {
+    uint32_t count = 0;
+
     for (uint32_t i = 0; i < io->exchange.open_count; i++) {
+        if (io->exchange.open[i].account != OUR_ACCOUNT) continue;
         send_order_view(io, peer, query->request_id, &io->exchange.open[i]);
+        count++;
     }
-    io->answer.body.venue_answer.items = io->exchange.open_count;
+    io->answer.body.venue_answer.items = count;
     answer(io, peer, query->request_id, SP_OK, "");
 }
 
 static void query_balances(struct io *io, const struct sp_peer *peer,
                            const struct sp_venue_query *query)
 {
-    for (uint32_t i = 0; i < io->exchange.balance_count; i++) {
-        const struct sp_venue_balance *balance = &io->exchange.balances[i];
-        sp_amt locked = sp_exchange_locked(&io->exchange, &balance->asset);
+    const struct sp_venue_account *account = &io->exchange.accounts[OUR_ACCOUNT];
+
+    for (uint32_t i = 0; i < account->balance_count; i++) {
+        const struct sp_venue_balance *balance = &account->balances[i];
+        sp_amt locked = sp_exchange_locked(&io->exchange, OUR_ACCOUNT, &balance->asset);
         io->answer.body.balance_view =
             (struct sp_balance_view){.request_id = query->request_id,
                                      .asset = balance->asset,
@@ -254,7 +277,7 @@ static void query_balances(struct io *io, const struct sp_peer *peer,
                                      .locked = locked};
         send(io, peer, SP_REC_BALANCE_VIEW);
     }
-    io->answer.body.venue_answer.items = io->exchange.balance_count;
+    io->answer.body.venue_answer.items = account->balance_count;
     answer(io, peer, query->request_id, SP_OK, "");
 }
 

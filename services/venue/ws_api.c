@@ -5,20 +5,39 @@
 
 #include <string.h>
 
+#define SUBSCRIBE_WEIGHT 2
+
 /* ---- User data ---- */
 
-static struct sp_ws_holder *holder_of(struct sp_ws_api *api, uint64_t connection)
+/* Of one account, or the first of all (`account` SP_VENUE_ACCOUNTS_MAX). */
+static struct sp_ws_holder *holder_of(struct sp_ws_api *api, uint64_t connection, uint32_t account)
 {
     for (uint32_t i = 0; i < api->holder_count; i++) {
-        if (api->holders[i].connection == connection) return &api->holders[i];
+        struct sp_ws_holder *holder = &api->holders[i];
+        bool is_it = account == SP_VENUE_ACCOUNTS_MAX || holder->account == account;
+        if (holder->connection == connection && is_it) return holder;
     }
     return NULL;
 }
 
+/* The smallest number that the connection does not use. */
+static uint32_t free_number(const struct sp_ws_api *api, uint64_t connection)
+{
+    for (uint32_t number = 0;; number++) {
+        bool is_used = false;
+        for (uint32_t i = 0; i < api->holder_count && !is_used; i++) {
+            is_used =
+                api->holders[i].connection == connection && api->holders[i].subscription == number;
+        }
+        if (!is_used) return number;
+    }
+}
+
 static void subscribe(struct sp_ws_api *api, uint64_t connection, struct sp_rest_call *call)
 {
+    if (!sp_rest_take_weight(call, SUBSCRIBE_WEIGHT)) return;
     if (!sp_rest_check_signed(call, sp_rest_param(call->params, "apiKey"))) return;
-    if (holder_of(api, connection) != NULL) {
+    if (holder_of(api, connection, call->account) != NULL) {
         sp_rest_fail(call, 400, -2035, "Subscription is already active.");
         return;
     }
@@ -26,25 +45,61 @@ static void subscribe(struct sp_ws_api *api, uint64_t connection, struct sp_rest
         sp_rest_fail(call, 400, REST_UNKNOWN, "Too many subscriptions.");
         return;
     }
-    api->holders[api->holder_count++] = (struct sp_ws_holder){.connection = connection};
-    sp_jtext_raw(call->body, "{\"subscriptionId\":0}");
+    uint32_t number = free_number(api, connection);
+    api->holders[api->holder_count++] = (struct sp_ws_holder){.connection = connection,
+                                                              .account = call->account,
+                                                              .subscription = number};
+    sp_jtext_begin(call->body, '{');
+    sp_jtext_put_int(call->body, "subscriptionId", number);
+    sp_jtext_end(call->body, '}');
 }
 
+/* One subscription, or all of the connection. */
 static void unsubscribe(struct sp_ws_api *api, uint64_t connection, struct sp_rest_call *call)
 {
-    if (holder_of(api, connection) == NULL) {
+    bool one = sp_rest_param(call->params, "subscriptionId") != NULL;
+    int64_t number = 0;
+
+    if (!sp_rest_number(call, "subscriptionId", 0, &number)) return;
+    for (uint32_t i = 0; i < api->holder_count;) {
+        struct sp_ws_holder *holder = &api->holders[i];
+        bool is_meant =
+            holder->connection == connection && (!one || holder->subscription == (uint64_t)number);
+        if (!is_meant || api->ended_count == SP_VENUE_ACCOUNTS_MAX) {
+            i++;
+            continue;
+        }
+        api->ended[api->ended_count++] = *holder;
+        *holder = api->holders[--api->holder_count];
+    }
+    if (api->ended_count == 0) {
         sp_rest_fail(call, 400, -2036, "Subscription not active.");
         return;
     }
-    sp_ws_api_leave(api, connection);
     sp_jtext_raw(call->body, "{}");
+}
+
+static void list_subscriptions(const struct sp_ws_api *api, uint64_t connection,
+                               struct sp_rest_call *call)
+{
+    sp_jtext_begin(call->body, '[');
+    for (uint32_t i = 0; i < api->holder_count; i++) {
+        if (api->holders[i].connection != connection) continue;
+        sp_jtext_begin(call->body, '{');
+        sp_jtext_put_int(call->body, "subscriptionId", api->holders[i].subscription);
+        sp_jtext_end(call->body, '}');
+    }
+    sp_jtext_end(call->body, ']');
 }
 
 void sp_ws_api_leave(struct sp_ws_api *api, uint64_t connection)
 {
-    struct sp_ws_holder *holder = holder_of(api, connection);
+    struct sp_ws_holder *holder = holder_of(api, connection, SP_VENUE_ACCOUNTS_MAX);
 
-    if (holder != NULL) *holder = api->holders[--api->holder_count];
+    while (holder != NULL) {
+        *holder = api->holders[--api->holder_count];
+        holder = holder_of(api, connection, SP_VENUE_ACCOUNTS_MAX);
+    }
 }
 
 void sp_ws_api_wrap(struct sp_json_text *out, const struct sp_ws_holder *holder,
@@ -101,7 +156,7 @@ static void wrap(struct sp_ws_api *api, struct sp_rest_call *call, const struct 
     if (hide == NULL || strcmp(hide, "false") != 0) {
         sp_jtext_key(call->body, "rateLimits");
         sp_jtext_begin(call->body, '[');
-        put_limit(call->body, "REQUEST_WEIGHT", "MINUTE", 1, &api->rest->weight);
+        put_limit(call->body, "REQUEST_WEIGHT", "MINUTE", 1, &api->rest->limits.weight);
         sp_jtext_end(call->body, ']');
     }
     sp_jtext_end(call->body, '}');
@@ -115,6 +170,8 @@ static void dispatch(struct sp_ws_api *api, uint64_t connection, const char *met
         if (sp_rest_may_begin(call, method)) subscribe(api, connection, call);
     } else if (strcmp(method, "userDataStream.unsubscribe") == 0) {
         unsubscribe(api, connection, call);
+    } else if (strcmp(method, "session.subscriptions") == 0) {
+        list_subscriptions(api, connection, call);
     } else if (strcmp(method, "session.status") == 0) {
         sp_jtext_raw(call->body,
                      "{\"apiKey\":null,\"authorizedSince\":null,\"connectedSince\":null,"
@@ -132,6 +189,7 @@ void sp_ws_api_handle(struct sp_ws_api *api, uint64_t connection, const char *te
     const char *method = NULL;
 
     call->is_socket = true;
+    api->ended_count = 0;
     sp_rest_begin(api->rest, call);
     api->rest->params.count = 0;
     if (sp_strict_json_parse(text, len_bytes, &limits, &json, NULL) != SP_OK) {

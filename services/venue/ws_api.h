@@ -11,14 +11,17 @@
 /* A connection that is told about its account. */
 struct sp_ws_holder {
     uint64_t connection;
+    uint32_t account;
     uint32_t subscription; /* its number on this connection */
 };
 
 struct sp_ws_api {
     struct sp_rest *rest;
     struct sp_json_text result;
-    uint32_t holder_count, last_subscription;
+    uint32_t holder_count;
     struct sp_ws_holder holders[SP_WS_API_HOLDERS_MAX];
+    uint32_t ended_count; /* by the message at hand: they are still to be told */
+    struct sp_ws_holder ended[SP_VENUE_ACCOUNTS_MAX];
 };
 
 /* Answers one message of a connection; `call` as for sp_rest_handle, its body is the whole answer.

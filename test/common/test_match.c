@@ -279,16 +279,18 @@ static void test_match_stop_triggers_on_a_trade_and_takes(void **state)
     trade(99, 1, SP_SIDE_SELL);
     assert_int_equal(events.count, 0);
     trade(98, 1, SP_SIDE_SELL);
-    assert_int_equal(events.count, 2);
-    is_fill(0, 1, 99, 2, TAKER);
-    is_fill(1, 1, 98, 1, TAKER);
-    assert_string_equal(events.at[1].cause.s,
-                        "trade 98 x 1 triggered the stop; took bid 98 x 3 in the book");
+    assert_int_equal(events.count, 3);
+    is_event(0, SP_MATCH_TRIGGERED, 1);
+    is_fill(1, 1, 99, 2, TAKER);
+    is_fill(2, 1, 98, 1, TAKER);
+    assert_string_equal(events.at[2].cause.s,
+                        "trade 98 x 1 triggered it; took bid 98 x 3 in the book");
     place_stop(2, SP_SIDE_BUY, 100, 20);
     trade(100, 1, SP_SIDE_BUY);
-    assert_int_equal(events.count, 4);
-    is_fill(2, 2, 103, 4, TAKER);
-    is_event(3, SP_MATCH_EXPIRED, 2);
+    assert_int_equal(events.count, 5);
+    is_event(0, SP_MATCH_TRIGGERED, 2);
+    is_fill(3, 2, 103, 4, TAKER);
+    is_event(4, SP_MATCH_EXPIRED, 2);
 }
 
 static void test_match_stop_that_would_trigger_at_once_is_refused(void **state)
@@ -341,11 +343,12 @@ static void test_match_trigger_of_the_stop_cancels_the_target(void **state)
     start();
     place_pair(1, 105, 95, 4);
     trade(94, 1, SP_SIDE_SELL);
-    assert_int_equal(events.count, 3);
-    is_event(0, SP_MATCH_CANCELED, 1);
-    is_fill(1, 2, 99, 2, TAKER);
-    is_fill(2, 2, 98, 2, TAKER);
-    assert_true(events.at[2].is_complete);
+    assert_int_equal(events.count, 4);
+    is_event(0, SP_MATCH_TRIGGERED, 2);
+    is_event(1, SP_MATCH_CANCELED, 1);
+    is_fill(2, 2, 99, 2, TAKER);
+    is_fill(3, 2, 98, 2, TAKER);
+    assert_true(events.at[3].is_complete);
     assert_int_equal(match.order_count, 0);
 }
 
@@ -413,8 +416,8 @@ static void test_match_open_orders_are_bounded(void **state)
         place_limit(no, SP_SIDE_BUY, 50, 1, SP_TIF_GTC);
         is_event(0, SP_MATCH_ACCEPTED, no);
     }
-    place_limit(99, SP_SIDE_BUY, 50, 1, SP_TIF_GTC);
-    is_event(0, SP_MATCH_REJECTED, 99);
+    place_limit(999, SP_SIDE_BUY, 50, 1, SP_TIF_GTC);
+    is_event(0, SP_MATCH_REJECTED, 999);
     trade(50, 1000, SP_SIDE_SELL);
     assert_int_equal(events.count, SP_MATCH_ORDERS_MAX);
     assert_int_equal(match.order_count, 0);
@@ -439,7 +442,7 @@ static void test_match_stops_without_room_for_their_events_wait_a_call(void **st
     }
     trade(101, 1, SP_SIDE_BUY);
     assert_true(match.order_count > 0);
-    for (int call = 0; call < 8 && ended < SP_MATCH_ORDERS_MAX; call++) {
+    for (int call = 0; call < 32 && ended < SP_MATCH_ORDERS_MAX; call++) {
         for (uint32_t i = 0; i < events.count; i++) {
             bool last = events.at[i].is_complete || events.at[i].type == SP_MATCH_EXPIRED;
             if (last) ended++;

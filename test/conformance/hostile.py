@@ -129,6 +129,8 @@ def broken_orders(port):
     """Signed requests and the code that they are refused with; None: they are answered."""
     order = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "timeInForce": "GTC",
              "quantity": "0.001", "price": "20000"}
+    oco = {"symbol": "BTCUSDT", "side": "SELL", "quantity": "0.001", "aboveType": "LIMIT_MAKER",
+           "abovePrice": "200000", "belowType": "STOP_LOSS", "belowStopPrice": "10000"}
     far = 10**30
     cases = [
         ("POST", "order", {"timestamp": 0} | order, -1021),
@@ -142,8 +144,10 @@ def broken_orders(port):
         ("POST", "order", order | {"quantity": "-1"}, -1100),
         ("POST", "order", order | {"quantity": "0"}, -1013),
         ("POST", "order", order | {"price": "0"}, -1013),
-        ("POST", "order", order | {"price": "92233720368", "quantity": "92233720368"}, -2010),
-        ("POST", "order", order | {"price": "92233720368", "quantity": "1"}, -2010),
+        ("POST", "order", order | {"price": "92233720368", "quantity": "92233720368"}, -1013),
+        ("POST", "order", order | {"price": "92233720368", "quantity": "1"}, -1013),
+        ("POST", "order", order | {"price": "9000000000", "quantity": "1.1"}, -1013),
+        ("POST", "order", order | {"price": "9000000000", "quantity": "1"}, -2010),
         ("POST", "order", order | {"side": "SIDEWAYS"}, -1117),
         ("POST", "order", order | {"type": "NONE"}, -1116),
         ("POST", "order", order | {"timeInForce": "GTX"}, -1115),
@@ -155,7 +159,35 @@ def broken_orders(port):
         ("POST", "order", {k: order[k] for k in ("symbol", "side")}
          | {"type": "MARKET", "quoteOrderQty": "92233720368"}, -2010),
         ("POST", "order", {k: order[k] for k in ("symbol", "side")}
-         | {"type": "MARKET", "quantity": "92233720368"}, -2010),
+         | {"type": "MARKET", "quantity": "92233720368"}, -1013),
+        ("POST", "order", order | {"type": "STOP_LOSS"}, -1106),
+        ("POST", "order", order | {"type": "STOP_LOSS_LIMIT"}, -1102),
+        ("POST", "order", order | {"type": "TAKE_PROFIT_LIMIT", "stopPrice": "-1"}, -1100),
+        ("POST", "order", order | {"type": "TAKE_PROFIT_LIMIT", "stopPrice": "92233720368"}, -1013),
+        ("POST", "order", order | {"selfTradePreventionMode": "ALWAYS"}, -1100),
+        ("POST", "orderList/oco", order, -1102),
+        ("POST", "orderList/oco", oco | {"aboveType": "MARKET"}, -1106),
+        ("POST", "orderList/oco", oco | {"aboveType": "STOP_LOSS"}, -1106),
+        ("POST", "orderList/oco", oco | {"belowType": "LIMIT_MAKER", "belowPrice": "1"}, -1106),
+        ("POST", "orderList/oco", oco | {"abovePrice": "92233720368"}, -1013),
+        ("POST", "orderList/oco", oco | {"quantity": "92233720368"}, -1013),
+        ("POST", "orderList/oco", oco | {"aboveClientOrderId": "a", "belowClientOrderId": "a"},
+         -2010),
+        ("POST", "orderList/oco", oco | {"listClientOrderId": "x" * 37}, -1100),
+        ("POST", "order/oco", oco, -1102),
+        ("POST", "order/oco", {"symbol": "BTCUSDT", "side": "SELL", "quantity": "0.001",
+                               "price": "1", "stopPrice": "2", "stopLimitPrice": "2"}, -1102),
+        ("GET", "orderList", {}, -1102), ("GET", "orderList", {"orderListId": MOST}, -2013),
+        ("GET", "orderList", {"origClientOrderId": "x" * 4000}, -2013),
+        ("GET", "allOrderList", {"fromId": MOST, "limit": MOST, "startTime": MOST}, None),
+        ("DELETE", "orderList", {"symbol": "BTCUSDT", "orderListId": MOST}, -2011),
+        ("DELETE", "orderList", {"symbol": "BTCUSDT"}, -1102),
+        ("POST", "order/cancelReplace", order, -1102),
+        ("POST", "order/cancelReplace", order | {"cancelReplaceMode": "MAYBE"}, -1100),
+        ("POST", "order/cancelReplace", order | {"cancelReplaceMode": "ALLOW_FAILURE"}, -1102),
+        ("POST", "order/cancelReplace", order | {"cancelReplaceMode": "STOP_ON_FAILURE",
+                                                 "cancelOrderId": MOST}, -2022),
+        ("DELETE", "order", {"symbol": "BTCUSDT", "orderId": 1, "cancelRestrictions": "x"}, -2011),
         ("POST", "order", order | {"newClientOrderId": "..."}, None),
         ("GET", "order", {"symbol": "BTCUSDT"}, -1102),
         ("GET", "order", {"symbol": "BTCUSDT", "orderId": MOST}, -2013),
@@ -293,6 +325,7 @@ def main():
     count, wrong = 0, []
     with tempfile.TemporaryDirectory(prefix="spoor-hostile.") as folder, \
             Exchange(BUILD, SOURCE, folder) as exchange:
+        exchange.act("limits", messages=1000000, connections=1000000)
         for group in (broken_http, broken_queries, broken_orders, broken_messages, broken_frames):
             for name, run in group(exchange.port):
                 count += 1

@@ -69,11 +69,10 @@ static void trade(struct sp_exchange *x, struct sp_venue_changes *changes)
 {
     const enum sim_fault fault = SIM_FAULT_EXTERNAL_ORDER;
     int64_t held = sim_truth_strangers(&x->world->instruments[0].base);
-    struct sp_venue_order order = {.symbol = x->world->instruments[0].symbol,
-                                   .side = SP_SIDE_BUY,
-                                   .type = SP_ORDER_TYPE_MARKET,
-                                   .tif = SP_TIF_IOC};
-    uint64_t order_no = 0, pair_no = 0;
+    struct sp_venue_request order = {.side = SP_SIDE_BUY,
+                                     .leg_count = 1,
+                                     .legs[0] = {.type = SP_ORDER_TYPE_MARKET, .tif = SP_TIF_IOC}};
+    struct sp_venue_placed placed;
     char id[40];
 
     a.orders_wanted--;
@@ -83,8 +82,8 @@ static void trade(struct sp_exchange *x, struct sp_venue_changes *changes)
         order.qty.e8 = held;
     }
     snprintf(id, sizeof id, "hand%u", ++a.orders);
-    order.client_order_id = sp_name_of(id);
-    sp_status status = sp_exchange_place(x, &order, changes, &order_no, &pair_no, NULL);
+    order.legs[0].client_order_id = sp_name_of(id);
+    sp_status status = sp_exchange_place(x, &order, changes, &placed, NULL);
     sim_fault_count(fault, status == SP_OK ? 0 : -1);
 }
 
@@ -92,10 +91,10 @@ static void trade(struct sp_exchange *x, struct sp_venue_changes *changes)
 static void move(struct sp_exchange *x)
 {
     const sp_name *asset = &x->world->instruments[0].quote;
-    struct sp_venue_balance *balance = sp_exchange_balance(x, asset);
+    struct sp_venue_balance *balance = sp_exchange_balance(x, 0, asset);
     int64_t amount = a.wanted - a.moved;
 
-    if (balance->total.e8 + amount < sp_exchange_locked(x, asset).e8) return;
+    if (balance->total.e8 + amount < sp_exchange_locked(x, 0, asset).e8) return;
     balance->total.e8 += amount;
     sp_status status = sp_venue_store_save(a.store, x, &a.none, NULL);
     SP_ASSERT(status == SP_OK); /* its disk has no faults */

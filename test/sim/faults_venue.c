@@ -97,19 +97,19 @@ sp_status __wrap_sp_bus_reply(struct sp_bus *bus, const struct sp_peer *peer,
     return __real_sp_bus_reply(bus, peer, answer);
 }
 
-sp_status __real_sp_exchange_place(struct sp_exchange *x, const struct sp_venue_order *request,
-                                   struct sp_venue_changes *changes, uint64_t *order_no,
-                                   uint64_t *pair_no, struct sp_err *err);
-sp_status __wrap_sp_exchange_place(struct sp_exchange *x, const struct sp_venue_order *request,
-                                   struct sp_venue_changes *changes, uint64_t *order_no,
-                                   uint64_t *pair_no, struct sp_err *err);
-sp_status __wrap_sp_exchange_place(struct sp_exchange *x, const struct sp_venue_order *request,
-                                   struct sp_venue_changes *changes, uint64_t *order_no,
-                                   uint64_t *pair_no, struct sp_err *err)
+sp_status __real_sp_exchange_place(struct sp_exchange *x, const struct sp_venue_request *request,
+                                   struct sp_venue_changes *changes, struct sp_venue_placed *placed,
+                                   struct sp_err *err);
+sp_status __wrap_sp_exchange_place(struct sp_exchange *x, const struct sp_venue_request *request,
+                                   struct sp_venue_changes *changes, struct sp_venue_placed *placed,
+                                   struct sp_err *err);
+sp_status __wrap_sp_exchange_place(struct sp_exchange *x, const struct sp_venue_request *request,
+                                   struct sp_venue_changes *changes, struct sp_venue_placed *placed,
+                                   struct sp_err *err)
 {
     if (sim_fault_strikes(SIM_FAULT_ERROR_UNDONE, 30000))
         return SP_FAIL(err, SP_IO, "internal error; whether it was executed is not known");
-    return __real_sp_exchange_place(x, request, changes, order_no, pair_no, err);
+    return __real_sp_exchange_place(x, request, changes, placed, err);
 }
 
 /* The venue's query service is behind its matching engine. */

@@ -71,8 +71,8 @@ sp_status __wrap_sp_venue_store_save(struct sp_venue_store *store, const struct 
         take_order(&changes->at[i].order);
         if (changes->at[i].fill.trade_no != 0) take_fill(&changes->at[i].fill);
     }
-    truth.balance_count = x->balance_count;
-    memcpy(truth.balances, x->balances, sizeof truth.balances);
+    truth.balance_count = x->accounts[0].balance_count;
+    memcpy(truth.balances, x->accounts[0].balances, sizeof truth.balances);
     return SP_OK;
 }
 
