@@ -126,6 +126,29 @@ def times_in_force(client):
     print("GTC, IOC, FOK, post only: ok")
 
 
+def waiting_orders(client):
+    bid = client.fetch_order_book(SYMBOL)["bids"][0][0]
+    low, high = round(bid * 0.7, 2), round(bid * 1.3, 2)
+    for kind, price, params, wanted in (
+            ("market", None, {"stopLossPrice": low}, "STOP_LOSS"),
+            ("limit", low, {"stopLossPrice": low}, "STOP_LOSS_LIMIT"),
+            ("market", None, {"takeProfitPrice": high}, "TAKE_PROFIT"),
+            ("limit", high, {"takeProfitPrice": high}, "TAKE_PROFIT_LIMIT")):
+        order = client.create_order(SYMBOL, kind, "sell", 0.001, price, params)
+        assert order["info"]["type"] == wanted and order["status"] == "open", order
+        found = client.fetch_order(order["id"], SYMBOL)
+        assert found["triggerPrice"] == (low if "STOP" in wanted else high), found
+        assert client.cancel_order(order["id"], SYMBOL)["status"] == "canceled"
+    expect(ccxt.OrderImmediatelyFillable, lambda: client.create_order(
+        SYMBOL, "market", "sell", 0.001, None, {"stopLossPrice": high}))
+    order = client.create_order(SYMBOL, "limit", "buy", 0.001, low)
+    edited = client.edit_order(order["id"], SYMBOL, "limit", "buy", 0.002, low)
+    assert edited["id"] != order["id"] and edited["amount"] == 0.002, edited
+    assert client.fetch_order(order["id"], SYMBOL)["status"] == "canceled"
+    client.cancel_all_orders(SYMBOL)
+    print("stop-loss, take-profit, with and without limit; one in place of another: ok")
+
+
 def errors(exchange, client):
     bid = client.fetch_order_book(SYMBOL)["bids"][0][0]
     expect(ccxt.InsufficientFunds, lambda: client.create_order(SYMBOL, "market", "buy", 100))
@@ -166,6 +189,7 @@ def main():
         market_orders(client)
         limit_orders(client)
         times_in_force(client)
+        waiting_orders(client)
         errors(exchange, client)
     print(f"ccxt {ccxt.__version__}: ok")
 

@@ -14,6 +14,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "integration"))
 import system as spoor_system  # noqa: E402
 
 KEY, SECRET = "conformance-key", "conformance-secret"
+SECOND_KEY, SECOND_SECRET = "second-key", "second-secret"
 TOKEN = "conformance-control-token"
 
 
@@ -26,7 +27,10 @@ class Exchange:
         self.base = f"http://127.0.0.1:{self.port}"
         self.processes = []
         keys = self.system.config / "venue_keys.json"
-        keys.write_text(json.dumps({"keys": [{"api_key": KEY, "secret": SECRET}]}))
+        keys.write_text(json.dumps({"keys": [
+            {"api_key": KEY, "secret": SECRET},
+            {"api_key": SECOND_KEY, "secret": SECOND_SECRET, "account": "second",
+             "balances": {"USDT": "500"}}]}))
         keys.chmod(0o400)
         token = self.system.config / "venue_control.token"
         token.write_text(TOKEN + "\n")
@@ -39,13 +43,7 @@ class Exchange:
         self.system.write_config()
 
     def __enter__(self):
-        env = {k: v for k, v in os.environ.items() if k != "SPOOR_NOTIFY_FD"}
-        for program in ("spoor-marketdata", "spoor-venue"):
-            log = open(self.system.folder / f"{program}.log", "w")
-            self.processes.append(subprocess.Popen(
-                [self.system.build / program, "--config", self.system.config], env=env,
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log))
-            log.close()
+        self.processes = [self.start(p) for p in ("spoor-marketdata", "spoor-venue")]
         self.await_that("a market", lambda: len(
             self.get("klines?symbol=BTCUSDT&interval=1s")) > 5)
         return self
@@ -62,6 +60,20 @@ class Exchange:
         if error is not None:
             for path in self.system.folder.glob("*.log"):
                 print(f"--- {path.name}\n" + "\n".join(path.read_text().splitlines()[-8:]))
+
+    def start(self, program):
+        env = {k: v for k, v in os.environ.items() if k != "SPOOR_NOTIFY_FD"}
+        with open(self.system.folder / f"{program}.log", "a") as log:
+            return subprocess.Popen([self.system.build / program, "--config", self.system.config],
+                                    env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+    def kill_venue(self):
+        self.processes[1].kill()
+        self.processes[1].wait()
+
+    def start_venue(self):
+        self.processes[1] = self.start("spoor-venue")
+        self.await_that("the exchange", lambda: self.get("ping") == {})
 
     def get(self, path):
         """A public request without any client's library."""

@@ -43,10 +43,17 @@ def trade(client):
     assert len(client.get_open_orders(symbol=SYMBOL)) == 1
     gone = client.cancel_order(symbol=SYMBOL, orderId=order["orderId"])
     assert gone["status"] == "CANCELED" and gone["origClientOrderId"] == order["clientOrderId"]
+    listed = client.create_oco_order(
+        symbol=SYMBOL, side="SELL", quantity="0.001", aboveType="TAKE_PROFIT_LIMIT",
+        aboveStopPrice=f"{bid * 1.3:.2f}", abovePrice=f"{bid * 1.3:.2f}", aboveTimeInForce="GTC",
+        belowType="STOP_LOSS", belowStopPrice=f"{bid * 0.7:.2f}")
+    assert listed["contingencyType"] == "OCO" and len(listed["orderReports"]) == 2, listed
+    ended = client.cancel_order(symbol=SYMBOL, orderId=listed["orders"][0]["orderId"])
+    assert ended["status"] == "CANCELED" and client.get_open_orders(symbol=SYMBOL) == []
     assert client.create_test_order(symbol=SYMBOL, side="BUY", type="MARKET", quantity="0.01") == {}
     mine = client.get_my_trades(symbol=SYMBOL, orderId=bought["orderId"])
     assert sum(float(t["qty"]) for t in mine) == 0.01
-    assert len(client.get_all_orders(symbol=SYMBOL)) == 2
+    assert len(client.get_all_orders(symbol=SYMBOL)) == 4
     print("book, candles, market and limit order, cancel in a body, trades: ok")
 
 

@@ -53,15 +53,15 @@ def sign(payload, secret=SECRET):
     return hmac.new(secret.encode(), payload.encode(), hashlib.sha256).hexdigest()
 
 
-def signed_query(**params):
+def signed_query(secret=SECRET, **params):
     params.setdefault("timestamp", int(time.time() * 1000))
     query = urllib.parse.urlencode(params)
-    return f"{query}&signature={sign(query)}"
+    return f"{query}&signature={sign(query, secret)}"
 
 
-def signed(port, method, path, **params):
-    return http(port, method, "/api/v3/" + path, signed_query(**params),
-                headers=(f"X-MBX-APIKEY: {KEY}",))
+def signed(port, method, path, key=KEY, secret=SECRET, **params):
+    return http(port, method, "/api/v3/" + path, signed_query(secret, **params),
+                headers=(f"X-MBX-APIKEY: {key}",))
 
 
 def method_of(method, **params):
