@@ -119,12 +119,21 @@ int __wrap_clock_gettime(clockid_t id, struct timespec *out)
     return 0;
 }
 
-int64_t sim_real_ns(void)
+static int64_t real_clock(clockid_t id)
 {
     struct timespec ts;
 
-    SP_ASSERT(__real_clock_gettime(CLOCK_MONOTONIC, &ts) == 0);
+    SP_ASSERT(__real_clock_gettime(id, &ts) == 0);
     return ts.tv_sec * SIM_S + ts.tv_nsec;
+}
+
+int64_t sim_real_ns(void)
+{
+    return real_clock(CLOCK_MONOTONIC);
+}
+int64_t sim_busy_ns(void)
+{
+    return real_clock(CLOCK_PROCESS_CPUTIME_ID);
 }
 
 pid_t __wrap_getpid(void)

@@ -19,5 +19,6 @@ int64_t sim_wall_now(void);
 void sim_new_boot(void);
 /* The real monotonic clock, for rates. */
 int64_t sim_real_ns(void);
+int64_t sim_busy_ns(void); /* of a processor, by the test program */
 
 #endif

@@ -30,6 +30,7 @@ void sim_violation(const char *fmt, ...)
     if (run.result->failed) return;
     run.result->failed = true;
     run.result->failed_at = sim_now();
+    run.result->failed_event = sim_events();
     va_start(ap, fmt);
     vsnprintf(run.result->why, sizeof run.result->why, fmt, ap);
     va_end(ap);
@@ -166,7 +167,7 @@ void sim_run(const struct sim_run_options *options, struct sim_result *out)
 {
     static bool reaps;
     struct sim_world_options world = draw_world(options->seed);
-    int64_t began = sim_real_ns();
+    int64_t began = sim_busy_ns();
 
     memset(out, 0, sizeof *out);
     run.options = options;
@@ -203,5 +204,5 @@ void sim_run(const struct sim_run_options *options, struct sim_result *out)
     sim_truth_end();
     sim_sockets_end();
     sim_files_end();
-    out->real_ns = sim_real_ns() - began;
+    out->busy_ns = sim_busy_ns() - began;
 }

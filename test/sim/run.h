@@ -18,8 +18,8 @@ struct sim_result {
     bool failed;
     char why[400];
     int64_t failed_at;
-    uint64_t hash, events, fills, orders, trades, explained, messages;
-    int64_t virtual_ns, real_ns;
+    uint64_t failed_event, hash, events, fills, orders, trades, explained, messages;
+    int64_t virtual_ns, busy_ns;
     uint64_t fired[60]; /* by enum sim_fault */
 };
 

@@ -3,13 +3,15 @@
 #include "calls.h"
 #include "common/planted_bug.h"
 #include "database.h"
-#include "faults.h"
-#include "run.h"
+#include "jobs.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+#define FILE_SEEDS_MAX 1000
 
 static const char usage[] =
     "usage: simulate [--seed N | --first N --seeds N | --hours N] [--seconds N] [options]\n"
@@ -24,20 +26,16 @@ static const char usage[] =
     "  --shrink       of a seed that fails, find the fewest kinds of faults that do it\n"
     "  --each         a line for each seed; --verbose: the services' log too\n"
     "  --trace DIR    writes what is left on the disks: spoor why --data DIR/data ...\n"
-    "  --until-failure  no more seeds after one that failed\n";
+    "  --until-failure  no more seeds after one that failed\n"
+    "  --jobs N       seeds over so many processes; 0: one for each processor (default 1)\n";
 
 struct arguments {
     struct sim_run_options run;
     uint64_t first, count;
     int64_t real_ns;
+    uint32_t jobs;
     const char *file;
     bool twice, shrink, each, until_failure;
-};
-
-struct totals {
-    uint64_t seeds, failed, events, messages, orders, fills, trades, explained;
-    int64_t virtual_ns, real_ns;
-    uint64_t fired[SIM_FAULT_COUNT];
 };
 
 static bool parse_flag(const char *arg, struct arguments *a)
@@ -68,6 +66,8 @@ static bool parse_value(const char *arg, const char *value, struct arguments *a)
         a->real_ns = (int64_t)number * 60 * SIM_S;
     } else if (strcmp(arg, "--seconds") == 0) {
         a->run.seconds = (uint32_t)number;
+    } else if (strcmp(arg, "--jobs") == 0) {
+        a->jobs = number > 0 ? (uint32_t)number : (uint32_t)sysconf(_SC_NPROCESSORS_ONLN);
     } else if (strcmp(arg, "--file") == 0) {
         a->file = value;
     } else if (strcmp(arg, "--trace") == 0) {
@@ -90,25 +90,10 @@ static bool parse(int argc, char **argv, struct arguments *a)
     return true;
 }
 
-static void add(struct totals *t, const struct sim_result *r)
-{
-    t->seeds++;
-    t->failed += r->failed;
-    t->events += r->events;
-    t->messages += r->messages;
-    t->orders += r->orders;
-    t->fills += r->fills;
-    t->trades += r->trades;
-    t->explained += r->explained;
-    t->virtual_ns += r->virtual_ns;
-    t->real_ns += r->real_ns;
-    for (int i = 0; i < SIM_FAULT_COUNT; i++)
-        t->fired[i] += r->fired[i];
-}
-
 static void print_failure(const struct sim_run_options *o, const struct sim_result *r)
 {
-    printf("seed %" PRIu64 " FAILED at %.6f s: %s\n", o->seed, (double)r->failed_at / 1e9, r->why);
+    printf("seed %" PRIu64 " FAILED at %.6f s, event %" PRIu64 ": %s\n", o->seed,
+           (double)r->failed_at / 1e9, r->failed_event, r->why);
     printf("  again: simulate --seed %" PRIu64 " --seconds %u --off %" PRIx64 " --verbose\n",
            o->seed, o->seconds, o->fault_off);
     fflush(stdout);
@@ -139,19 +124,19 @@ static void shrink(struct sim_run_options options)
 }
 
 static bool run_seed(const struct arguments *a, const struct sim_run_options *options,
-                     struct totals *totals)
+                     struct sim_totals *totals)
 {
     struct sim_result result, again;
 
     sim_run(options, &result);
-    add(totals, &result);
+    sim_totals_add(totals, &result);
     if (a->each) {
         printf("seed %" PRIu64 ": hash %016" PRIx64 " events %" PRIu64 " messages %" PRIu64
                " orders %" PRIu64 " fills %" PRIu64 " trades %" PRIu64 " whys %" PRIu64
                " %.1f s in %.2f s\n",
                options->seed, result.hash, result.events, result.messages, result.orders,
                result.fills, result.trades, result.explained, (double)result.virtual_ns / 1e9,
-               (double)result.real_ns / 1e9);
+               (double)result.busy_ns / 1e9);
     }
     if (result.failed) print_failure(options, &result);
     if (result.failed && a->shrink) shrink(*options);
@@ -165,46 +150,51 @@ static bool run_seed(const struct arguments *a, const struct sim_run_options *op
     return !result.failed && again.hash == result.hash;
 }
 
-static void run_seeds(const struct arguments *a, struct totals *totals)
-{
-    int64_t began = sim_real_ns();
+/* The seeds of a file, or those from `first` on. */
+struct list {
+    const struct arguments *arguments;
+    uint64_t count;
+    struct sim_run_options at[FILE_SEEDS_MAX];
+};
 
-    for (uint64_t i = 0; a->real_ns > 0 || i < a->count; i++) {
-        struct sim_run_options options = a->run;
-        options.seed = a->first + i;
-        if (a->real_ns > 0 && sim_real_ns() - began >= a->real_ns) return;
-        run_seed(a, &options, totals);
-        if (totals->failed > 0 && a->until_failure) return;
-    }
+static void run_number(void *ctx, uint64_t i, struct sim_totals *totals)
+{
+    const struct list *list = ctx;
+    struct sim_run_options options = list->arguments->run;
+
+    if (list->count > 0) options = list->at[i];
+    if (list->count == 0) options.seed = list->arguments->first + i;
+    run_seed(list->arguments, &options, totals);
 }
 
-static bool run_file(const struct arguments *a, struct totals *totals)
+static bool read_file(const char *path, struct list *list)
 {
-    FILE *file = fopen(a->file, "r");
+    FILE *file = fopen(path, "r");
     char line[200];
 
     if (file == NULL) return false;
-    while (fgets(line, sizeof line, file) != NULL) {
-        struct sim_run_options options = a->run;
+    while (fgets(line, sizeof line, file) != NULL && list->count < FILE_SEEDS_MAX) {
+        struct sim_run_options options = list->arguments->run;
         char *at = line;
         options.seed = strtoull(at, &at, 10);
         if (at == line) continue;
         options.seconds = (uint32_t)strtoul(at, &at, 10);
         options.fault_off = strtoull(at, NULL, 16);
-        run_seed(a, &options, totals);
+        list->at[list->count++] = options;
     }
     fclose(file);
-    return true;
+    return list->count > 0;
 }
 
-static void print_totals(const struct totals *t)
+/* `real_ns` is what passed meanwhile. */
+static void print_totals(const struct sim_totals *t, int64_t real_ns, uint32_t processes)
 {
-    double real = (double)t->real_ns / 1e9, simulated = (double)t->virtual_ns / 1e9;
+    double simulated = (double)t->virtual_ns / 1e9, busy = (double)t->busy_ns / 1e9;
 
-    printf("%" PRIu64 " seeds, %" PRIu64 " failed; %.1f simulated hours (%.4f years) in %.1f s; "
-           "%" PRIu64 " events, %.0f a second\n",
-           t->seeds, t->failed, simulated / 3600, simulated / 31557600, real, t->events,
-           real > 0 ? (double)t->events / real : 0);
+    printf("%" PRIu64 " seeds, %" PRIu64 " failed; %.1f simulated hours (%.4f years) in %.1f s by "
+           "%u; %" PRIu64 " events, %.0f a second and processor\n",
+           t->seeds, t->failed, simulated / 3600, simulated / 31557600, (double)real_ns / 1e9,
+           processes, t->events, busy > 0 ? (double)t->events / busy : 0);
     printf("%" PRIu64 " orders, %" PRIu64 " fills, %" PRIu64 " trades, %" PRIu64
            " explanations, %" PRIu64 " messages\n",
            t->orders, t->fills, t->trades, t->explained, t->messages);
@@ -224,20 +214,29 @@ static void plant(void)
 
 int main(int argc, char **argv)
 {
-    struct arguments a = {.run = {.seconds = 600}, .first = 1, .count = 10};
-    struct totals totals = {0};
+    static struct list list;
+    struct arguments a = {.run = {.seconds = 600}, .first = 1, .count = 10, .jobs = 1};
+    struct sim_totals totals = {0};
+    int64_t began = sim_real_ns();
 
     if (!parse(argc, argv, &a)) {
         fputs(usage, stderr);
         return 64;
     }
-    plant();
-    sim_database_begin();
-    if (a.file == NULL) run_seeds(&a, &totals);
-    if (a.file != NULL && !run_file(&a, &totals)) {
-        fprintf(stderr, "simulate: cannot read %s\n", a.file);
+    list.arguments = &a;
+    if (a.file != NULL && !read_file(a.file, &list)) {
+        fprintf(stderr, "simulate: no seeds in %s\n", a.file);
         return 66;
     }
-    print_totals(&totals);
+    plant();
+    sim_database_begin();
+    struct sim_jobs jobs = {.processes = a.jobs,
+                            .count = list.count > 0 ? list.count : a.count,
+                            .real_ns = a.real_ns,
+                            .until_failure = a.until_failure,
+                            .run = run_number,
+                            .ctx = &list};
+    sim_jobs_run(&jobs, &totals);
+    print_totals(&totals, sim_real_ns() - began, a.jobs);
     return totals.failed > 0;
 }
