@@ -450,7 +450,10 @@ sp_status sp_shell_restore(struct sp_shell *shell, struct sp_err *err)
 struct sp_ref sp_shell_cursor(const struct sp_shell *shell, const sp_name *stream)
 {
     for (uint32_t i = 0; i < shell->cursor_count; i++) {
-        if (sp_name_eq(&shell->cursors[i].at.stream, stream)) return shell->cursors[i].at;
+        struct sp_ref at = shell->cursors[i].at;
+        if (!sp_name_eq(&at.stream, stream)) continue;
+        if (SP_BUG(cursor_one_behind) && at.seq > 1) at.seq--;
+        return at;
     }
     return (struct sp_ref){0};
 }

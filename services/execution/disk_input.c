@@ -2,6 +2,7 @@
  * halt is journalled like an operator's, under a scope of its own that no operator can lift; it
  * ends by itself. */
 #include "common/config/units.h"
+#include "common/planted_bug.h"
 #include "services/execution/execution_internal.h"
 
 static bool is_halted_otherwise(const struct sp_books *books)
@@ -32,7 +33,7 @@ void sp_x_disk(struct sp_turn *turn)
 
     turn->x->disk.free_bytes = told->free_bytes;
     turn->x->disk.reserve_bytes = told->reserve_bytes;
-    if (told->reserved == (halt != NULL)) return;
+    if (told->reserved == (halt != NULL) || SP_BUG(disk_reserve_ignored)) return;
     sp_units_bytes_about(told->free_bytes, left);
     sp_units_bytes_about(told->reserve_bytes, kept);
     if (told->reserved) {

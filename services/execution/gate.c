@@ -1,6 +1,7 @@
 #include "services/execution/limits.h"
 
 #include "common/config/units.h"
+#include "common/planted_bug.h"
 #include "proto/decimal.h"
 
 #include <string.h>
@@ -184,7 +185,7 @@ static bool check_unknown(const struct sp_gate_view *view, const struct sp_plan 
 {
     for (uint32_t i = 0; i < view->books->order_count; i++) {
         const struct sp_order *order = &view->books->orders[i];
-        if (order->state != SP_ORDER_STATE_UNKNOWN) continue;
+        if (order->state != SP_ORDER_STATE_UNKNOWN || SP_BUG(unknown_allows_entries)) continue;
         if (!sp_name_eq(&order->intent.symbol, &plan->symbol)) continue;
         *refusal = (struct sp_refusal){.gate = "unknown_order"};
         sp_text_printf(&refusal->reason, "the outcome of order %s is not known yet: reduce only",

@@ -1,5 +1,6 @@
 #include "services/execution/limits.h"
 
+#include "common/planted_bug.h"
 #include "proto/decimal.h"
 
 #include <stdio.h>
@@ -167,6 +168,7 @@ static bool entry_may_cost(const struct sp_gate_view *view, const struct sp_orde
     *out = (sp_amt){0};
     if (order->intent.role != SP_LEG_ROLE_ENTRY || !sp_order_is_live(order->state)) return true;
     if (rest.e8 <= 0) return true;
+    if (SP_BUG(in_flight_uncounted) && sp_order_is_in_flight(order->state)) return true;
     there.market = sp_gate_market(view, &order->intent.symbol);
     return sp_gate_worst_price(&there, order->intent.side, order->intent.px, &px) &&
            sp_px_times_qty(px, rest, out);
@@ -319,6 +321,7 @@ static const struct limit limits[] = {
 
 static bool is_broken(const struct limit *limit, int64_t use, int64_t most)
 {
+    if (SP_BUG(limit_off_by_one)) return use > most;
     return limit->bound == REFUSE_AT ? use >= most : use > most;
 }
 

@@ -243,6 +243,16 @@ bool sp_x_fill_is_possible(const struct sp_order *order, const struct sp_fill_vi
            (view->fee.e8 == 0 || view->fee_asset.s[0] != '\0');
 }
 
+/* What an execution must not be known by: see SP_BUG(deduped_by_price). */
+static bool is_like_another(const struct sp_books *books, const struct sp_fill_view *view)
+{
+    for (uint32_t i = 0; i < books->fill_count; i++) {
+        const struct sp_fill *fill = &books->fills[i].fill;
+        if (sp_name_eq(&fill->symbol, &view->symbol) && fill->px.e8 == view->px.e8) return true;
+    }
+    return false;
+}
+
 void sp_x_book_fill(struct sp_turn *turn, const struct sp_fill_view *view,
                     const struct sp_ref *cause, sp_rec_id reconciliation_id)
 {
@@ -252,6 +262,7 @@ void sp_x_book_fill(struct sp_turn *turn, const struct sp_fill_view *view,
     if (order == NULL) return; /* not ours: reconciliation names it */
     bool known = sp_books_has_fill(&x->books, &view->symbol, view->venue_trade_id);
     if (SP_BUG(fill_not_deduped)) known = false;
+    if (SP_BUG(deduped_by_price) && is_like_another(&x->books, view)) known = true;
     if (known) {
         x->duplicates++;
         return;
@@ -295,6 +306,8 @@ void sp_x_book_fill(struct sp_turn *turn, const struct sp_fill_view *view,
     struct sp_trade_book after = *trade;
     struct sp_link_book link = x->books.links[trade->link];
     sp_trade_fold_fill(&after, &link, instrument, fill);
+    if (SP_BUG(booked_before_kept))
+        sp_trade_fold_fill(trade, &x->books.links[trade->link], instrument, fill);
     if (!trade->opened) add_opened(turn, trade, fill, &at);
     sp_x_ledger_state(turn, &after, &link, &at);
     sp_x_late(turn, order, "the venue executed order", &at);

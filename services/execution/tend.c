@@ -9,6 +9,8 @@
  */
 #include "services/execution/execution_internal.h"
 
+#include "common/planted_bug.h"
+
 #include <ctype.h>
 #include <string.h>
 
@@ -295,6 +297,7 @@ static void tend_trade(struct sp_turn *turn, const struct sp_trade_book *trade)
     if (!trade->exit.wanted) cancel_outdated(turn, trade);
     if (trade->exit.wanted && !cancel_resting(turn, trade)) return;
     if (live > 0 || !trade->opened) return;
+    if (SP_BUG(protection_not_renewed) && trade->protected_once && !trade->exit.wanted) return;
     sp_qty qty = {sp_e8_floor_to(position.e8, instrument->step.e8)};
     if (!trade->exit.wanted && trade->legs < LEGS_MAX && needs_protection(books, trade)) {
         send_protection(turn, trade, qty);

@@ -121,13 +121,16 @@ static void ask_order(struct sp_turn *turn, struct sp_pending *pending,
 static void orders_become_unknown(struct sp_turn *turn, const char *why)
 {
     struct sp_books *books = &turn->x->books;
+    enum sp_kind kind =
+        SP_BUG(unsent_if_unanswered) ? SP_REC_SEND_SUPPRESSED : SP_REC_ORDER_UNKNOWN;
 
     for (uint32_t i = 0; i < books->order_count; i++) {
         const struct sp_order *order = &books->orders[i];
         bool waits =
             order->state == SP_ORDER_STATE_INTENT_DURABLE || order->state == SP_ORDER_STATE_SENT;
         if (!waits || !sp_turn_has_room(turn, 4)) continue;
-        sp_x_order_event(turn, SP_REC_ORDER_UNKNOWN, order, why);
+        sp_x_order_event(turn, kind, order, why);
+        if (SP_BUG(sent_again_at_restart)) sp_x_send(turn, &order->intent);
     }
 }
 
@@ -201,7 +204,7 @@ static void watch_report_numbers(struct sp_turn *turn, uint64_t last, bool came)
     bool gap = last > x->last_report + (came ? 1 : 0);
 
     if (last > x->last_report) x->last_report = last;
-    if (!gap) return;
+    if (!gap || (came && SP_BUG(report_gap_ignored))) return;
     question_live_orders(turn);
     missing_fill(turn);
 }
@@ -267,6 +270,8 @@ static void answer_to_question(struct sp_turn *turn, struct sp_pending *pending,
     if (answer->ok || order == NULL) return;
     if (!sp_name_is(&answer->status, "NOT_FOUND")) return; /* a failed question says nothing */
     pending->absent_answers++;
+    if (SP_BUG(not_found_is_reject) && order->state == SP_ORDER_STATE_UNKNOWN)
+        sp_x_order_event(turn, SP_REC_ORDER_REJECTED, order, answer->reason.s);
     bool proven = pending->absent_answers >= ABSENT_ANSWERS && waited.ns >= ABSENT_AFTER_NS;
     if (!proven && !SP_BUG(absent_at_once)) return;
     if (order->state != SP_ORDER_STATE_UNKNOWN || !turn->x->caught_up) return;
@@ -332,6 +337,7 @@ static void on_report(struct sp_turn *turn)
 
     watch_report_numbers(turn, report->report_seq, true);
     if (order == NULL) return; /* not ours: reconciliation names it */
+    if (SP_BUG(fill_before_ack_dropped) && sp_order_is_in_flight(order->state)) return;
     if (report->venue_trade_id != 0) {
         struct sp_fill_view view = {.venue_trade_id = report->venue_trade_id,
                                     .client_order_id = report->client_order_id,

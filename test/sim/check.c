@@ -5,6 +5,7 @@
 #include "common/ledger/ledger_feed.h"
 #include "faults.h"
 #include "memory.h"
+#include "proto/ids.h"
 #include "services/execution/books.h"
 #include "services/spoor/explain.h"
 #include "truth.h"
@@ -20,6 +21,8 @@ static struct {
     struct sp_books *books;   /* fold of execution's journal, as far as read */
     struct sp_record *record; /* scratch */
     uint64_t fill_count, trade_count;
+    uint32_t answer_count, answer_room;
+    sp_pln_id *answers; /* plans that execution has answered */
     char unrest[400];
 } c;
 
@@ -53,8 +56,21 @@ static bool each_record(const char *stream, record_fn *fn)
     return false;
 }
 
+static void take_answer(const struct sp_record *record)
+{
+    if (record->kind != SP_REC_PLAN_ACCEPTED && record->kind != SP_REC_PLAN_REFUSED &&
+        record->kind != SP_REC_PLAN_EXPIRED)
+        return;
+    if (c.answer_count == c.answer_room) {
+        c.answer_room = c.answer_room * 2 + 256;
+        c.answers = sim_grow(c.answers, c.answer_room * sizeof *c.answers);
+    }
+    c.answers[c.answer_count++] = record->body.plan_answer.plan_id;
+}
+
 static void fold_execution(const struct sp_record *record)
 {
+    take_answer(record);
     if (record->kind == SP_REC_FILL) c.fill_count++;
     if (record->kind == SP_REC_TRADE_CLOSED) c.trade_count++;
     sp_books_apply(c.books, record);
@@ -62,6 +78,7 @@ static void fold_execution(const struct sp_record *record)
 
 static bool fold_books(void)
 {
+    c.answer_count = 0;
     c.fill_count = 0;
     c.trade_count = 0;
     sp_books_init(c.books, sim_world_config());
@@ -239,6 +256,35 @@ static void check_orders(void)
     }
 }
 
+static bool is_answered(sp_pln_id plan)
+{
+    for (uint32_t i = 0; i < c.answer_count; i++) {
+        if (sp_pln_id_eq(c.answers[i], plan)) return true;
+    }
+    return false;
+}
+
+static void check_plan(const struct sp_record *record)
+{
+    char text[SP_ID_TEXT_SIZE];
+
+    if (record->kind != SP_REC_PLAN_READY || is_answered(record->body.plan.plan_id)) return;
+    sp_id_format(SP_ID_PLN, record->body.plan.plan_id.raw, text);
+    sim_violation("plan %s has no answer", text);
+}
+
+/* Whatever was lost on the way has been asked for again: each plan was answered. */
+static void check_plans(void)
+{
+    const struct sp_config *config = sim_world_config();
+    char stream[SP_NAME_SIZE];
+
+    for (uint32_t i = 0; i < config->link_count; i++) {
+        snprintf(stream, sizeof stream, "strategy.%.24s", config->links[i].id.s);
+        each_record(stream, check_plan);
+    }
+}
+
 static const enum sp_kind explained[] = {
     SP_REC_TRADE_OPENED, SP_REC_TRADE_CLOSED,   SP_REC_OPPORTUNITY_REJECTED,
     SP_REC_PLAN_REFUSED, SP_REC_PLAN_EXPIRED,   SP_REC_ORDER_INTENT,
@@ -296,6 +342,7 @@ void sim_check_final(struct sim_result *result)
     check_fills();
     check_balances();
     check_orders();
+    check_plans();
     check_flat();
     check_ledger();
     check_explained(result);
@@ -315,6 +362,9 @@ void sim_check_end(void)
 {
     sim_free(c.books);
     sim_free(c.record);
+    sim_free(c.answers);
+    c.answers = NULL;
+    c.answer_count = c.answer_room = 0;
     c.books = NULL;
     c.record = NULL;
 }

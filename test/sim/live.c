@@ -5,6 +5,7 @@
 #include "files.h"
 #include "memory.h"
 #include "proto/wire.h"
+#include "risk.h"
 #include "run.h"
 #include "services/execution/execution_core.h"
 #include "truth.h"
@@ -16,7 +17,7 @@
 #define STREAMS_MAX  32
 #define HALTS_MAX    (SP_LINKS_MAX + 1)
 #define FRESH_NS     (2500 * SIM_MS) /* data_age_max and what a send may take behind the gate */
-#define COMPARE_EACH 64
+#define COMPARE_EACH 8
 
 /* Where a service stands in the streams it consumes. */
 struct consumer {
@@ -88,16 +89,19 @@ static void fold(const struct sp_record *record)
     sp_books_apply(l.books, record);
 }
 
-/* "Refused" and "never arrived" are claims about the venue. */
+/* "Refused", "never sent", "never arrived" and "ended" are claims about the venue. */
 static void check_claim(const struct sp_record *record)
 {
     const sp_name *id = &record->body.order_event.client_order_id;
+    bool never = record->kind == SP_REC_ORDER_REJECTED || record->kind == SP_REC_SEND_SUPPRESSED ||
+                 record->kind == SP_REC_ORDER_ABSENT_PROVEN;
+    bool over = record->kind == SP_REC_ORDER_CANCELED || record->kind == SP_REC_ORDER_EXPIRED;
     uint32_t count = 0;
 
-    if (record->kind != SP_REC_ORDER_REJECTED && record->kind != SP_REC_ORDER_ABSENT_PROVEN) return;
-    if (sim_truth_find(id, &count) == NULL) return;
-    sim_violation("order %s is %s by the books, and the venue took it", id->s,
-                  sp_kind_name(record->kind));
+    const struct sim_truth_order *order = never || over ? sim_truth_find(id, &count) : NULL;
+    if (order == NULL || (over && sp_order_is_terminal(order->state))) return;
+    sim_violation("order %s is %s by the books, and the venue %s", id->s,
+                  sp_kind_name(record->kind), never ? "took it" : "still has it");
 }
 
 static void see(const char *service, const struct sp_record *record)
@@ -144,8 +148,10 @@ sp_status __wrap_sp_journal_append(struct sp_journal *journal, const struct sp_r
     if (is_execution && l.appends++ % COMPARE_EACH == 0) compare_books();
     sp_status status = __real_sp_journal_append(journal, records, count, err);
     if (status != SP_OK) return status;
-    for (uint32_t i = 0; i < count; i++)
+    for (uint32_t i = 0; i < count; i++) {
+        sim_risk_record(&records[i], l.books);
         see(self->name, &records[i]);
+    }
     return status;
 }
 
@@ -273,6 +279,7 @@ static void check_increase(const struct sp_order *order)
                       (long long)((sim_now() - l.market_at) / SIM_MS));
     if (l.books->breaker == SP_BREAKER_OPEN)
         sim_violation("order %s buys with an open breaker", id);
+    sim_risk_buys(order, l.books);
 }
 
 static void check_order(const struct sp_venue_order *sent)
@@ -360,10 +367,15 @@ const struct sp_execution *sim_live_core(void)
 {
     return l.core;
 }
+int64_t sim_live_price_age(void)
+{
+    return sim_now() - l.market_at;
+}
 
 void sim_live_begin(void)
 {
     memset(&l, 0, sizeof l);
+    sim_risk_begin();
     l.books = sim_alloc(sizeof *l.books);
     l.record = sim_alloc(sizeof *l.record);
     sp_books_init(l.books, sim_world_config());

@@ -22,5 +22,6 @@ void sim_live_reap(struct sim_proc *proc);
 /* What execution's appends fold to, and the core of the process that runs (NULL: none). */
 struct sp_books *sim_live_books(void);
 const struct sp_execution *sim_live_core(void);
+int64_t sim_live_price_age(void); /* since marketdata has published the newest */
 
 #endif

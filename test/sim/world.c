@@ -57,7 +57,7 @@ static const char operation_text[] =
     " \"venue\": { \"name\": \"paper\", \"balances\": { \"USDT\": \"30000\", \"BTC\": \"0\" },"
     "  \"fees\": { \"maker\": \"0.02%%\", \"taker\": \"0.05%%\" } } } },"
     " \"strategy_links\": [%s],"
-    " \"risk\": { \"order_value_max\": \"6000 USDT\", \"position_value_max\": \"6000 USDT\","
+    " \"risk\": { \"order_value_max\": \"6000 USDT\", \"position_value_max\": \"%u USDT\","
     "  \"open_orders_max\": 4, \"price_collar\": \"1%%\", \"daily_loss_max\": \"300 USDT\","
     "  \"drawdown_max\": \"5%%\", \"data_age_max\": \"2s\" },"
     " \"breaker\": { \"close_on_disconnect\": false, \"resume\": \"automatic\" },"
@@ -128,7 +128,8 @@ static void write_config(void)
                       8u << o->market_seed % 6));
     put_text("/sim/etc/operation.json", text,
              snprintf(text, sizeof text, operation_text, (unsigned long long)o->market_seed,
-                      o->speed_tenths / 10, o->speed_tenths % 10, links));
+                      o->speed_tenths / 10, o->speed_tenths % 10, links,
+                      o->market_seed % 2 == 0 ? 16000U : 11000U)); /* three positions, or two */
 }
 
 const struct sp_config *sim_world_config(void)
