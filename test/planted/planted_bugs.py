@@ -33,6 +33,10 @@ def table(path):
     return {row[0]: row[1:] for row in ROW.findall(pathlib.Path(path).read_text())}
 
 
+def shows(output, evidence):
+    return any(one.encode() in output for one in evidence.split("|"))
+
+
 def run(command, bug):
     return subprocess.run(command, env={**os.environ, SWITCH.decode(): bug},
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
@@ -62,7 +66,7 @@ def search(path, simulator, bugs):
             continue
         planted = run([simulator, "--until-failure", *SEARCH], bug)
         seed = FAILED.search(planted.stdout)
-        shown = evidence.encode() in planted.stdout
+        shown = shows(planted.stdout, evidence)
         print(f"{bug}: {seed[0].decode() if seed else 'not caught'}{'' if shown else ' (OTHER)'}",
               flush=True)
         if seed and shown:
@@ -80,7 +84,7 @@ def check_caught(path, bug, catcher, command):
     if planted.returncode in (0, UNKNOWN):
         sys.stdout.buffer.write(planted.stdout)
         return f"{catcher} does not catch {bug} (status {planted.returncode}): {wrong}"
-    if evidence.encode() not in planted.stdout:
+    if not shows(planted.stdout, evidence):
         sys.stdout.buffer.write(planted.stdout)
         return f"{catcher} fails with {bug}, but not as it ought to: no \"{evidence}\""
     print(f"{bug} ({wrong}): caught by {catcher}")
