@@ -153,6 +153,19 @@ def case_repair():
         system.spoor("ledger", "verify")
 
 
+def case_full_output():
+    """What cannot be written out is no success."""
+    with fresh() as system:
+        run_and_end(system)
+        for words in (("dump",), ("export", "--csv"), ("stat",)):
+            with open("/dev/full", "w") as full:
+                command = [system.build / "spoor", "-C", system.config, "journal", *words]
+                done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=full,
+                                      stderr=subprocess.PIPE, text=True, timeout=60)
+            assert done.returncode == 74, (words, done.returncode)
+            assert "could not be written out" in done.stderr, done.stderr
+
+
 def case_missing_state():
     with fresh() as system:
         for _ in range(3):
@@ -306,7 +319,7 @@ def case_full_disk():
 
 def main():
     cases = [case_clean_stop_and_second_instance, case_torn_tail, case_flipped_byte_in_the_middle,
-             case_repair,
+             case_repair, case_full_output,
              case_missing_state, case_foreign_journal, case_unknown_key_and_wrong_type,
              case_port_in_use, case_disk_reserve, case_full_disk]
     for case in cases:
