@@ -56,7 +56,8 @@ struct sp_journal {
     struct sp_keeper *keeper; /* NULL without a helper */
     /* Both threads, under the lock: who may sync or change fd. */
     pthread_mutex_t lock;
-    pthread_cond_t turn; /* syncing or stopping changed */
+    pthread_cond_t turn; /* syncing has ended */
+    pthread_cond_t bell; /* stopping: apart, since a sync that wakes the helper delays what it is for */
     bool syncing, stopping, has_helper;
     int fd;
     pthread_t helper;
@@ -127,7 +128,7 @@ static void helper_wait(struct sp_journal *journal, int64_t deadline_ns)
                              .tv_nsec = deadline_ns % SP_NS_PER_S};
 
     while (!journal->stopping) {
-        if (pthread_cond_timedwait(&journal->turn, &journal->lock, &until) == ETIMEDOUT) break;
+        if (pthread_cond_timedwait(&journal->bell, &journal->lock, &until) == ETIMEDOUT) break;
     }
 }
 
@@ -431,6 +432,7 @@ static struct sp_journal *allocate(const struct sp_journal_options *options)
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_cond_init(&journal->turn, &monotonic);
+    pthread_cond_init(&journal->bell, &monotonic);
     pthread_condattr_destroy(&monotonic);
     return journal;
 }
@@ -472,7 +474,7 @@ static void file_close(struct sp_journal *journal)
     if (journal->has_helper) {
         pthread_mutex_lock(&journal->lock);
         journal->stopping = true;
-        pthread_cond_broadcast(&journal->turn);
+        pthread_cond_broadcast(&journal->bell);
         pthread_mutex_unlock(&journal->lock);
         pthread_join(journal->helper, NULL);
     }
@@ -480,6 +482,7 @@ static void file_close(struct sp_journal *journal)
     SP_IGNORE(file_sync(journal, NULL));
     set_fd(journal, -1);
     pthread_cond_destroy(&journal->turn);
+    pthread_cond_destroy(&journal->bell);
     pthread_mutex_destroy(&journal->lock);
     free(journal->buf);
     free(journal);
