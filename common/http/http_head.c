@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 static const char *phrase(int status)
 {
@@ -65,4 +66,12 @@ size_t sp_http_socket_head(const char *key, char out[HTTP_REPLY_HEAD_BYTES])
                             "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
                             "Connection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n\r\n",
                             accept);
+}
+
+const char *sp_http_header(const struct sp_http_request *request, const char *name)
+{
+    for (uint32_t i = 0; i < request->header_count; i++) {
+        if (strcasecmp(request->headers[i].name, name) == 0) return request->headers[i].value;
+    }
+    return NULL;
 }

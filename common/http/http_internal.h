@@ -8,6 +8,13 @@
 
 #define HTTP_HEAD_BYTES_MAX 8192
 
+/* ---- http_listen.c ---- */
+
+void sp_http_set_defaults(struct sp_http_options *options);
+/* SP_CONFIG, SP_IO: as sp_http_server_open. */
+SP_NODISCARD sp_status sp_http_listen(const struct sp_http_options *options, int *out,
+                                      uint16_t *port, struct sp_err *err);
+
 /* ---- http_parse.c: one request after the other ---- */
 
 struct http_parse;

@@ -5,14 +5,11 @@
 
 #include "common/clock.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -21,7 +18,6 @@
 #define READ_BYTES       65536
 #define HOUSEKEEPING_NS  (500 * SP_NS_PER_MS)
 #define SLOT_BITS        16
-
 struct connection {
     struct sp_http_server *server;
     uint64_t id; /* generation and slot; 0: free */
@@ -33,6 +29,7 @@ struct connection {
     bool ending;    /* close once everything is sent */
     bool dead;      /* close now */
     bool wants_out; /* epoll watches for room */
+    bool unsent;    /* in server->unsent */
     struct http_parse *parse;
     struct http_socket *socket; /* NULL: HTTP */
     char *in;                   /* read but not yet parsed: pipelined requests */
@@ -55,6 +52,9 @@ struct sp_http_server {
     uint32_t slot_count; /* used so far */
     uint32_t *free_slots;
     uint32_t free_count;
+    struct connection **unsent; /* with texts that leave when the loop's callback is over */
+    uint32_t unsent_count;
+    bool deaf; /* no descriptor was free for another connection: until the next housekeeping */
     char buf[READ_BYTES];
 };
 
@@ -67,6 +67,18 @@ static struct connection *find(const struct sp_http_server *server, uint64_t id)
     if (id == 0 || slot >= server->slot_count) return NULL;
     struct connection *c = server->slots[slot];
     return c->id == id && !c->dead ? c : NULL;
+}
+
+static void drop_unsent(struct connection *c)
+{
+    struct sp_http_server *server = c->server;
+    uint32_t at = 0;
+
+    if (!c->unsent) return;
+    while (server->unsent[at] != c)
+        at++;
+    server->unsent[at] = server->unsent[--server->unsent_count];
+    c->unsent = false;
 }
 
 static struct connection *take_slot(struct sp_http_server *server)
@@ -96,6 +108,7 @@ static void release(struct connection *c)
     uint64_t id = c->id;
     bool was_socket = c->socket != NULL;
 
+    drop_unsent(c);
     c->id = 0;
     close(c->fd);
     sp_http_parse_close(c->parse);
@@ -155,7 +168,8 @@ static bool put(void *ctx, const uint8_t *bytes, size_t len_bytes)
         c->sent_bytes = 0;
     }
     /* A single answer may be larger than the bound; what piles up behind it may not. */
-    if (c->out_bytes > server->options.unsent_bytes_max) {
+    if (c->out_bytes > server->options.unsent_bytes_max && c->unsent) flush(c);
+    if (c->dead || c->out_bytes > server->options.unsent_bytes_max) {
         server->stats.too_slow++;
         doom(c);
         return false;
@@ -173,6 +187,28 @@ static bool put(void *ctx, const uint8_t *bytes, size_t len_bytes)
     memcpy(c->out + c->out_bytes, bytes, len_bytes);
     c->out_bytes += len_bytes;
     return true;
+}
+
+static void flush_unsent(void *ctx)
+{
+    struct sp_http_server *server = ctx;
+
+    while (server->unsent_count > 0) {
+        struct connection *c = server->unsent[--server->unsent_count];
+        c->unsent = false;
+        if (!c->dead) flush(c);
+    }
+}
+
+/* Texts of one callback leave together: a feed at full speed has many for each connection. */
+static void flush_soon(struct connection *c)
+{
+    struct sp_http_server *server = c->server;
+
+    if (c->unsent) return;
+    c->unsent = true;
+    server->unsent[server->unsent_count++] = c;
+    if (!sp_loop_defer(server->loop, flush_unsent, server)) flush_unsent(server);
 }
 
 static bool put_reply(struct connection *c, const struct sp_http_reply *reply)
@@ -340,11 +376,25 @@ static void settle(struct connection *c)
     if (c->dead) release(c);
 }
 
+/* Watched while nobody can be accepted, it would keep the loop turning. */
+static void listen_again(struct sp_http_server *server, bool again)
+{
+    struct epoll_event event = {.events = again ? EPOLLIN : 0U, .data = {.ptr = NULL}};
+
+    server->deaf = !again;
+    server->stats.refused += server->deaf;
+    if (epoll_ctl(server->epoll, EPOLL_CTL_MOD, server->listener, &event) != 0) server->deaf = true;
+}
+
 static void accept_all(struct sp_http_server *server)
 {
     for (uint32_t i = 0; i < EVENTS_PER_ROUND; i++) {
         int fd = accept4(server->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (fd < 0) return;
+        if (fd < 0) {
+            if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+                listen_again(server, false);
+            return;
+        }
         struct connection *c = take_slot(server);
         struct http_parse *parse =
             c != NULL ? sp_http_parse_open(server->options.body_bytes_max) : NULL;
@@ -358,8 +408,7 @@ static void accept_all(struct sp_http_server *server)
         }
         int on = 1;
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-        uint64_t generation = ++c->generation;
-        c->id = generation << SLOT_BITS | c->slot;
+        c->id = (uint64_t)++c->generation << SLOT_BITS | c->slot;
         c->fd = fd;
         c->parse = parse;
         c->since = sp_clock_mono();
@@ -386,19 +435,28 @@ static void on_ready(void *ctx)
     }
 }
 
+/* A request that does not arrive, or none after the last answer. */
+static bool is_late(const struct connection *c, int64_t age_ns)
+{
+    const struct sp_http_options *options = &c->server->options;
+
+    if (sp_http_parse_is_midway(c->parse)) return age_ns > options->request_time.ns;
+    return !c->answering && c->in_bytes == 0 && age_ns > options->idle_time.ns;
+}
+
 static void on_housekeeping(void *ctx)
 {
     struct sp_http_server *server = ctx;
     sp_mono now = sp_clock_mono();
 
+    if (server->deaf) listen_again(server, true);
     for (uint32_t i = 0; i < server->slot_count; i++) {
         struct connection *c = server->slots[i];
         if (c->id == 0) continue;
         int64_t age = sp_mono_since(now, c->since).ns;
         if (c->socket == NULL) {
-            bool late = sp_http_parse_is_midway(c->parse) && age > server->options.request_time.ns;
-            if (late) server->stats.timed_out++;
-            if (late) doom(c);
+            if (is_late(c, age)) server->stats.timed_out++;
+            if (is_late(c, age)) doom(c);
         } else if (c->ping_open) {
             if (age > server->options.pong_within.ns) doom(c);
         } else if (age > server->options.ping_every.ns) {
@@ -412,47 +470,18 @@ static void on_housekeeping(void *ctx)
 
 /* ---- Life ---- */
 
-static sp_status listen_at(struct sp_http_server *server, struct sp_err *err)
+static sp_status watch_listener(struct sp_http_server *server, struct sp_err *err)
 {
-    const struct sp_http_options *options = &server->options;
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(options->port)};
-    struct sockaddr *at = (struct sockaddr *)&address;
-    socklen_t len = sizeof address;
-    int on = 1;
-
-    if (inet_pton(AF_INET, options->host, &address.sin_addr) != 1 ||
-        ntohl(address.sin_addr.s_addr) >> 24 != 127) {
-        return SP_FAIL(err, SP_CONFIG, "%s is no loopback address; use 127.0.0.1", options->host);
-    }
-    server->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (server->listener < 0) return SP_FAIL(err, SP_IO, "socket: %s", strerror(errno));
-    setsockopt(server->listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (bind(server->listener, at, len) != 0 || listen(server->listener, 256) != 0) {
-        return SP_FAIL(err, SP_CONFIG, "port %u of %s cannot be used (%s); set another one",
-                       options->port, options->host, strerror(errno));
-    }
-    if (getsockname(server->listener, at, &len) != 0) {
-        return SP_FAIL(err, SP_IO, "getsockname: %s", strerror(errno));
-    }
-    server->port = ntohs(address.sin_port);
     struct epoll_event event = {.events = EPOLLIN, .data = {.ptr = NULL}};
+    sp_status status = sp_http_listen(&server->options, &server->listener, &server->port, err);
+
+    if (status != SP_OK) return status;
     server->epoll = epoll_create1(EPOLL_CLOEXEC);
     if (server->epoll < 0 ||
         epoll_ctl(server->epoll, EPOLL_CTL_ADD, server->listener, &event) != 0) {
         return SP_FAIL(err, SP_IO, "epoll: %s", strerror(errno));
     }
     return SP_OK;
-}
-
-static void set_defaults(struct sp_http_options *options)
-{
-    if (options->connections_max == 0) options->connections_max = 1200;
-    if (options->body_bytes_max == 0) options->body_bytes_max = (size_t)64 * 1024;
-    if (options->unsent_bytes_max == 0) options->unsent_bytes_max = (size_t)1024 * 1024;
-    if (options->request_time.ns == 0) options->request_time.ns = 10 * SP_NS_PER_S;
-    if (options->ping_every.ns == 0) options->ping_every.ns = 20 * SP_NS_PER_S;
-    if (options->pong_within.ns == 0) options->pong_within.ns = 60 * SP_NS_PER_S;
-    SP_ASSERT(options->connections_max < 1U << SLOT_BITS);
 }
 
 sp_status sp_http_server_open(struct sp_loop *loop, const struct sp_http_options *options,
@@ -467,12 +496,14 @@ sp_status sp_http_server_open(struct sp_loop *loop, const struct sp_http_options
     server->listener = server->epoll = -1;
     server->options = *options;
     server->handlers = *handlers;
-    set_defaults(&server->options);
+    sp_http_set_defaults(&server->options);
+    SP_ASSERT(server->options.connections_max < 1U << SLOT_BITS);
     uint32_t max = server->options.connections_max;
     server->slots = calloc(max, sizeof *server->slots);
     server->free_slots = calloc(max, sizeof *server->free_slots);
-    sp_status status = server->slots != NULL && server->free_slots != NULL
-                           ? listen_at(server, err)
+    server->unsent = calloc(max, sizeof(struct connection *));
+    sp_status status = server->slots != NULL && server->free_slots != NULL && server->unsent != NULL
+                           ? watch_listener(server, err)
                            : SP_FAIL(err, SP_NO_MEMORY, "http server");
     if (status == SP_OK) status = sp_loop_add_fd(loop, server->epoll, on_ready, server);
     if (status == SP_OK) {
@@ -495,6 +526,7 @@ void sp_http_server_close(struct sp_http_server *server)
         free(server->slots[i]);
     }
     sp_timer_cancel(server->timer);
+    sp_loop_cancel_deferred(server->loop, flush_unsent, server);
     if (server->epoll >= 0) {
         sp_loop_remove_fd(server->loop, server->epoll);
         close(server->epoll);
@@ -502,18 +534,11 @@ void sp_http_server_close(struct sp_http_server *server)
     if (server->listener >= 0) close(server->listener);
     free(server->slots);
     free(server->free_slots);
+    free(server->unsent);
     free(server);
 }
 
 /* ---- What the owner calls ---- */
-
-const char *sp_http_header(const struct sp_http_request *request, const char *name)
-{
-    for (uint32_t i = 0; i < request->header_count; i++) {
-        if (strcasecmp(request->headers[i].name, name) == 0) return request->headers[i].value;
-    }
-    return NULL;
-}
 
 sp_status sp_http_reply(struct sp_http_server *server, uint64_t connection,
                         const struct sp_http_reply *reply)
@@ -525,6 +550,7 @@ sp_status sp_http_reply(struct sp_http_server *server, uint64_t connection,
     c->answering = false;
     if (!put_reply(c, reply)) return SP_FULL;
     if (!c->keep) c->ending = true;
+    c->since = sp_clock_mono();
     if (c->working) return SP_OK; /* sent once, after all that came together */
     flush(c);
     work_on_rest(c);
@@ -542,7 +568,7 @@ sp_status sp_http_send_text(struct sp_http_server *server, uint64_t connection, 
         doom(c);
         return SP_FULL;
     }
-    if (!c->working) flush(c);
+    if (!c->working) flush_soon(c);
     return SP_OK;
 }
 

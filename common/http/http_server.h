@@ -62,6 +62,7 @@ struct sp_http_options {
     size_t body_bytes_max;    /* 0 = 64 KiB */
     size_t unsent_bytes_max;  /* of one connection; 0 = 1 MiB */
     sp_dur request_time;      /* for a whole request to arrive; 0 = 10 s */
+    sp_dur idle_time;         /* of a connection without a request; 0 = 75 s */
     sp_dur ping_every;        /* WebSocket; 0 = 20 s */
     sp_dur pong_within;       /* of a ping; 0 = 60 s */
 };
@@ -83,7 +84,7 @@ const char *sp_http_header(const struct sp_http_request *request, const char *na
  * Asserts that a request of this connection waits. */
 SP_NODISCARD sp_status sp_http_reply(struct sp_http_server *server, uint64_t connection,
                                      const struct sp_http_reply *reply);
-/* One WebSocket text message. SP_CLOSED, SP_FULL and SP_NO_MEMORY as above. */
+/* One WebSocket text message; it leaves when the loop's callback is over. SP_CLOSED, SP_FULL and SP_NO_MEMORY as above. */
 SP_NODISCARD sp_status sp_http_send_text(struct sp_http_server *server, uint64_t connection,
                                          const char *text, size_t len_bytes);
 /* Ends a WebSocket with a close frame once what waits is sent. */

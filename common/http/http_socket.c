@@ -119,24 +119,27 @@ bool sp_http_socket_feed(struct http_socket *socket, const uint8_t *bytes, size_
            wslay_event_get_read_enabled(socket->wslay) != 0;
 }
 
-static bool queue(struct http_socket *socket, uint8_t opcode, const char *bytes, size_t len_bytes)
-{
-    struct wslay_event_msg message = {.opcode = opcode,
-                                      .msg = (const uint8_t *)bytes,
-                                      .msg_length = len_bytes};
-
-    return wslay_event_queue_msg(socket->wslay, &message) == 0 &&
-           wslay_event_send(socket->wslay) == 0;
-}
-
+/* Written here: the library copies each message into memory of its own first. Nothing of it waits
+ * in between, since what is put is always taken whole. */
 bool sp_http_socket_text(struct http_socket *socket, const char *text, size_t len_bytes)
 {
-    return queue(socket, WSLAY_TEXT_FRAME, text, len_bytes);
+    uint8_t head[10] = {0x80 | WSLAY_TEXT_FRAME};
+    unsigned width = len_bytes < 126 ? 0 : len_bytes <= UINT16_MAX ? 2 : 8;
+
+    head[1] = (uint8_t)(width == 0 ? len_bytes : width == 2 ? 126 : 127);
+    for (unsigned i = 0; i < width; i++)
+        head[2 + i] = (uint8_t)(len_bytes >> (8 * (width - 1 - i)));
+    return socket->callbacks.put(socket->callbacks.ctx, head, 2 + width) &&
+           (len_bytes == 0 ||
+            socket->callbacks.put(socket->callbacks.ctx, (const uint8_t *)text, len_bytes));
 }
 
 bool sp_http_socket_ping(struct http_socket *socket)
 {
-    return queue(socket, WSLAY_PING, "", 0);
+    struct wslay_event_msg message = {.opcode = WSLAY_PING, .msg = (const uint8_t *)""};
+
+    return wslay_event_queue_msg(socket->wslay, &message) == 0 &&
+           wslay_event_send(socket->wslay) == 0;
 }
 
 bool sp_http_socket_end(struct http_socket *socket, uint16_t code)

@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -384,6 +385,76 @@ static void test_http_server_ends_a_websocket_that_breaks_the_protocol(void **st
     assert_int_equal(f->text_count, 0);
 }
 
+static void test_http_server_frames_texts_of_any_length(void **state)
+{
+    static const size_t lengths[] = {0, 1, 125, 126, 65535, 65536};
+    static char text[65536], heard[65536 + 11];
+    struct fixture *f = *state;
+    int fd = handshake(f);
+
+    memset(text, 'x', sizeof text);
+    for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+        size_t len = lengths[i], head = len < 126 ? 2 : len < 65536 ? 4 : 10, told = 0;
+        assert_int_equal(sp_http_send_text(f->server, f->socket, text, len), SP_OK);
+        assert_int_equal(hear(f, fd, heard, head + len), head + len);
+        assert_int_equal((uint8_t)heard[0], 0x81);
+        for (size_t k = 2; k < head; k++)
+            told = told << 8 | (uint8_t)heard[k];
+        assert_int_equal((uint8_t)heard[1], head == 2 ? len : head == 4 ? 126 : 127);
+        if (head > 2) assert_int_equal(told, len);
+        assert_memory_equal(heard + head, text, len);
+    }
+    close(fd);
+}
+
+static void test_http_server_closes_what_is_idle(void **state)
+{
+    struct sp_http_options options = {.host = "127.0.0.1", .idle_time = {1}};
+    char heard[512];
+
+    tear_down(state);
+    open_with(state, &options);
+    struct fixture *f = *state;
+    int socket = handshake(f);
+    int fd = client(f);
+    say(fd, get, sizeof get - 1);
+    assert_int_equal(hear(f, fd, heard, sizeof answer - 1), sizeof answer - 1);
+    f->later = true;
+    int waiting = client(f); /* for its reply: that is not idle */
+    say(waiting, get, sizeof get - 1);
+    assert_true(has_ended(f, fd));
+    assert_int_equal(sp_http_server_stats(f->server).timed_out, 1);
+    assert_int_equal(sp_http_server_stats(f->server).connections, 2);
+    close(fd);
+    close(waiting);
+    close(socket);
+}
+
+/* The listener stays ready then; the loop must not turn for it, and hear it again later. */
+static void test_http_server_waits_for_a_descriptor(void **state)
+{
+    struct fixture *f = *state;
+    struct rlimit before, tight;
+    char heard[512];
+    int fd = client(f), other = client(f), free_fd = dup(fd);
+
+    close(free_fd);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    tight = before;
+    tight.rlim_cur = (rlim_t)free_fd;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &tight), 0);
+    for (int i = 0; i < 50; i++)
+        turn(f);
+    struct sp_http_stats stats = sp_http_server_stats(f->server);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_int_equal(stats.accepted, 0);
+    assert_in_range(stats.refused, 1, 10);
+    say(fd, get, sizeof get - 1);
+    assert_int_equal(hear(f, fd, heard, sizeof answer - 1), sizeof answer - 1);
+    close(fd);
+    close(other);
+}
+
 static void test_http_server_cuts_off_who_does_not_read(void **state)
 {
     struct fixture *f = *state;
@@ -454,6 +525,9 @@ int main(void)
         TEST(test_http_server_drops_on_demand),
         TEST(test_http_server_speaks_websocket),
         TEST(test_http_server_ends_a_websocket_that_breaks_the_protocol),
+        TEST(test_http_server_frames_texts_of_any_length),
+        TEST(test_http_server_closes_what_is_idle),
+        TEST(test_http_server_waits_for_a_descriptor),
         TEST(test_http_server_cuts_off_who_does_not_read),
         TEST(test_http_server_bounds_its_connections),
         TEST(test_http_server_wants_loopback_and_a_free_port),
