@@ -5,31 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum type {
-    TRADE,
-    AGG_TRADE,
-    BOOK_TICKER,
-    DEPTH,
-    PARTIAL_DEPTH, /* arg: levels */
-    KLINE,         /* arg: interval in ms */
-    MINI_TICKER,
-    TICKER
-};
-
-struct stream {
-    enum type type;
-    uint32_t instrument;
-    int64_t arg;
-    char name[SP_STREAM_NAME_SIZE];
-};
-
-struct follower {
-    uint64_t connection;
-    bool combined;
-    uint32_t count, room;
-    struct stream *at;
-};
-
 /* What an instrument's events need between two of them. */
 struct state {
     struct sp_json_text bids, asks; /* of a change that comes in parts */
@@ -41,7 +16,8 @@ struct state {
 struct sp_streams {
     struct sp_streams_options options;
     uint32_t follower_count, follower_room;
-    struct follower *followers;
+    struct sp_follower **followers;
+    struct sp_topics topics;
     struct state states[SP_SYMBOLS_MAX];
     struct sp_json_text event, wrapped;
 };
@@ -60,12 +36,15 @@ sp_status sp_streams_open(const struct sp_streams_options *options, struct sp_st
 void sp_streams_close(struct sp_streams *streams)
 {
     if (streams == NULL) return;
-    for (uint32_t i = 0; i < streams->follower_count; i++)
-        free(streams->followers[i].at);
+    for (uint32_t i = 0; i < streams->follower_count; i++) {
+        free(streams->followers[i]->at);
+        free(streams->followers[i]);
+    }
     for (uint32_t i = 0; i < SP_SYMBOLS_MAX; i++) {
         sp_json_text_free(&streams->states[i].bids);
         sp_json_text_free(&streams->states[i].asks);
     }
+    sp_topics_fini(&streams->topics);
     sp_json_text_free(&streams->event);
     sp_json_text_free(&streams->wrapped);
     free(streams->followers);
@@ -74,35 +53,53 @@ void sp_streams_close(struct sp_streams *streams)
 
 /* ---- Followers ---- */
 
-static struct follower *find(const struct sp_streams *streams, uint64_t connection)
+static struct sp_follower **find_place(const struct sp_streams *streams, uint64_t connection)
 {
     for (uint32_t i = 0; i < streams->follower_count; i++) {
-        if (streams->followers[i].connection == connection) return &streams->followers[i];
+        if (streams->followers[i]->connection == connection) return &streams->followers[i];
     }
     return NULL;
 }
 
+static struct sp_follower *find(const struct sp_streams *streams, uint64_t connection)
+{
+    struct sp_follower **place = find_place(streams, connection);
+
+    return place != NULL ? *place : NULL;
+}
+
 sp_status sp_streams_join(struct sp_streams *streams, uint64_t connection, bool combined)
 {
+    struct sp_follower *follower = calloc(1, sizeof *follower);
+
+    if (follower == NULL) return SP_NO_MEMORY;
+    *follower = (struct sp_follower){.connection = connection, .combined = combined};
     if (streams->follower_count == streams->follower_room) {
         uint32_t room = 2 * streams->follower_room + 16;
-        struct follower *followers = realloc(streams->followers, room * sizeof *followers);
-        if (followers == NULL) return SP_NO_MEMORY;
+        struct sp_follower **followers =
+            realloc(streams->followers, room * sizeof(struct sp_follower *));
+        if (followers == NULL) {
+            free(follower);
+            return SP_NO_MEMORY;
+        }
         streams->followers = followers;
         streams->follower_room = room;
     }
-    streams->followers[streams->follower_count++] =
-        (struct follower){.connection = connection, .combined = combined};
+    streams->followers[streams->follower_count++] = follower;
     return SP_OK;
 }
 
 void sp_streams_leave(struct sp_streams *streams, uint64_t connection)
 {
-    struct follower *follower = find(streams, connection);
+    struct sp_follower **place = find_place(streams, connection);
 
-    if (follower == NULL) return;
+    if (place == NULL) return;
+    struct sp_follower *follower = *place;
+    for (uint32_t i = 0; i < follower->count; i++)
+        sp_topics_leave(&streams->topics, follower, &follower->at[i]);
+    *place = streams->followers[--streams->follower_count];
     free(follower->at);
-    *follower = streams->followers[--streams->follower_count];
+    free(follower);
 }
 
 bool sp_streams_has(const struct sp_streams *streams, uint64_t connection)
@@ -112,45 +109,45 @@ bool sp_streams_has(const struct sp_streams *streams, uint64_t connection)
 
 bool sp_streams_is_combined(const struct sp_streams *streams, uint64_t connection)
 {
-    const struct follower *follower = find(streams, connection);
+    const struct sp_follower *follower = find(streams, connection);
 
     return follower != NULL && follower->combined;
 }
 
 void sp_streams_set_combined(struct sp_streams *streams, uint64_t connection, bool combined)
 {
-    struct follower *follower = find(streams, connection);
+    struct sp_follower *follower = find(streams, connection);
 
     if (follower != NULL) follower->combined = combined;
 }
 
 /* ---- Names ---- */
 
-SP_NODISCARD static bool parse_kind(const char *kind, struct stream *out)
+SP_NODISCARD static bool parse_kind(const char *kind, struct sp_stream *out)
 {
     static const struct {
         const char *name;
-        enum type type;
+        enum sp_stream_type type;
         int64_t arg;
     } kinds[] = {
-        {"trade", TRADE, 0},
-        {"aggTrade", AGG_TRADE, 0},
-        {"bookTicker", BOOK_TICKER, 0},
-        {"depth", DEPTH, 0},
-        {"depth@100ms", DEPTH, 0},
-        {"depth@1000ms", DEPTH, 0},
-        {"depth5", PARTIAL_DEPTH, 5},
-        {"depth5@100ms", PARTIAL_DEPTH, 5},
-        {"depth10", PARTIAL_DEPTH, 10},
-        {"depth10@100ms", PARTIAL_DEPTH, 10},
-        {"depth20", PARTIAL_DEPTH, 20},
-        {"depth20@100ms", PARTIAL_DEPTH, 20},
-        {"miniTicker", MINI_TICKER, 0},
-        {"ticker", TICKER, 0},
+        {"trade", SP_STREAM_TRADE, 0},
+        {"aggTrade", SP_STREAM_AGG_TRADE, 0},
+        {"bookTicker", SP_STREAM_BOOK_TICKER, 0},
+        {"depth", SP_STREAM_DEPTH, 0},
+        {"depth@100ms", SP_STREAM_DEPTH, 0},
+        {"depth@1000ms", SP_STREAM_DEPTH, 0},
+        {"depth5", SP_STREAM_PARTIAL_DEPTH, 5},
+        {"depth5@100ms", SP_STREAM_PARTIAL_DEPTH, 5},
+        {"depth10", SP_STREAM_PARTIAL_DEPTH, 10},
+        {"depth10@100ms", SP_STREAM_PARTIAL_DEPTH, 10},
+        {"depth20", SP_STREAM_PARTIAL_DEPTH, 20},
+        {"depth20@100ms", SP_STREAM_PARTIAL_DEPTH, 20},
+        {"miniTicker", SP_STREAM_MINI_TICKER, 0},
+        {"ticker", SP_STREAM_TICKER, 0},
     };
 
     if (strncmp(kind, "kline_", 6) == 0) {
-        out->type = KLINE;
+        out->type = SP_STREAM_KLINE;
         out->arg = sp_candle_interval(kind + 6);
         return out->arg > 0;
     }
@@ -164,7 +161,7 @@ SP_NODISCARD static bool parse_kind(const char *kind, struct stream *out)
 }
 
 SP_NODISCARD static bool parse_name(const struct sp_streams *streams, const char *name,
-                                    struct stream *out)
+                                    struct sp_stream *out)
 {
     const char *at = strchr(name, '@');
     sp_name symbol = {{0}};
@@ -184,8 +181,8 @@ SP_NODISCARD static bool parse_name(const struct sp_streams *streams, const char
 
 sp_status sp_streams_follow(struct sp_streams *streams, uint64_t connection, const char *name)
 {
-    struct follower *follower = find(streams, connection);
-    struct stream stream;
+    struct sp_follower *follower = find(streams, connection);
+    struct sp_stream stream;
 
     if (follower == NULL || !parse_name(streams, name, &stream)) return SP_NOT_FOUND;
     for (uint32_t i = 0; i < follower->count; i++) {
@@ -194,21 +191,23 @@ sp_status sp_streams_follow(struct sp_streams *streams, uint64_t connection, con
     if (follower->count == SP_STREAMS_PER_CONNECTION) return SP_FULL;
     if (follower->count == follower->room) {
         uint32_t room = 2 * follower->room + 4;
-        struct stream *at = realloc(follower->at, room * sizeof *at);
+        struct sp_stream *at = realloc(follower->at, room * sizeof *at);
         if (at == NULL) return SP_FULL;
         follower->at = at;
         follower->room = room;
     }
+    if (!sp_topics_enter(&streams->topics, follower, &stream)) return SP_FULL;
     follower->at[follower->count++] = stream;
     return SP_OK;
 }
 
 void sp_streams_unfollow(struct sp_streams *streams, uint64_t connection, const char *name)
 {
-    struct follower *follower = find(streams, connection);
+    struct sp_follower *follower = find(streams, connection);
 
     for (uint32_t i = 0; follower != NULL && i < follower->count; i++) {
         if (strcmp(follower->at[i].name, name) != 0) continue;
+        sp_topics_leave(&streams->topics, follower, &follower->at[i]);
         follower->at[i] = follower->at[--follower->count];
         return;
     }
@@ -217,7 +216,7 @@ void sp_streams_unfollow(struct sp_streams *streams, uint64_t connection, const 
 void sp_streams_list(const struct sp_streams *streams, uint64_t connection,
                      struct sp_json_text *out)
 {
-    const struct follower *follower = find(streams, connection);
+    const struct sp_follower *follower = find(streams, connection);
 
     sp_jtext_begin(out, '[');
     for (uint32_t i = 0; follower != NULL && i < follower->count; i++)
@@ -227,50 +226,48 @@ void sp_streams_list(const struct sp_streams *streams, uint64_t connection,
 
 /* ---- Sending ---- */
 
-/* To all who follow it; the event's text is in streams->event. Partial books have several names. */
-static void send_event(struct sp_streams *streams, enum type type, uint32_t instrument, int64_t arg)
+static const struct sp_json_text *wrap(struct sp_streams *streams, const char *name)
 {
-    const struct sp_json_text *event = &streams->event;
     struct sp_json_text *wrapped = &streams->wrapped;
 
-    if (event->failed) return;
-    for (uint32_t i = 0; i < streams->follower_count; i++) {
-        const struct follower *follower = &streams->followers[i];
-        for (uint32_t k = 0; k < follower->count; k++) {
-            const struct stream *stream = &follower->at[k];
-            if (stream->type != type || stream->instrument != instrument || stream->arg != arg) {
-                continue;
-            }
-            const struct sp_json_text *text = event;
-            if (follower->combined) {
-                sp_json_text_clear(wrapped);
-                sp_jtext_begin(wrapped, '{');
-                sp_jtext_put_string(wrapped, "stream", stream->name);
-                sp_jtext_key(wrapped, "data");
-                sp_jtext_raw(wrapped, event->text);
-                sp_jtext_end(wrapped, '}');
-                text = wrapped;
-            }
-            if (text->failed) continue;
-            streams->options.send(streams->options.ctx, follower->connection, text->text,
-                                  text->len_bytes);
+    sp_json_text_clear(wrapped);
+    sp_jtext_begin(wrapped, '{');
+    sp_jtext_put_string(wrapped, "stream", name);
+    sp_jtext_key(wrapped, "data");
+    sp_jtext_raw(wrapped, streams->event.text);
+    sp_jtext_end(wrapped, '}');
+    return wrapped;
+}
+
+/* To all who follow it; the event's text is in streams->event. Partial books have several names. */
+static void send_event(struct sp_streams *streams, enum sp_stream_type type, uint32_t instrument,
+                       int64_t arg)
+{
+    const struct sp_topic *topic = sp_topics_find(&streams->topics, instrument, type, arg);
+    const char *wrapped_for = "";
+
+    if (topic == NULL || streams->event.failed) return;
+    for (uint32_t i = 0; i < topic->count; i++) {
+        const struct sp_subscriber *to = &topic->at[i];
+        const struct sp_json_text *text = &streams->event;
+        if (to->follower->combined && strcmp(wrapped_for, to->name) == 0) {
+            text = &streams->wrapped;
+        } else if (to->follower->combined) {
+            text = wrap(streams, to->name);
+            wrapped_for = to->name;
         }
+        if (text->failed) continue;
+        streams->options.send(streams->options.ctx, to->follower->connection, text->text,
+                              text->len_bytes);
     }
 }
 
-static bool is_followed(const struct sp_streams *streams, enum type type, uint32_t instrument,
-                        int64_t arg)
+static bool is_followed(const struct sp_streams *streams, enum sp_stream_type type,
+                        uint32_t instrument, int64_t arg)
 {
-    for (uint32_t i = 0; i < streams->follower_count; i++) {
-        const struct follower *follower = &streams->followers[i];
-        for (uint32_t k = 0; k < follower->count; k++) {
-            const struct stream *stream = &follower->at[k];
-            if (stream->type == type && stream->instrument == instrument && stream->arg == arg) {
-                return true;
-            }
-        }
-    }
-    return false;
+    const struct sp_topic *topic = sp_topics_find(&streams->topics, instrument, type, arg);
+
+    return topic != NULL && topic->count > 0;
 }
 
 static const char *symbol_of(const struct sp_streams *streams, uint32_t instrument)
@@ -299,14 +296,14 @@ static void on_trade(struct sp_streams *streams, uint32_t instrument, const stru
 {
     bool buyer_is_maker = trade->taker_side == SP_SIDE_SELL;
 
-    for (enum type type = TRADE; type <= AGG_TRADE; type++) {
+    for (enum sp_stream_type type = SP_STREAM_TRADE; type <= SP_STREAM_AGG_TRADE; type++) {
         if (!is_followed(streams, type, instrument, 0)) continue;
         struct sp_json_text *json =
-            begin(streams, type == TRADE ? "trade" : "aggTrade", instrument, time);
-        sp_jtext_put_int(json, type == TRADE ? "t" : "a", (int64_t)trade->trade_id);
+            begin(streams, type == SP_STREAM_TRADE ? "trade" : "aggTrade", instrument, time);
+        sp_jtext_put_int(json, type == SP_STREAM_TRADE ? "t" : "a", (int64_t)trade->trade_id);
         sp_jtext_put_e8(json, "p", trade->px.e8);
         sp_jtext_put_e8(json, "q", trade->qty.e8);
-        if (type == AGG_TRADE) {
+        if (type == SP_STREAM_AGG_TRADE) {
             sp_jtext_put_int(json, "f", (int64_t)trade->trade_id);
             sp_jtext_put_int(json, "l", (int64_t)trade->trade_id);
         }
@@ -331,7 +328,7 @@ static void on_touch(struct sp_streams *streams, uint32_t instrument, uint64_t u
     }
     state->bid = bid;
     state->ask = ask;
-    if (!is_followed(streams, BOOK_TICKER, instrument, 0)) return;
+    if (!is_followed(streams, SP_STREAM_BOOK_TICKER, instrument, 0)) return;
     struct sp_json_text *json = &streams->event;
     sp_json_text_clear(json);
     sp_jtext_begin(json, '{');
@@ -342,7 +339,7 @@ static void on_touch(struct sp_streams *streams, uint32_t instrument, uint64_t u
     sp_jtext_put_e8(json, "a", ask.px.e8);
     sp_jtext_put_e8(json, "A", ask.qty.e8);
     sp_jtext_end(json, '}');
-    send_event(streams, BOOK_TICKER, instrument, 0);
+    send_event(streams, SP_STREAM_BOOK_TICKER, instrument, 0);
 }
 
 static void put_level(struct sp_json_text *json, struct sp_level level)
@@ -378,7 +375,7 @@ static void send_partial_books(struct sp_streams *streams, uint32_t instrument)
 
     if (sync->state != SP_SYNC_SYNCED) return;
     for (size_t i = 0; i < sizeof depths / sizeof *depths; i++) {
-        if (!is_followed(streams, PARTIAL_DEPTH, instrument, depths[i])) continue;
+        if (!is_followed(streams, SP_STREAM_PARTIAL_DEPTH, instrument, depths[i])) continue;
         struct sp_json_text *json = &streams->event;
         sp_json_text_clear(json);
         sp_jtext_begin(json, '{');
@@ -386,7 +383,7 @@ static void send_partial_books(struct sp_streams *streams, uint32_t instrument)
         put_side(json, "bids", &sync->book, SP_SIDE_BUY, depths[i]);
         put_side(json, "asks", &sync->book, SP_SIDE_SELL, depths[i]);
         sp_jtext_end(json, '}');
-        send_event(streams, PARTIAL_DEPTH, instrument, depths[i]);
+        send_event(streams, SP_STREAM_PARTIAL_DEPTH, instrument, depths[i]);
     }
 }
 
@@ -409,7 +406,8 @@ static void on_delta(struct sp_streams *streams, uint32_t instrument,
     if (delta->more) return;
     sp_jtext_end(&state->bids, ']');
     sp_jtext_end(&state->asks, ']');
-    if (is_followed(streams, DEPTH, instrument, 0) && !state->bids.failed && !state->asks.failed) {
+    if (is_followed(streams, SP_STREAM_DEPTH, instrument, 0) && !state->bids.failed &&
+        !state->asks.failed) {
         struct sp_json_text *json = begin(streams, "depthUpdate", instrument, time);
         sp_jtext_put_int(json, "U", (int64_t)state->first_update_id);
         sp_jtext_put_int(json, "u", (int64_t)delta->last_update_id);
@@ -418,7 +416,7 @@ static void on_delta(struct sp_streams *streams, uint32_t instrument,
         sp_jtext_key(json, "a");
         sp_jtext_raw(json, state->asks.text);
         sp_jtext_end(json, '}');
-        send_event(streams, DEPTH, instrument, 0);
+        send_event(streams, SP_STREAM_DEPTH, instrument, 0);
     }
     send_partial_books(streams, instrument);
 }
@@ -426,7 +424,7 @@ static void on_delta(struct sp_streams *streams, uint32_t instrument,
 /* ---- Candles and tickers ---- */
 
 /* The candle of the newest trade, or the one before it, which that trade has closed. */
-static void send_candle(struct sp_streams *streams, const struct stream *stream, bool closed)
+static void send_candle(struct sp_streams *streams, const struct sp_stream *stream, bool closed)
 {
     const struct sp_market_view *view = &streams->options.views[stream->instrument];
     const char *interval = strchr(stream->name, '_') + 1;
@@ -455,14 +453,14 @@ static void send_candle(struct sp_streams *streams, const struct stream *stream,
     sp_jtext_put_string(json, "B", "0");
     sp_jtext_end(json, '}');
     sp_jtext_end(json, '}');
-    send_event(streams, KLINE, stream->instrument, stream->arg);
+    send_event(streams, SP_STREAM_KLINE, stream->instrument, stream->arg);
 }
 
-static void send_day(struct sp_streams *streams, const struct stream *stream)
+static void send_day(struct sp_streams *streams, const struct sp_stream *stream)
 {
     const struct sp_market_view *view = &streams->options.views[stream->instrument];
     const struct state *state = &streams->states[stream->instrument];
-    bool full = stream->type == TICKER;
+    bool full = stream->type == SP_STREAM_TICKER;
     struct sp_candle day;
     sp_ratio change = {0}, average = {0};
 
@@ -498,58 +496,30 @@ static void send_day(struct sp_streams *streams, const struct stream *stream)
     send_event(streams, stream->type, stream->instrument, 0);
 }
 
-/* Whether an earlier follower has the same stream, which was sent to all of them. */
-static bool was_sent(const struct sp_streams *streams, uint32_t follower, uint32_t at)
-{
-    const struct stream *stream = &streams->followers[follower].at[at];
-
-    for (uint32_t i = 0; i <= follower; i++) {
-        const struct follower *other = &streams->followers[i];
-        uint32_t count = i == follower ? at : other->count;
-        for (uint32_t k = 0; k < count; k++) {
-            if (other->at[k].type == stream->type && other->at[k].arg == stream->arg &&
-                other->at[k].instrument == stream->instrument) {
-                return true;
-            }
-        }
-    }
-    return false;
-}
-
 static void close_candles(struct sp_streams *streams, uint32_t instrument)
 {
     const struct sp_market_view *view = &streams->options.views[instrument];
 
-    for (uint32_t i = 0; i < streams->follower_count; i++) {
-        for (uint32_t k = 0; k < streams->followers[i].count; k++) {
-            const struct stream *stream = &streams->followers[i].at[k];
-            struct sp_candle candle;
-            if (stream->type != KLINE || stream->instrument != instrument) continue;
-            if (was_sent(streams, i, k)) continue;
-            if (!sp_market_view_candle(view, stream->arg, 0, &candle)) continue;
-            if (candle.trades == 1) send_candle(streams, stream, true);
-        }
+    for (const struct sp_topic *t = streams->topics.first[instrument]; t != NULL; t = t->next) {
+        struct sp_candle candle;
+        if (t->stream.type != SP_STREAM_KLINE || t->count == 0) continue;
+        if (!sp_market_view_candle(view, t->stream.arg, 0, &candle)) continue;
+        if (candle.trades == 1) send_candle(streams, &t->stream, true);
     }
 }
 
 void sp_streams_tick(struct sp_streams *streams)
 {
-    for (uint32_t i = 0; i < streams->follower_count; i++) {
-        for (uint32_t k = 0; k < streams->followers[i].count; k++) {
-            const struct stream *stream = &streams->followers[i].at[k];
-            bool periodic =
-                stream->type == KLINE || stream->type == MINI_TICKER || stream->type == TICKER;
-            if (!periodic || !streams->states[stream->instrument].changed) continue;
-            if (was_sent(streams, i, k)) continue;
-            if (stream->type == KLINE) {
-                send_candle(streams, stream, false);
-            } else {
-                send_day(streams, stream);
-            }
+    for (uint32_t i = 0; i < SP_SYMBOLS_MAX; i++) {
+        if (!streams->states[i].changed) continue;
+        for (const struct sp_topic *t = streams->topics.first[i]; t != NULL; t = t->next) {
+            if (t->count == 0) continue;
+            if (t->stream.type == SP_STREAM_KLINE) send_candle(streams, &t->stream, false);
+            if (t->stream.type == SP_STREAM_MINI_TICKER || t->stream.type == SP_STREAM_TICKER)
+                send_day(streams, &t->stream);
         }
-    }
-    for (uint32_t i = 0; i < SP_SYMBOLS_MAX; i++)
         streams->states[i].changed = false;
+    }
 }
 
 void sp_streams_market(struct sp_streams *streams, uint32_t instrument,

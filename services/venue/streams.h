@@ -10,9 +10,9 @@
 #include "services/venue/exchange.h"
 #include "services/venue/json_text.h"
 #include "services/venue/market_view.h"
+#include "services/venue/stream_topics.h"
 
 #define SP_STREAMS_PER_CONNECTION 1024
-#define SP_STREAM_NAME_SIZE       48
 
 struct sp_streams;
 

@@ -145,6 +145,41 @@ static void test_streams_trade_goes_to_its_followers_alone(void **state)
     assert_string_equal(f->sent[1], combined);
 }
 
+static uint32_t sent_to(const struct fixture *f, uint64_t connection)
+{
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < f->count; i++)
+        count += f->to[i] == connection;
+    return count;
+}
+
+/* Whoever comes, goes or changes in between: the others get each event once a name. */
+static void test_streams_leaving_takes_nobody_along(void **state)
+{
+    struct fixture *f = *state;
+
+    for (uint64_t id = 10; id < 20; id++) {
+        assert_int_equal(sp_streams_join(f->streams, id, false), SP_OK);
+        assert_int_equal(sp_streams_follow(f->streams, id, "btcusdt@trade"), SP_OK);
+        assert_int_equal(sp_streams_follow(f->streams, id, "btcusdt@aggTrade"), SP_OK);
+    }
+    sp_streams_unfollow(f->streams, 10, "btcusdt@trade");
+    sp_streams_leave(f->streams, 11);
+    sp_streams_leave(f->streams, 19);
+    sp_streams_leave(f->streams, 19); /* unknown by now */
+    sp_streams_set_combined(f->streams, 12, true);
+    assert_int_equal(sp_streams_join(f->streams, 11, false), SP_OK); /* and follows nothing */
+    trade(f, 1, 100, 0);
+    assert_int_equal(f->count, 7 + 8);
+    for (uint64_t id = 12; id < 19; id++)
+        assert_int_equal(sent_to(f, id), 2);
+    assert_int_equal(sent_to(f, 10), 1);
+    assert_int_equal(sent_to(f, 11), 0);
+    for (uint32_t i = 0; i < f->count; i++)
+        assert_int_equal(strncmp(f->sent[i], "{\"stream\"", 9) == 0, f->to[i] == 12);
+}
+
 static void delta(struct fixture *f, uint64_t first, uint64_t last, bool more, int64_t px)
 {
     struct sp_book_delta *body = &f->event.body.book_delta;
@@ -207,6 +242,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_streams_follow_and_unfollow),
         TEST(test_streams_trade_goes_to_its_followers_alone),
+        TEST(test_streams_leaving_takes_nobody_along),
         TEST(test_streams_parts_of_a_change_are_one_event),
         TEST(test_streams_candle_is_closed_once_by_the_next_trade),
     };
