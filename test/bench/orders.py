@@ -7,6 +7,7 @@ with its intent synced in between. Only entries are counted: a protective order 
 """
 import json
 import subprocess
+import threading
 import time
 
 from replay import Processes
@@ -92,6 +93,40 @@ class Floor:
         return [int(line) for line in (self.folder / "samples").read_text().split()]
 
 
+class Readers:
+    """A context manager: who reads the same files meanwhile, each again and again."""
+
+    COMMANDS = (("why", "last"), ("journal", "export", "--csv", "execution"))
+
+    def __init__(self, system):
+        self.system, self.ended, self.runs = system, threading.Event(), 0
+
+    def command(self, *args):
+        return subprocess.Popen([self.system.build / "spoor", "-C", self.system.config, *args],
+                                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                stderr=subprocess.DEVNULL)
+
+    def repeat(self, args):
+        while not self.ended.is_set():
+            self.command(*args).wait()
+            self.runs += 1
+
+    def __enter__(self):
+        self.follower = self.command("journal", "execution", "-f")
+        self.threads = [threading.Thread(target=self.repeat, args=(args,))
+                        for args in self.COMMANDS]
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, kind, error, trace):
+        self.ended.set()
+        self.follower.terminate()
+        self.follower.wait()
+        for thread in self.threads:
+            thread.join()
+
+
 def percentile(samples, percent):
     """Nearest rank."""
     ordered = sorted(samples)
@@ -125,22 +160,30 @@ def wait_for(entries, processes, count, seconds):
         entries.read()
 
 
+def watch(system, processes, entries, bench, folder, seconds):
+    """Our entries and the floor's samples of so many seconds."""
+    entries.read()
+    before = len(entries.since_tick_ns)
+    floor = Floor(bench, system.folder / folder, percentile(entries.batch_bytes, 50))
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        processes.check()
+        time.sleep(0.2)
+    floor_ns = floor.end()
+    entries.read()
+    return summary(entries.since_tick_ns[before:]), summary(floor_ns)
+
+
 def measure(system, bench, seconds, speed):
-    """{order, floor, ratios, record_bytes} of one run."""
+    """{order, floor, ratios, read: the same with readers beside it} of one run."""
     make_nervous(system, speed)
     entries = Entries(system.data / "execution")
     with Processes(system, SERVICES) as processes:
         wait_for(entries, processes, WARM_UP_ORDERS, 60)
-        record_bytes = percentile(entries.batch_bytes, 50)
-        warm_up = len(entries.since_tick_ns)
-        floor = Floor(bench, system.folder / "floor", record_bytes)
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            processes.check()
-            time.sleep(0.2)
-        floor_ns = floor.end()
-        entries.read()
-    ours, floor = summary(entries.since_tick_ns[warm_up:]), summary(floor_ns)
-    return {"speed": speed, "record_bytes": record_bytes, "order": ours, "floor": floor,
-            "ratio_p50": ours["p50_ns"] / floor["p50_ns"],
-            "ratio_p99": ours["p99_ns"] / floor["p99_ns"]}
+        ours, floor = watch(system, processes, entries, bench, "floor", seconds)
+        with Readers(system) as readers:
+            read = watch(system, processes, entries, bench, "floor_read", seconds / 3)
+    return {"speed": speed, "record_bytes": percentile(entries.batch_bytes, 50), "order": ours,
+            "floor": floor, "ratio_p50": ours["p50_ns"] / floor["p50_ns"],
+            "ratio_p99": ours["p99_ns"] / floor["p99_ns"],
+            "read": {"order": read[0], "floor": read[1], "commands": readers.runs}}
