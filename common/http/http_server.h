@@ -84,7 +84,8 @@ const char *sp_http_header(const struct sp_http_request *request, const char *na
  * Asserts that a request of this connection waits. */
 SP_NODISCARD sp_status sp_http_reply(struct sp_http_server *server, uint64_t connection,
                                      const struct sp_http_reply *reply);
-/* One WebSocket text message; it leaves when the loop's callback is over. SP_CLOSED, SP_FULL and SP_NO_MEMORY as above. */
+/* One WebSocket text message; it leaves when the loop's callback is over. SP_CLOSED, SP_FULL and
+ * SP_NO_MEMORY as above. */
 SP_NODISCARD sp_status sp_http_send_text(struct sp_http_server *server, uint64_t connection,
                                          const char *text, size_t len_bytes);
 /* Ends a WebSocket with a close frame once what waits is sent. */

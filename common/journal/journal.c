@@ -57,7 +57,7 @@ struct sp_journal {
     /* Both threads, under the lock: who may sync or change fd. */
     pthread_mutex_t lock;
     pthread_cond_t turn; /* syncing has ended */
-    pthread_cond_t bell; /* stopping: apart, since a sync that wakes the helper delays what it is for */
+    pthread_cond_t bell; /* stopping; a sync that woke the helper would delay what it is for */
     bool syncing, stopping, has_helper;
     int fd;
     pthread_t helper;

@@ -3,8 +3,8 @@
  *
  *   rest COUNT                  place and cancel one after the other over one connection; the time
  *                               of both together
- *   pipeline CONNECTIONS COUNT  immediate orders that find nothing and expire, without waiting: DEPTH
- *                               of them under way at a time on each connection
+ *   pipeline CONNECTIONS COUNT  immediate orders that find nothing and expire, without waiting:
+ *                               DEPTH of them under way at a time on each connection
  *   streams CONNECTIONS MS      that many WebSockets follow the trades: what arrives, whether any
  *                               is missing, and how long after the first the last has a trade
  *
