@@ -13,6 +13,7 @@ struct http_socket {
     wslay_event_context_ptr wslay;
     const uint8_t *in;
     size_t in_bytes;
+    bool as_client; /* its frames are masked */
 };
 
 static ssize_t take(wslay_event_context_ptr wslay, uint8_t *buf, size_t room, int flags, void *ctx)
@@ -78,6 +79,7 @@ static struct http_socket *open_socket(const struct http_socket_callbacks *callb
 
     if (socket == NULL) return NULL;
     socket->callbacks = *callbacks;
+    socket->as_client = as_client;
     int failed = as_client ? wslay_event_context_client_init(&socket->wslay, &events, socket)
                            : wslay_event_context_server_init(&socket->wslay, &events, socket);
     if (failed != 0) {
@@ -119,13 +121,24 @@ bool sp_http_socket_feed(struct http_socket *socket, const uint8_t *bytes, size_
            wslay_event_get_read_enabled(socket->wslay) != 0;
 }
 
-/* Written here: the library copies each message into memory of its own first. Nothing of it waits
- * in between, since what is put is always taken whole. */
+static bool queue_text(struct http_socket *socket, const char *text, size_t len_bytes)
+{
+    struct wslay_event_msg message = {.opcode = WSLAY_TEXT_FRAME,
+                                      .msg = (const uint8_t *)text,
+                                      .msg_length = len_bytes};
+
+    return wslay_event_queue_msg(socket->wslay, &message) == 0 &&
+           wslay_event_send(socket->wslay) == 0;
+}
+
+/* A server's is written here: the library copies each message into memory of its own first. Nothing
+ * of it waits in between, since what is put is always taken whole. */
 bool sp_http_socket_text(struct http_socket *socket, const char *text, size_t len_bytes)
 {
     uint8_t head[10] = {0x80 | WSLAY_TEXT_FRAME};
     unsigned width = len_bytes < 126 ? 0 : len_bytes <= UINT16_MAX ? 2 : 8;
 
+    if (socket->as_client) return queue_text(socket, text, len_bytes);
     head[1] = (uint8_t)(width == 0 ? len_bytes : width == 2 ? 126 : 127);
     for (unsigned i = 0; i < width; i++)
         head[2 + i] = (uint8_t)(len_bytes >> (8 * (width - 1 - i)));
