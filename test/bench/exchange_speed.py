@@ -32,7 +32,8 @@ def measure(build, source, folder, tools, sizes):
     """`sizes`: REST pairs, pipelined orders and their connections, WebSockets and milliseconds."""
     folder.mkdir()
     with exchange.Exchange(build, source, folder) as venue:
-        venue.act("limits", weight=MANY, orders_10s=MANY, orders_day=MANY)
+        venue.act("limits", weight=MANY, orders_10s=MANY, orders_day=MANY, connections=MANY,
+                  messages=MANY)
         pid = venue.processes[-1].pid
 
         def run(*command):
