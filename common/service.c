@@ -193,6 +193,10 @@ static sp_status open_role_and_journal(struct life *life, struct sp_err *err)
         .compress_after = life->config->platform.journal_compress_after,
         .segment_bytes = life->config->platform.journal_segment_bytes,
         .port = &life->journal_port};
+    if (world->feed.lock_step) { /* a run that repeats begins with the same line */
+        options.start_time = (sp_wall){world->feed.start.ns + 1};
+        options.boot_id = sp_name_of("lock_step");
+    }
     return sp_persistor_journal(&life->config->platform.persistence, &options, &service->journal,
                                 err);
 }

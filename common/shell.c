@@ -23,6 +23,7 @@ struct sp_shell {
     struct sp_shell_options options;
     struct sp_timer *cursor_timer;
     sp_wall market;
+    bool lock_step;                   /* all clocks are the market's (common/turns.h) */
     struct sp_input_recorder *inputs; /* NULL: not recorded */
     uint32_t cursor_count;
     struct cursor cursors[CURSORS_MAX];
@@ -48,6 +49,11 @@ static struct cursor *find_cursor(struct sp_shell *shell, const sp_name *stream)
     struct cursor *cursor = &shell->cursors[shell->cursor_count++];
     cursor->at.stream = *stream;
     return cursor;
+}
+
+static sp_wall read_wall(const struct sp_shell *shell)
+{
+    return shell->lock_step ? shell->market : sp_clock_wall();
 }
 
 /* `wall`: the one reading of the clock that all decisions of an event share. */
@@ -176,7 +182,7 @@ static bool keep_own(struct sp_shell *shell)
 
 static void write_cursor(struct sp_shell *shell, struct cursor *cursor)
 {
-    begin(shell, sp_clock_wall());
+    begin(shell, read_wall(shell));
     struct sp_record *record = sp_decision_add(&shell->decision, SP_REC_CURSOR, NULL);
     record->body.cursor.inputs = cursor->unwritten;
     record->in = cursor->at;
@@ -225,7 +231,7 @@ static void on_timer(void *ctx)
 {
     struct sp_shell *shell = ctx;
 
-    write_due_cursors(shell);
+    if (!shell->lock_step) write_due_cursors(shell); /* there they come by number alone */
     if (shell->snapshots != NULL) take_snapshot(shell);
 }
 
@@ -268,7 +274,7 @@ static sp_status open_snapshots(struct sp_shell *shell, struct sp_err *err)
 static sp_status trim(struct sp_shell *shell, const struct sp_journal_trimmed *trimmed,
                       struct sp_err *err)
 {
-    begin(shell, sp_clock_wall());
+    begin(shell, read_wall(shell));
     sp_decision_add(&shell->decision, SP_REC_JOURNAL_TRIMMED, NULL)->body.journal_trimmed =
         *trimmed;
     if (!keep_own(shell)) return SP_FAIL(err, SP_STORAGE, "the journal failed");
@@ -313,6 +319,7 @@ sp_status sp_shell_open(const struct sp_shell_options *options, struct sp_shell 
     SP_ASSERT(options->service->journal != NULL);
     if (shell == NULL) return SP_FAIL(err, SP_NO_MEMORY, "shell");
     shell->options = *options;
+    shell->lock_step = sp_config_world(options->service->config)->feed.lock_step;
     sp_dur every = {CURSOR_EVERY_NS};
     sp_status status = sp_loop_add_timer(options->service->loop, every, every, on_timer, shell,
                                          &shell->cursor_timer);
@@ -507,8 +514,8 @@ void sp_shell_event_at(struct sp_shell *shell, enum sp_event_type type, uint32_t
                        const struct sp_record *record, sp_mono at)
 {
     struct sp_event event = {.type = type,
-                             .now = at,
-                             .wall = sp_clock_wall(),
+                             .now = shell->lock_step ? (sp_mono){shell->market.ns} : at,
+                             .wall = read_wall(shell),
                              .market = shell->market,
                              .id = id,
                              .record = record};
@@ -575,7 +582,7 @@ void sp_shell_on_notice(void *ctx, const struct sp_sub_notice *notice)
 
     if (notice->type == SP_SUB_GAP) fail_for_gap(shell, notice);
     if (notice->type != SP_SUB_REWOUND) return;
-    begin(shell, sp_clock_wall());
+    begin(shell, read_wall(shell));
     struct sp_record *record = sp_decision_add(&shell->decision, SP_REC_STREAM_REWOUND, NULL);
     struct cursor *cursor = find_cursor(shell, &notice->stream);
     record->body.stream_rewound = (struct sp_stream_rewound){.stream = notice->stream,

@@ -99,6 +99,7 @@ struct sp_feed_config {
     sp_dur length;           /* generator: market time until FEED_ENDED; 0 = for ever */
     char file[SP_PATH_SIZE]; /* recording: raw combined-stream capture, .gz or plain */
     sp_ratio speed;          /* market seconds per second; 0 = as fast as consumers allow */
+    bool lock_step;          /* services act in turns, on the market's clock (common/turns.h) */
     bool record;             /* write Parquet */
     sp_dur silence;          /* no message for this long (real time): CONNECTION_LOST */
 };

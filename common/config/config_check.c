@@ -39,6 +39,16 @@ static const struct sp_strict_node *element(const struct sp_strict_node *list, u
 
 /* ---- Worlds ---- */
 
+static void check_lock_step(const struct sp_strict_node *feed, const struct sp_world_config *world,
+                            const char *shown, struct sp_problems *problems)
+{
+    if (!world->feed.lock_step || world->feed.speed.e8 == 0) return;
+    sp_problems_error(problems, place(shown, feed, KEYS("lock_step")), "\"speed\": \"max\"",
+                      "worlds.%s.feed.lock_step: the market waits for the services, so it has no "
+                      "speed of its own",
+                      world->id.s);
+}
+
 static void check_feed(const struct sp_config_files *files, const struct sp_world_config *world,
                        struct sp_problems *problems)
 {
@@ -47,6 +57,7 @@ static void check_feed(const struct sp_config_files *files, const struct sp_worl
         sp_strict_get(sp_strict_get(files->operation, "worlds"), world->id.s), "feed");
     const char *shown = files->operation_shown;
 
+    check_lock_step(feed, world, shown, problems);
     if (world->feed.source == SP_FEED_GENERATOR) {
         if (sp_strict_get(feed, "file") == NULL) return;
         sp_problems_error(problems, place(shown, feed, KEYS("file")),

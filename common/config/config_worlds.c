@@ -45,6 +45,11 @@ static const struct sp_field feed_fields[] = {
      .type = SP_VALUE_SPEED,
      .fallback = "1x",
      SP_AT(sp_feed_config, speed)},
+    {.key = "lock_step",
+     .doc =
+         "services act in turns on the market's clock, so that a run repeats; wants speed \"max\"",
+     .type = SP_VALUE_FLAG,
+     SP_AT(sp_feed_config, lock_step)},
     {.key = "record",
      .doc = "write what comes in to Parquet files",
      .type = SP_VALUE_FLAG,

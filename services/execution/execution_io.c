@@ -1,12 +1,12 @@
 #include "services/execution/execution_io.h"
 
-#include "common/rerun.h"
-#include "common/shell.h"
+#include "common/turns.h"
 #include "common/venue/venue.h"
 #include "proto/decimal.h"
 #include "services/execution/books_answer.h"
 #include "services/execution/last_words.h"
 #include "services/execution/ledger_watch.h"
+#include "services/execution/venue_turn.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,6 +27,10 @@ struct io {
     struct sp_service *service;
     struct sp_shell *shell;
     struct sp_venue *venue;
+    struct sp_turns *turns; /* NULL: not in lock-step */
+    struct sp_venue_turn turn;
+    uint32_t
+        connected; /* in lock-step, not told to the core: generation of a connection; 0: none */
     struct sp_ledger_watch ledger;
     struct sp_last_words last_words; /* once the journal has failed */
     bool dirty;                      /* records were applied since trades were last tended */
@@ -101,15 +105,26 @@ static void on_market_notice(void *ctx, const struct sp_sub_notice *notice)
            "stream=%s now=%s", notice->stream.s, sp_sub_notice_name(notice));
 }
 
-static void on_venue_up(void *ctx, uint32_t generation)
+static void connected(struct io *io, uint32_t generation)
 {
-    struct io *io = ctx;
     struct sp_record record = {.kind = SP_REC_VENUE_QUERY};
 
     record.body.venue_query.request_id = generation;
     sp_log(SP_LOG_INFO, "venue_connected", "generation=%u next=reconcile", generation);
     sp_service_set_phase(io->service, SP_PHASE_RECONCILE);
     feed(io, SP_EVENT_MESSAGE, SP_XI_VENUE_UP, &record);
+}
+
+static void on_venue_up(void *ctx, uint32_t generation)
+{
+    struct io *io = ctx;
+
+    if (io->turns == NULL) {
+        connected(io, generation);
+        return;
+    }
+    io->connected = generation;
+    sp_turns_go_on(io->turns);
 }
 
 static void on_venue_down(void *ctx, const char *reason)
@@ -120,6 +135,7 @@ static void on_venue_down(void *ctx, const char *reason)
 
     sp_text_printf(&record.body.venue_answer.reason, "%s", reason);
     sp_log(SP_LOG_WARN, "venue_lost", "reason=\"%s\" next=reconnecting", reason);
+    io->turn.question = 0;
     feed(io, SP_EVENT_MESSAGE, SP_XI_VENUE_DOWN, &record);
 }
 
@@ -144,12 +160,49 @@ static void on_venue_refused(void *ctx, const struct sp_err *err)
     sp_service_fail(io->service, err);
 }
 
+static void give_venue_message(void *ctx, const struct sp_record *message)
+{
+    feed(ctx, SP_EVENT_MESSAGE, SP_XI_VENUE_MESSAGE, message);
+}
+
 static void on_venue_message(void *ctx, const struct sp_record *message)
 {
     struct io *io = ctx;
 
+    if (sp_venue_turn_takes(&io->turn, message)) {
+        sp_turns_go_on(io->turns);
+        return;
+    }
     sp_last_words_hear(&io->last_words, message);
-    feed(ctx, SP_EVENT_MESSAGE, SP_XI_VENUE_MESSAGE, message);
+    sp_turns_hold(io->turns, give_venue_message, io, message);
+}
+
+/* ---- In lock-step ---- */
+
+static bool turn_can_begin(void *ctx)
+{
+    return sp_venue_is_up(((const struct io *)ctx)->venue);
+}
+
+static void turn_begins(void *ctx)
+{
+    struct io *io = ctx;
+
+    sp_venue_turn_begins(&io->turn);
+    if (io->connected != 0) connected(io, io->connected);
+    io->connected = 0;
+}
+
+static void turn_ticks(void *ctx)
+{
+    feed(ctx, SP_EVENT_TIMER, SP_XT_TICK, NULL);
+}
+
+static bool turn_settles(void *ctx)
+{
+    struct io *io = ctx;
+
+    return sp_venue_turn_settles(&io->turn, io->venue, turn_ticks, io);
 }
 
 /* ---- Effects out ---- */
@@ -177,6 +230,7 @@ static void perform(void *ctx, const struct sp_effect *effect)
         return;
     }
     status = sp_venue_send(io->venue, &effect->message, &err);
+    io->turn.sent = true;
     if (effect->type != SP_XE_SEND) return; /* cancels and questions are repeated by the timer */
     tell_outcome(io, status == SP_OK ? SP_XI_SENT : SP_XI_NOT_SENT, &effect->message);
 }
@@ -257,6 +311,7 @@ static void on_request(void *ctx, const struct sp_peer *peer, const struct sp_re
     struct sp_service *service = ctx;
     struct io *io = service->state;
 
+    if (sp_turns_take(io->turns, peer, request)) return;
     if (request->kind == SP_REC_COMMAND) {
         on_command(io, peer, request);
     } else if (request->kind == SP_REC_QUERY && sp_name_is(&request->body.query.what, "books")) {
@@ -343,7 +398,7 @@ static void on_tick(void *ctx)
     struct io *io = ctx;
 
     watch_disk(io);
-    feed(io, SP_EVENT_TIMER, SP_XT_TICK, NULL);
+    if (!sp_turns_hold_back(io->turns)) feed(io, SP_EVENT_TIMER, SP_XT_TICK, NULL);
     if (io->core.reconciled) sp_service_set_phase(io->service, SP_PHASE_READY);
     sp_bus_set_market_time(io->service->bus, sp_shell_market(io->shell));
     update_metrics(io);
@@ -390,7 +445,7 @@ static sp_status subscribe_fact(struct io *io, const sp_name *service, struct sp
                                      .on_notice = on_fact_notice,
                                      .ctx = io};
 
-    return sp_bus_subscribe(io->service->bus, &options, &sub, err);
+    return sp_turns_subscribe(io->turns, io->service, &options, &sub, err);
 }
 
 static sp_status subscribe(struct io *io, struct sp_err *err)
@@ -415,31 +470,9 @@ static sp_status subscribe(struct io *io, struct sp_err *err)
                                          .on_record = on_market,
                                          .on_notice = on_market_notice,
                                          .ctx = io};
-        status = sp_bus_subscribe(io->service->bus, &options, &sub, err);
+        status = sp_turns_subscribe(io->turns, io->service, &options, &sub, err);
     }
     return status;
-}
-
-bool sp_execution_read_halt_file(const char *dir, struct sp_operator_command *command)
-{
-    char path[SP_PATH_SIZE + 16], scope[SP_NAME_SIZE + 1] = {0}, reason[SP_TEXT_SIZE] = {0};
-
-    snprintf(path, sizeof path, "%s/HALT", dir);
-    FILE *file = fopen(path, "re");
-    if (file == NULL) return false;
-    if (fgets(scope, sizeof scope, file) == NULL) scope[0] = '\0';
-    if (fgets(reason, sizeof reason, file) == NULL) reason[0] = '\0';
-    fclose(file);
-    scope[strcspn(scope, "\n")] = '\0';
-    reason[strcspn(reason, "\n")] = '\0';
-    *command = (struct sp_operator_command){.command = SP_COMMAND_HALT,
-                                            .operator_name = sp_name_of("halt_file")};
-    /* A damaged file halts everything: that is what it is for. */
-    if (!sp_name_set(&command->scope, scope) || scope[0] == '\0') {
-        command->scope = sp_name_of("all");
-    }
-    sp_text_printf(&command->reason, "%s", reason);
-    return true;
 }
 
 /* Taken over by the journal first, then removed. */
@@ -496,6 +529,13 @@ static sp_status init(struct sp_service *service, struct sp_err *err)
     sp_status status = sp_shell_open(&shell, &io->shell, err);
     if (status == SP_OK) status = sp_shell_restore(io->shell, err);
     if (status == SP_OK) status = sp_ledger_watch_open(&io->ledger, err);
+    struct sp_turns_options turns = {.service = service,
+                                     .shell = io->shell,
+                                     .can_begin = turn_can_begin,
+                                     .begin = turn_begins,
+                                     .settle = turn_settles,
+                                     .ctx = io};
+    if (status == SP_OK) status = sp_turns_open(&turns, &io->turns, err);
     if (status != SP_OK) return status;
     honour_halt_file(io);
     watch_disk(io);
@@ -518,6 +558,7 @@ static bool stop(struct sp_service *service, bool whole_operation)
     struct io *io = service->state;
 
     if (!whole_operation) return true;
+    sp_turns_release(io->turns);
     if (!io->core.stopping) feed(io, SP_EVENT_MESSAGE, SP_XI_STOP, NULL);
     return sp_execution_is_flat(&io->core);
 }
@@ -535,6 +576,7 @@ static void fini(struct sp_service *service)
 {
     struct io *io = service->state;
 
+    sp_turns_close(io->turns);
     sp_shell_close(io->shell);
     sp_venue_close(io->venue);
     sp_ledger_watch_close(&io->ledger);
@@ -542,29 +584,12 @@ static void fini(struct sp_service *service)
     service->state = NULL;
 }
 
-/* ---- Rerun ---- */
-
-static sp_status open_core(const struct sp_config *config, const sp_name *instance, void **state,
-                           struct sp_err *err)
-{
-    struct sp_execution *core = malloc(sizeof *core);
-
-    (void)instance;
-    if (core == NULL) return SP_FAIL(err, SP_NO_MEMORY, "execution");
-    sp_execution_init(core, config);
-    *state = core;
-    return SP_OK;
-}
-
-static const struct sp_rerun_core rerun = {
-    .core = &sp_execution_core, .open = open_core, .close = free};
-
 const struct sp_service_spec sp_execution_spec = {
     .program = "spoor-execution",
     .about = "the one order gateway: gate, durable intents, order life, ledger",
     .instance = "execution",
     .journal = true,
-    .rerun = &rerun,
+    .rerun = &sp_execution_rerun,
     .init = init,
     .stop = stop,
     .storage_failed = storage_failed,

@@ -265,6 +265,8 @@ static const char *doing(const struct io *io)
     if (io->core.outage_open) return "CONNECTION_LOST: the feed is silent";
     if (io->core.run.paused) return "the feed is paused";
     if (io->play.mode == SP_MD_RUN_UP) return "running up to where the market is";
+    if (io->play.conductor != NULL && sp_conductor_is_busy(io->play.conductor))
+        return "in lock-step: waiting for a service to end its turn";
     if (io->play.mode == SP_MD_PLAYED) return "the feed has ended";
     return io->play.waiting ? "waiting for a consumer" : "";
 }
@@ -352,6 +354,8 @@ static sp_status init(struct sp_service *service, struct sp_err *err)
     if (status == SP_OK) status = sp_shell_restore(io->shell, err);
     io->play.shell = io->shell;
     if (status == SP_OK) status = open_recorder(io, err);
+    if (status == SP_OK && sp_config_world(service->config)->feed.lock_step)
+        status = sp_conductor_open(service, &io->play.conductor, err);
     if (status != SP_OK) return status;
     register_metrics(io);
     sp_service_set_phase(service, SP_PHASE_REPLAY);
@@ -393,6 +397,7 @@ static void fini(struct sp_service *service)
     struct io *io = service->state;
     struct sp_err err = {0};
 
+    sp_conductor_close(io->play.conductor);
     sp_shell_close(io->shell);
     if (sp_record_thread_close(io->play.recording, &err) != SP_OK) {
         sp_log_err(SP_LOG_ERROR, "recording_not_completed", &err);

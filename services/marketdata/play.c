@@ -87,8 +87,18 @@ static void publish(struct sp_md_play *play, uint32_t symbol, enum sp_kind kind,
         return;
     }
     out->last_seq = record->seq;
+    if (play->conductor != NULL) {
+        struct sp_ref last = sp_record_ref(record);
+        sp_conductor_mark(play->conductor, &last);
+    }
     if (out->room > 0) out->room--;
     if (play->recording != NULL) sp_record_thread_put(play->recording, record);
+}
+
+/* When what is published now has come in: in lock-step all clocks are the market's. */
+static sp_mono receive_time(const struct sp_md_play *play, sp_wall time)
+{
+    return play->conductor != NULL ? (sp_mono){time.ns} : sp_clock_mono();
 }
 
 static void publish_bars(struct sp_md_play *play, sp_mono now)
@@ -108,7 +118,7 @@ static void publish_event(struct sp_md_play *play)
     const struct sp_market_event *event = &play->pending;
     struct sp_md_out *out = &play->outs[event->symbol];
     union sp_body *body = &play->record.body;
-    sp_mono now = sp_clock_mono();
+    sp_mono now = receive_time(play, event->time);
 
     publish_bars(play, now);
     if (event->kind == SP_REC_TRADE) {
@@ -154,7 +164,7 @@ static void publish_books(struct sp_md_play *play, sp_wall time)
 
     for (uint32_t i = 0; i < play->core->options.symbol_count; i++) {
         for (uint32_t n = 0; sp_marketdata_snapshot(play->core, i, n, part); n++) {
-            part->received = sp_clock_mono();
+            part->received = receive_time(play, time);
             publish(play, i, SP_REC_BOOK_SNAPSHOT, time);
             sp_metric_add(play->outs[i].snapshots, 1);
         }
@@ -180,7 +190,7 @@ static uint32_t give_snapshot(void *ctx, const sp_name *stream, struct sp_record
         if (!sp_marketdata_snapshot(play->core, symbol, count, part)) break;
         out[count].kind = SP_REC_BOOK_SNAPSHOT;
         out[count].time = play->last;
-        part->received = sp_clock_mono();
+        part->received = receive_time(play, play->last);
     }
     /* A book deeper than that ends early rather than never. */
     if (count == max && max > 0) out[count - 1].body.book_snapshot.more = false;
@@ -422,6 +432,35 @@ static bool go_live(struct sp_md_play *play, sp_mono now)
     return more;
 }
 
+static void give_turns(struct sp_md_play *play, sp_wall time)
+{
+    const struct sp_service *service = play->service;
+    struct sp_ref facts = {service->stream, service->role.epoch,
+                           sp_journal_next_seq(service->journal) - 1};
+
+    sp_bus_flush(service->bus);
+    sp_conductor_mark(play->conductor, &facts);
+    sp_conductor_step(play->conductor, time);
+    play->waiting = sp_conductor_is_busy(play->conductor);
+}
+
+/* In lock-step: one event, once everybody is done with the one before. True if more is due. */
+static bool go_step(struct sp_md_play *play)
+{
+    play->waiting = sp_conductor_is_busy(play->conductor);
+    if (play->waiting) return false;
+    bool is_first = !play->stepped;
+    play->stepped = true;
+    uint64_t before = play->published;
+    while (!is_first && play->mode == SP_MD_LIVE &&
+           (play->published == before || play->whole_turn)) {
+        if (play->has_pending || read_one(play)) take_pending(play, false);
+    }
+    if (play->published > before) after_data(play);
+    give_turns(play, is_first ? play->first : play->last);
+    return !play->waiting && play->mode == SP_MD_LIVE;
+}
+
 bool sp_md_play_turn(struct sp_md_play *play)
 {
     sp_mono now = sp_clock_mono();
@@ -432,12 +471,15 @@ bool sp_md_play_turn(struct sp_md_play *play)
         return false;
     }
     if (!play->core->run.paused) {
-        more = play->mode == SP_MD_RUN_UP ? run_up(play, now) : go_live(play, now);
+        more = play->mode == SP_MD_RUN_UP ? run_up(play, now)
+               : play->conductor != NULL  ? go_step(play)
+                                          : go_live(play, now);
     } else if (!is_paced(play) && play->mode == SP_MD_LIVE) {
         play->market = clock_now(play, now);
     }
     sp_shell_set_market(play->shell, play->market);
-    expect(play, play->core->run.paused || (play->mode == SP_MD_LIVE && !play->waiting));
+    expect(play, play->core->run.paused ||
+                     (play->mode == SP_MD_LIVE && !play->waiting && play->conductor == NULL));
     return more;
 }
 
@@ -515,6 +557,7 @@ void sp_md_play_note(struct sp_md_play *play)
     sp_mono now = sp_clock_mono();
 
     if (!is_paced(play) || play->unnoted == 0) return;
+    if (play->conductor != NULL && play->unnoted < SP_MD_POSITION_MAX) return;
     if (play->unnoted < SP_MD_POSITION_MAX && sp_mono_since(now, play->noted).ns < NOTE_EVERY_NS) {
         return;
     }

@@ -6,6 +6,8 @@
  *           each consumer of its stream is at most SP_MD_WINDOW records behind
  *   OVER    the source has no more
  *
+ * In lock-step an event is published when everybody is done with the one before.
+ *
  * A stream begins with STREAM_STARTED in each epoch: a paced consumer that has it is there, and
  * nothing else is published at speed 0 before all are. A bar has the time of its end and comes
  * before the event that closed it, so times never run back. When a run-up ends, the book as it
@@ -15,6 +17,7 @@
 #define SP_MARKETDATA_PLAY_H
 
 #include "common/shell.h"
+#include "services/marketdata/conductor.h"
 #include "services/marketdata/marketdata_core.h"
 #include "services/marketdata/record_thread.h"
 
@@ -39,6 +42,8 @@ struct sp_md_play {
     struct sp_shell *shell;
     struct sp_marketdata *core;
     struct sp_record_thread *recording; /* NULL: off */
+    struct sp_conductor *conductor;     /* NULL: not in lock-step */
+    bool stepped;                       /* in lock-step: the first turns were given */
     struct sp_source source;
     bool can_seek; /* cheaper than reading: the generator */
     enum sp_md_mode mode;

@@ -1,7 +1,7 @@
 #include "services/reconciliation/reconciliation_io.h"
 
 #include "common/rerun.h"
-#include "common/shell.h"
+#include "common/turns.h"
 #include "common/venue/venue.h"
 #include "services/reconciliation/reconciliation_core.h"
 
@@ -18,6 +18,11 @@ struct io {
     struct sp_shell *shell;
     struct sp_venue *venue;
     struct sp_client *execution;
+    struct sp_turns *turns; /* NULL: not in lock-step */
+    struct {
+        bool connected, up; /* execution answers; the core was not told that the venue is up */
+        bool ticked;
+    } turn;
     bool not_sent;    /* a question of the event just run did not leave */
     sp_mono done_at;  /* of the newest result in this process; 0: none yet */
     sp_mono idle_at;  /* when nothing was under way last */
@@ -55,16 +60,28 @@ static void on_fact_notice(void *ctx, const struct sp_sub_notice *notice)
     sp_shell_on_notice(io->shell, notice);
 }
 
-static void on_books(void *ctx, const struct sp_record *record)
+static void give_books(void *ctx, const struct sp_record *record)
 {
     feed(ctx, SP_EVENT_MESSAGE, SP_RI_BOOKS, record);
+}
+
+static void on_books(void *ctx, const struct sp_record *record)
+{
+    struct io *io = ctx;
+
+    if (record->kind != SP_REC_SERVICE_STATUS) {
+        sp_turns_hold(io->turns, give_books, io, record);
+        return;
+    }
+    io->turn.connected = true;
+    sp_turns_go_on(io->turns);
 }
 
 static void on_heartbeat(void *ctx, const struct sp_record *record)
 {
     struct io *io = ctx;
 
-    sp_shell_set_market(io->shell, record->body.heartbeat.market_time);
+    if (io->turns == NULL) sp_shell_set_market(io->shell, record->body.heartbeat.market_time);
 }
 
 static void on_heartbeat_notice(void *ctx, const struct sp_sub_notice *notice)
@@ -77,8 +94,12 @@ static void on_heartbeat_notice(void *ctx, const struct sp_sub_notice *notice)
 
 static void on_venue_up(void *ctx, uint32_t generation)
 {
+    struct io *io = ctx;
+
     sp_log(SP_LOG_INFO, "venue_connected", "generation=%u", generation);
-    feed(ctx, SP_EVENT_MESSAGE, SP_RI_VENUE_UP, NULL);
+    io->turn.up = io->turns != NULL;
+    if (io->turns == NULL) feed(io, SP_EVENT_MESSAGE, SP_RI_VENUE_UP, NULL);
+    sp_turns_go_on(io->turns);
 }
 
 static void on_venue_down(void *ctx, const char *reason)
@@ -95,9 +116,50 @@ static void on_venue_refused(void *ctx, const struct sp_err *err)
     sp_service_fail(io->service, err);
 }
 
-static void on_venue_message(void *ctx, const struct sp_record *message)
+static void give_venue_message(void *ctx, const struct sp_record *message)
 {
     feed(ctx, SP_EVENT_MESSAGE, SP_RI_VENUE, message);
+}
+
+static void on_venue_message(void *ctx, const struct sp_record *message)
+{
+    struct io *io = ctx;
+
+    sp_turns_hold(io->turns, give_venue_message, io, message);
+}
+
+/* ---- In lock-step ---- */
+
+/* A question that finds no connection would be asked again, at another time than in another run. */
+static bool turn_can_begin(void *ctx)
+{
+    const struct io *io = ctx;
+    struct sp_record status = {.kind = SP_REC_QUERY};
+
+    if (!sp_venue_is_up(io->venue)) return false;
+    if (io->turn.connected) return true;
+    status.body.query.request_id = 1;
+    status.body.query.what = sp_name_of("status");
+    SP_IGNORE(sp_client_send(io->execution, &status, NULL)); /* asked again by on_tick */
+    return false;
+}
+
+static void turn_begins(void *ctx)
+{
+    struct io *io = ctx;
+
+    if (io->turn.up) feed(io, SP_EVENT_MESSAGE, SP_RI_VENUE_UP, NULL);
+    io->turn.up = io->turn.ticked = false;
+}
+
+/* A pass that waits for time ends the turn: time comes with the next. */
+static bool turn_settles(void *ctx)
+{
+    struct io *io = ctx;
+
+    if (!io->turn.ticked) feed(io, SP_EVENT_TIMER, 0, NULL);
+    io->turn.ticked = true;
+    return io->core.step == SP_STEP_IDLE || io->core.step == SP_STEP_WAIT;
 }
 
 /* ---- Effects out ---- */
@@ -177,6 +239,7 @@ static void on_request(void *ctx, const struct sp_peer *peer, const struct sp_re
     struct io *io = service->state;
     const struct sp_operator_command *command = &request->body.operator_command;
 
+    if (sp_turns_take(io->turns, peer, request)) return;
     if (request->kind != SP_REC_COMMAND || command->command != SP_COMMAND_RECONCILE) return;
     if (io->waiter_count == WAITERS_MAX) return; /* the asker times out and asks again */
     io->waiters[io->waiter_count++] = *peer;
@@ -267,7 +330,8 @@ static void on_tick(void *ctx)
     struct io *io = ctx;
     sp_mono now = sp_clock_mono();
 
-    feed(io, SP_EVENT_TIMER, 0, NULL);
+    if (io->turns == NULL) feed(io, SP_EVENT_TIMER, 0, NULL);
+    sp_turns_go_on(io->turns);
     sp_bus_set_market_time(io->service->bus, sp_shell_market(io->shell));
     update_metrics(io);
     const char *waits = sp_reconciler_waits_for(&io->core);
@@ -305,7 +369,7 @@ static sp_status connect_all(struct io *io, struct sp_err *err)
         status =
             sp_client_open(service->loop, run_dir, &execution, on_books, io, &io->execution, err);
     }
-    if (status == SP_OK) status = sp_bus_subscribe(service->bus, &facts, &sub, err);
+    if (status == SP_OK) status = sp_turns_subscribe(io->turns, service, &facts, &sub, err);
     if (status != SP_OK) return status;
     return sp_bus_watch(service->bus, &marketdata, on_heartbeat, on_heartbeat_notice, io, err);
 }
@@ -332,6 +396,13 @@ static sp_status init(struct sp_service *service, struct sp_err *err)
     io->replaying = true;
     if (status == SP_OK) status = sp_shell_restore(io->shell, err);
     io->replaying = false;
+    struct sp_turns_options turns = {.service = service,
+                                     .shell = io->shell,
+                                     .can_begin = turn_can_begin,
+                                     .begin = turn_begins,
+                                     .settle = turn_settles,
+                                     .ctx = io};
+    if (status == SP_OK) status = sp_turns_open(&turns, &io->turns, err);
     if (status == SP_OK) status = connect_all(io, err);
     if (status != SP_OK) return status;
     return sp_loop_add_timer(service->loop, every, every, on_tick, io, NULL);
@@ -341,6 +412,7 @@ static void fini(struct sp_service *service)
 {
     struct io *io = service->state;
 
+    sp_turns_close(io->turns);
     sp_shell_close(io->shell);
     sp_venue_close(io->venue);
     sp_client_close(io->execution);

@@ -1,7 +1,7 @@
 #include "services/strategy/strategy_io.h"
 
 #include "common/rerun.h"
-#include "common/shell.h"
+#include "common/turns.h"
 #include "proto/decimal.h"
 #include "services/strategy/strategy_core.h"
 #include "services/strategy/strategy_metrics.h"
@@ -28,6 +28,7 @@ struct io {
     const struct sp_link_config *link;
     struct sp_strategy *strategy;
     struct sp_shell *shell;
+    struct sp_turns *turns;
     struct facts facts[FACTS_COUNT];
     bool has_market;
     struct sp_strategy_metrics metrics;
@@ -161,7 +162,7 @@ static sp_status subscribe_facts(struct io *io, uint32_t i, struct sp_err *err)
 
     io->facts[i].io = io;
     io->facts[i].decided = sp_shell_cursor(io->shell, &name);
-    return sp_bus_subscribe(io->service->bus, &options, &io->facts[i].sub, err);
+    return sp_turns_subscribe(io->turns, io->service, &options, &io->facts[i].sub, err);
 }
 
 /* Market data from now on; a feed at full speed is read from its beginning, at our pace. */
@@ -176,7 +177,7 @@ static sp_status subscribe_market(struct io *io, struct sp_err *err)
                                      .on_notice = on_market_notice,
                                      .ctx = io};
 
-    return sp_bus_subscribe(io->service->bus, &options, &sub, err);
+    return sp_turns_subscribe(io->turns, io->service, &options, &sub, err);
 }
 
 static bool is_ready(struct sp_service *service)
@@ -280,6 +281,14 @@ static sp_status open_core(struct io *io, struct sp_err *err)
     return SP_OK;
 }
 
+static void on_request(void *ctx, const struct sp_peer *peer, const struct sp_record *request)
+{
+    const struct sp_service *service = ctx;
+    struct io *io = service->state;
+
+    SP_IGNORE(!sp_turns_take(io->turns, peer, request)); /* nothing else is asked of us */
+}
+
 static sp_status init(struct sp_service *service, struct sp_err *err)
 {
     struct io *io = calloc(1, sizeof *io);
@@ -298,6 +307,8 @@ static sp_status init(struct sp_service *service, struct sp_err *err)
                                      .snapshot_every = service->config->platform.snapshot_every};
     status = sp_shell_open(&shell, &io->shell, err);
     if (status == SP_OK) status = sp_shell_restore(io->shell, err);
+    struct sp_turns_options turns = {.service = service, .shell = io->shell};
+    if (status == SP_OK) status = sp_turns_open(&turns, &io->turns, err);
     for (uint32_t i = 0; i < FACTS_COUNT && status == SP_OK; i++)
         status = subscribe_facts(io, i, err);
     if (status != SP_OK) return status;
@@ -309,6 +320,7 @@ static void fini(struct sp_service *service)
 {
     struct io *io = service->state;
 
+    sp_turns_close(io->turns);
     sp_shell_close(io->shell);
     sp_strategy_close(io->strategy);
     free(io);
@@ -349,5 +361,6 @@ const struct sp_service_spec sp_strategy_spec = {
     .init = init,
     .is_ready = is_ready,
     .fini = fini,
+    .on_request = on_request,
     .fill_status = fill_status,
 };

@@ -1,5 +1,6 @@
 #include "services/venue/venue_io.h"
 
+#include "common/turns.h"
 #include "services/venue/api_io.h"
 #include "services/venue/exchange.h"
 #include "services/venue/store.h"
@@ -21,6 +22,7 @@ struct subscriber {
 
 struct io {
     struct sp_service *service;
+    struct sp_turns *turns;
     struct sp_venue_store *store;
     struct sp_api *api; /* NULL: not served */
     bool has_market;
@@ -369,6 +371,7 @@ static void on_request(void *ctx, const struct sp_peer *peer, const struct sp_re
     struct sp_service *service = ctx;
     struct io *io = service->state;
 
+    if (sp_turns_take(io->turns, peer, request)) return;
     if (request->kind == SP_REC_VENUE_ORDER) on_order(io, peer, request);
     if (request->kind == SP_REC_VENUE_CANCEL) on_cancel(io, peer, request);
     if (request->kind == SP_REC_VENUE_QUERY) on_query(io, peer, request);
@@ -419,7 +422,7 @@ static sp_status subscribe(struct io *io, struct sp_err *err)
                                          .on_record = on_market,
                                          .on_notice = on_market_notice,
                                          .ctx = io};
-        status = sp_bus_subscribe(io->service->bus, &options, &sub, err);
+        status = sp_turns_subscribe(io->turns, io->service, &options, &sub, err);
     }
     return status;
 }
@@ -485,6 +488,8 @@ static sp_status init(struct sp_service *service, struct sp_err *err)
     if (status == SP_OK) status = sp_venue_store_open(path, &io->store, err);
     if (status == SP_OK) status = sp_venue_store_load(io->store, &io->exchange, err);
     if (status == SP_OK) status = serve_api(io, err);
+    struct sp_turns_options turns = {.service = service};
+    if (status == SP_OK) status = sp_turns_open(&turns, &io->turns, err);
     if (status == SP_OK) status = subscribe(io, err);
     return status;
 }
@@ -493,13 +498,14 @@ static bool is_ready(struct sp_service *service)
 {
     const struct io *io = service->state;
 
-    return io->has_market;
+    return io->has_market || sp_turns_has_market(io->turns);
 }
 
 static void fini(struct sp_service *service)
 {
     struct io *io = service->state;
 
+    sp_turns_close(io->turns);
     sp_api_close(io->api);
     sp_exchange_fini(&io->exchange);
     sp_venue_store_close(io->store);

@@ -14,6 +14,10 @@ static void test_config_check_reference_faults(void **state)
         {OPERATION, "\"seed\": 7,", "\"seed\": 7, \"file\": \"x.gz\",", 10,
          "worlds.practice.feed.file: a generator reads no file",
          "remove it, or set \"source\": \"recording\""},
+        {OPERATION, "\"seed\": 7,", "\"seed\": 7, \"lock_step\": true,", 10,
+         "worlds.practice.feed.lock_step: the market waits for the services, so it has no speed of "
+         "its own",
+         "\"speed\": \"max\""},
         {OPERATION, ", \"BTC\": \"0\"", "", 19, "worlds.practice.instruments: BTC has no balance",
          "add \"BTC\": \"0\" to worlds.practice.venue.balances"},
         {OPERATION, "\"capital\": \"10000 USDT\"", "\"capital\": \"10001 USDT\"", 40,

@@ -6,6 +6,7 @@
 #include "files.h"
 #include "hands.h"
 #include "live.h"
+#include "lock_step.h"
 #include "memory.h"
 #include "sockets.h"
 #include "truth.h"
@@ -143,6 +144,10 @@ static void phases(void)
     const struct sim_run_options *o = run.options;
 
     sim_world_start();
+    if (o->lock_step) {
+        sim_lock_step();
+        return;
+    }
     sim_run_until(sim_now() + (int64_t)o->seconds * SIM_S);
     if (!sim_has_failed()) heal();
     if (sim_has_failed()) return;
@@ -173,6 +178,7 @@ void sim_run(const struct sim_run_options *options, struct sim_result *out)
     run.options = options;
     run.result = out;
     world.verbose = options->verbose;
+    if (options->lock_step) world.lock_step_s = options->seconds;
     sim_kernel_begin(options->seed);
     if (!reaps) sim_on_reap(reap);
     reaps = true;
@@ -184,7 +190,7 @@ void sim_run(const struct sim_run_options *options, struct sim_result *out)
     sim_live_begin();
     sim_watch_begin();
     sim_hands_begin(options->seed);
-    sim_faults_begin(options->seed, options->fault_off);
+    sim_faults_begin(options->seed, options->lock_step ? UINT64_MAX : options->fault_off);
     phases();
     for (uint32_t i = 0; i < SIM_FAULT_COUNT; i++)
         out->fired[i] = sim_fault_fired((enum sim_fault)i);

@@ -11,6 +11,7 @@ struct sim_run_options {
     uint32_t seconds;   /* virtual, of phase A */
     uint64_t fault_off; /* kinds of faults that stay off, as a set */
     bool verbose;
+    bool lock_step;        /* without faults, `seconds` of market in lock-step (lock_step.h) */
     const char *trace_dir; /* NULL: what is left on the disks is not kept */
 };
 

@@ -26,6 +26,7 @@ static const char usage[] =
     "  --shrink       of a seed that fails, find the fewest kinds of faults that do it\n"
     "  --each         a line for each seed; --verbose: the services' log too\n"
     "  --trace DIR    writes what is left on the disks: spoor why --data DIR/data ...\n"
+    "  --lock-step    no faults, --seconds of market in lock-step (docs/lock_step.md)\n"
     "  --until-failure  no more seeds after one that failed\n"
     "  --jobs N       seeds over so many processes; 0: one for each processor (default 1)\n";
 
@@ -43,6 +44,7 @@ static bool parse_flag(const char *arg, struct arguments *a)
     if (strcmp(arg, "--twice") == 0) return a->twice = true;
     if (strcmp(arg, "--shrink") == 0) return a->shrink = true;
     if (strcmp(arg, "--each") == 0) return a->each = true;
+    if (strcmp(arg, "--lock-step") == 0) return a->run.lock_step = true;
     if (strcmp(arg, "--until-failure") == 0) return a->until_failure = true;
     if (strcmp(arg, "--verbose") == 0) return a->run.verbose = a->each = true;
     return false;

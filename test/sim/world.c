@@ -49,7 +49,7 @@ static const char platform_text[] =
 static const char operation_text[] =
     "{ \"operation\": \"sim\", \"worlds\": { \"practice\": { \"type\": \"paper\","
     " \"feed\": { \"source\": \"generator\", \"symbols\": [\"BTCUSDT\"], \"seed\": %llu,"
-    "  \"start\": \"2026-01-05T18:00:00Z\", \"speed\": \"%u.%ux\", \"record\": false,"
+    "  \"start\": \"2026-01-05T18:00:00Z\", \"speed\": \"%s, \"record\": false,"
     "  \"silence\": \"2s\" },"
     " \"instruments\": [ { \"symbol\": \"BTCUSDT\", \"base\": \"BTC\", \"quote\": \"USDT\","
     "  \"tick\": \"0.01\", \"step\": \"0.00001\", \"min_qty\": \"0.00001\","
@@ -115,7 +115,13 @@ static void write_config(void)
     static const char *const ids[] = {"ema", "mean", "slow"};
     static char text[CONFIG_SIZE], links[CONFIG_SIZE / 4];
     const struct sim_world_options *o = &w.options;
+    char speed[80];
     size_t len = 0;
+
+    snprintf(speed, sizeof speed, "%u.%ux\"", o->speed_tenths / 10, o->speed_tenths % 10);
+    if (o->lock_step_s > 0)
+        snprintf(speed, sizeof speed, "max\", \"lock_step\": true, \"length\": \"%us\"",
+                 o->lock_step_s);
 
     links[0] = '\0';
     for (uint32_t i = 0; i < o->links; i++) {
@@ -127,9 +133,8 @@ static void write_config(void)
              snprintf(text, sizeof text, platform_text, o->verbose ? "info" : "error",
                       8u << o->market_seed % 6));
     put_text("/sim/etc/operation.json", text,
-             snprintf(text, sizeof text, operation_text, (unsigned long long)o->market_seed,
-                      o->speed_tenths / 10, o->speed_tenths % 10, links,
-                      o->market_seed % 2 == 0 ? 16000U : 11000U)); /* three positions, or two */
+             snprintf(text, sizeof text, operation_text, (unsigned long long)o->market_seed, speed,
+                      links, o->market_seed % 2 == 0 ? 16000U : 11000U)); /* three, or two */
 }
 
 const struct sp_config *sim_world_config(void)

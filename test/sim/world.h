@@ -18,6 +18,7 @@ struct sim_world_options {
     uint32_t links;        /* strategies: 1 to 3 */
     bool nervous;          /* a strategy that trades all the time */
     bool verbose;          /* the services' log goes to standard error */
+    uint32_t lock_step_s;  /* so much market, in lock-step; 0: none of it */
 };
 
 void sim_world_begin(const struct sim_world_options *options);
