@@ -19,6 +19,8 @@ struct cursor {
     uint32_t unwritten;    /* inputs consumed since */
 };
 
+#define WALL_OF(shell) ((shell)->lock_step ? (shell)->market : sp_clock_wall())
+
 struct sp_shell {
     struct sp_shell_options options;
     struct sp_timer *cursor_timer;
@@ -40,20 +42,18 @@ struct sp_shell {
     struct sp_effect withdrawn[SP_DECISION_EFFECTS_MAX]; /* scratch of perform_all */
 };
 
+/* In the order of their names, so that cursors are written in one order whatever came first. */
 static struct cursor *find_cursor(struct sp_shell *shell, const sp_name *stream)
 {
-    for (uint32_t i = 0; i < shell->cursor_count; i++) {
-        if (sp_name_eq(&shell->cursors[i].at.stream, stream)) return &shell->cursors[i];
-    }
-    SP_ASSERT(shell->cursor_count < CURSORS_MAX);
-    struct cursor *cursor = &shell->cursors[shell->cursor_count++];
-    cursor->at.stream = *stream;
-    return cursor;
-}
+    struct cursor *at = shell->cursors, *end = at + shell->cursor_count;
 
-static sp_wall read_wall(const struct sp_shell *shell)
-{
-    return shell->lock_step ? shell->market : sp_clock_wall();
+    while (at < end && strcmp(at->at.stream.s, stream->s) < 0)
+        at++;
+    if (at < end && sp_name_eq(&at->at.stream, stream)) return at;
+    SP_ASSERT(shell->cursor_count++ < CURSORS_MAX);
+    memmove(at + 1, at, (size_t)(end - at) * sizeof *at);
+    *at = (struct cursor){.at = {.stream = *stream}};
+    return at;
 }
 
 /* `wall`: the one reading of the clock that all decisions of an event share. */
@@ -182,7 +182,7 @@ static bool keep_own(struct sp_shell *shell)
 
 static void write_cursor(struct sp_shell *shell, struct cursor *cursor)
 {
-    begin(shell, read_wall(shell));
+    begin(shell, WALL_OF(shell));
     struct sp_record *record = sp_decision_add(&shell->decision, SP_REC_CURSOR, NULL);
     record->body.cursor.inputs = cursor->unwritten;
     record->in = cursor->at;
@@ -221,10 +221,8 @@ static void take_snapshot(struct sp_shell *shell)
     sp_metric_set(shell->metrics.ms, stats.save.ns / SP_NS_PER_MS);
     sp_metric_set(shell->metrics.generation, (int64_t)stats.generation);
     sp_metric_set(shell->metrics.behind, (int64_t)(shell->last.seq - stats.seq));
-    sp_metric_set(shell->metrics.age,
-                  stats.saved_at.ns == 0
-                      ? -1
-                      : sp_mono_since(sp_clock_mono(), stats.saved_at).ns / SP_NS_PER_S);
+    int64_t age = sp_mono_since(sp_clock_mono(), stats.saved_at).ns / SP_NS_PER_S;
+    sp_metric_set(shell->metrics.age, stats.saved_at.ns == 0 ? -1 : age);
 }
 
 static void on_timer(void *ctx)
@@ -274,7 +272,7 @@ static sp_status open_snapshots(struct sp_shell *shell, struct sp_err *err)
 static sp_status trim(struct sp_shell *shell, const struct sp_journal_trimmed *trimmed,
                       struct sp_err *err)
 {
-    begin(shell, read_wall(shell));
+    begin(shell, WALL_OF(shell));
     sp_decision_add(&shell->decision, SP_REC_JOURNAL_TRIMMED, NULL)->body.journal_trimmed =
         *trimmed;
     if (!keep_own(shell)) return SP_FAIL(err, SP_STORAGE, "the journal failed");
@@ -515,7 +513,7 @@ void sp_shell_event_at(struct sp_shell *shell, enum sp_event_type type, uint32_t
 {
     struct sp_event event = {.type = type,
                              .now = shell->lock_step ? (sp_mono){shell->market.ns} : at,
-                             .wall = read_wall(shell),
+                             .wall = WALL_OF(shell),
                              .market = shell->market,
                              .id = id,
                              .record = record};
@@ -582,7 +580,7 @@ void sp_shell_on_notice(void *ctx, const struct sp_sub_notice *notice)
 
     if (notice->type == SP_SUB_GAP) fail_for_gap(shell, notice);
     if (notice->type != SP_SUB_REWOUND) return;
-    begin(shell, read_wall(shell));
+    begin(shell, WALL_OF(shell));
     struct sp_record *record = sp_decision_add(&shell->decision, SP_REC_STREAM_REWOUND, NULL);
     struct cursor *cursor = find_cursor(shell, &notice->stream);
     record->body.stream_rewound = (struct sp_stream_rewound){.stream = notice->stream,

@@ -112,8 +112,8 @@ def takes_another_configuration(system):
         settle(system)
         for name in ("execution", "strategy.ema", "reconciliation"):
             assert restored_from(system, name) == "snapshot", name
-        links = {row["name"] for row in json.loads(system.spoor("health", "--json", expect=None)
-                                                      .stdout)["services"] if row["name"].startswith("strategy.")}
+        told = json.loads(system.spoor("health", "--json", expect=None).stdout)["services"]
+        links = {row["name"] for row in told if row["name"].startswith("strategy.")}
         assert links == ({"strategy.ema", "strategy.second"} if what == "added"
                          else {"strategy.ema"}), links
         system.operation, system.blueprint = copy.deepcopy(before)
