@@ -4,9 +4,10 @@
 #include "common/ledger/ledger_check.h"
 #include "common/ledger/ledger_feed.h"
 #include "faults.h"
+#include "live.h"
 #include "memory.h"
 #include "proto/ids.h"
-#include "services/execution/books.h"
+#include "services/execution/execution_core.h"
 #include "services/spoor/explain.h"
 #include "truth.h"
 #include "world.h"
@@ -110,6 +111,11 @@ bool sim_check_is_calm(void)
 {
     if (!sim_world_is_ready()) {
         say_unready();
+        return false;
+    }
+    const struct sp_execution *core = sim_live_core();
+    if (core == NULL || !core->venue_up) {
+        snprintf(c.unrest, sizeof c.unrest, "execution is not connected to the venue");
         return false;
     }
     memset(&last_result, 0, sizeof last_result);

@@ -126,8 +126,18 @@ static void check_capital(const struct sp_order *order, struct sp_books *books)
                   order->intent.client_order_id.s);
 }
 
+void sim_risk_look(void)
+{
+    if (sim_files_free_bytes() >= RESERVE_BYTES) {
+        k.low_since = SIM_NEVER;
+    } else if (k.low_since == SIM_NEVER) {
+        k.low_since = sim_now();
+    }
+}
+
 void sim_risk_buys(const struct sp_order *order, struct sp_books *books)
 {
+    sim_risk_look(); /* space may have come back since */
     check_open_orders(order, books);
     check_position_value(order, books);
     check_unknown(order, books);
@@ -139,15 +149,6 @@ void sim_risk_buys(const struct sp_order *order, struct sp_books *books)
 }
 
 /* ---- A run ---- */
-
-void sim_risk_look(void)
-{
-    if (sim_files_free_bytes() >= RESERVE_BYTES) {
-        k.low_since = SIM_NEVER;
-    } else if (k.low_since == SIM_NEVER) {
-        k.low_since = sim_now();
-    }
-}
 
 void sim_risk_begin(void)
 {
