@@ -118,6 +118,7 @@ static sp_status pass_seal(struct sp_segment_cursor *cursor, const struct sp_lin
     cursor->seal_at = cursor->at;
     cursor->at += line_bytes;
     cursor->crc = line->crc;
+    cursor->epoch = line->seal.epoch;
     cursor->durable_seq = line->seal.last_seq;
     cursor->sealed = true;
     return SP_CLOSED;

@@ -97,6 +97,8 @@ def journal(root):
     yield "last_sequences", STAMPED + (SEGMENT % last + RECORD % (last, 0, 0, 1)
                                        + RECORD % (last + 1, 0, 0, 1)).encode()
     yield "seal_counts_all", STAMPED + (SEGMENT % 1 + SEAL % (2 ** 53 - 1, 2 ** 53 - 1)).encode()
+    yield "seal_of_later_epoch", STAMPED + (first + second + SEAL % (2, 5)).replace(
+        'seal":{"epoch":7,"count":2', 'seal":{"epoch":4294967294,"count":2').encode()
     yield "newer_format", STAMPED + (SEGMENT % 1).replace('format":1', 'format":2').encode()
     yield "no_end", STAMPED + (SEGMENT % 1).encode()[:-1]
     yield "long_line", STAMPED + (SEGMENT % 1).encode() + b'{"c":"' + b"0" * 34000
