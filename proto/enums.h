@@ -83,6 +83,18 @@
     V(P, REPLAY)                                                                                   \
     V(P, READY)                                                                                    \
     V(P, STOPPING)
+/* Of a trade: STARTED to FLAT; of all: STARTED, VERIFYING, BLOCKED, DONE, FAILED. */
+#define SP_VALUES_FLATTEN_STEP(V, P)                                                               \
+    V(P, STARTED)                                                                                  \
+    V(P, CANCELS_SENT)                                                                             \
+    V(P, CANCELS_CONFIRMED)                                                                        \
+    V(P, MEASURED)                                                                                 \
+    V(P, REDUCING)                                                                                 \
+    V(P, FLAT)                                                                                     \
+    V(P, VERIFYING)                                                                                \
+    V(P, BLOCKED)                                                                                  \
+    V(P, DONE)                                                                                     \
+    V(P, FAILED)
 #define SP_VALUES_COMMAND(V, P) V(P, HALT) V(P, RESUME) V(P, FLATTEN) V(P, RECONCILE) V(P, ADOPT)
 
 #define SP_ENUM_MAP(E)                                                                             \
@@ -105,7 +117,8 @@
     E(difference, DIFFERENCE)                                                                      \
     E(item_result, ITEM_RESULT)                                                                    \
     E(phase, PHASE)                                                                                \
-    E(command, COMMAND)
+    E(command, COMMAND)                                                                            \
+    E(flatten_step, FLATTEN_STEP)
 
 /* clang-format off */
 #define SP_ENUMERATOR(P, name) SP_##P##_##name,

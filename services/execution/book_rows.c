@@ -114,6 +114,7 @@ static void save_trade(const struct sp_trade_book *trade, struct sp_rows_writer 
                                 .opened = trade->opened,
                                 .closed = trade->closed,
                                 .protected_once = trade->protected_once,
+                                .flatten = trade->flatten,
                                 .bought_qty = trade->bought_qty,
                                 .sold_qty = trade->sold_qty,
                                 .dust_e8 = trade->dust.e8,
@@ -210,6 +211,20 @@ static void save_money(const struct sp_books *books, struct sp_rows_writer *out)
     }
 }
 
+static void save_flattens(const struct sp_books *books, struct sp_rows_writer *out)
+{
+    for (uint32_t i = 0; i < books->flatten_count; i++) {
+        const struct sp_flatten_book *flatten = &books->flattens[i];
+        struct sp_book_flatten row = {.command_id = flatten->command_id,
+                                      .scope = flatten->scope,
+                                      .step = flatten->step,
+                                      .resumed = flatten->resumed,
+                                      .blocked = flatten->blocked};
+        SP_ROW_PUT_REF(&row, by, flatten->by);
+        sp_rows_add(out, SP_DTO_book_flatten, &row);
+    }
+}
+
 /* Rings go by place: their totals say which place is next. */
 void sp_books_save(const struct sp_books *books, struct sp_rows_writer *out)
 {
@@ -218,6 +233,7 @@ void sp_books_save(const struct sp_books *books, struct sp_rows_writer *out)
     save_results(books, out);
     save_orders(books, out);
     save_trades(books, out);
+    save_flattens(books, out);
     for (uint32_t i = 0; i < books->fill_count; i++)
         sp_rows_add(out, SP_DTO_fill, &books->fills[i].fill);
     for (uint32_t i = 0; i < books->plan_count; i++) {
@@ -365,6 +381,7 @@ static bool load_trade(void *ctx, const union sp_body *body)
                                .opened = row->opened,
                                .closed = row->closed,
                                .protected_once = row->protected_once,
+                               .flatten = row->flatten,
                                .bought_qty = row->bought_qty,
                                .sold_qty = row->sold_qty,
                                .dust = {row->dust_e8},
@@ -467,6 +484,23 @@ static bool load_scope(void *ctx, const union sp_body *body)
     return true;
 }
 
+static bool load_flatten(void *ctx, const union sp_body *body)
+{
+    struct loading *loading = ctx;
+    const struct sp_book_flatten *row = &body->book_flatten;
+    struct sp_books *books = loading->books;
+
+    if (books->flatten_count >= SP_FLATTENS_MAX) return false;
+    books->flattens[books->flatten_count++] =
+        (struct sp_flatten_book){.command_id = row->command_id,
+                                 .scope = row->scope,
+                                 .step = row->step,
+                                 .resumed = row->resumed,
+                                 .blocked = row->blocked,
+                                 .by = SP_ROW_REF(row, by)};
+    return true;
+}
+
 static bool load_result(void *ctx, const union sp_body *body)
 {
     struct loading *loading = ctx;
@@ -521,6 +555,7 @@ sp_status sp_books_load(struct sp_books *books, struct sp_rows_reader *in, struc
                                                  {SP_DTO_book_link, load_link},
                                                  {SP_DTO_book_asset, load_asset},
                                                  {SP_DTO_book_scope, load_scope},
+                                                 {SP_DTO_book_flatten, load_flatten},
                                                  {SP_DTO_book_result, load_result}};
     struct loading loading = {.books = books};
     sp_status status = sp_rows_take(in, takers, sizeof takers / sizeof takers[0], &loading, err);

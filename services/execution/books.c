@@ -1,6 +1,7 @@
 #include "services/execution/books.h"
 
 #include "common/planted_bug.h"
+#include "services/execution/flatten_book.h"
 
 #include <string.h>
 
@@ -485,6 +486,7 @@ static void fold_command(struct sp_books *books, const struct sp_record *record)
                                             .command_id = body->command_id,
                                             .by = sp_record_ref(record)};
     }
+    sp_flatten_begin(books, record);
 }
 
 static struct sp_scope_book *scope_entry(struct sp_books *books, const sp_name *scope)
@@ -515,6 +517,7 @@ static void fold_trading_state(struct sp_books *books, const struct sp_record *r
     scope->by = sp_record_ref(record);
     if (scope->halted) return;
     if (body->cause != SP_HALT_CAUSE_STORAGE) sp_results_resumed(books, &body->scope);
+    sp_flatten_resumed(books, &body->scope);
     if (!sp_name_is(&body->scope, "all")) return;
     for (uint32_t i = 0; i < books->scope_count; i++) {
         /* Nobody can order space: only space ends that one. */
@@ -570,6 +573,7 @@ static void fold_plain(struct sp_books *books, const struct sp_record *record)
     if (record->kind == SP_REC_TRADE_CLOSED) fold_trade_closed(books, record);
     if (record->kind == SP_REC_OPERATOR_COMMAND) fold_command(books, record);
     if (record->kind == SP_REC_BALANCE_ADOPTED) fold_adopted(books, record);
+    if (record->kind == SP_REC_FLATTEN) sp_flatten_fold(books, record);
     if (record->kind == SP_REC_STREAM_STARTED) books->epoch = record->epoch;
 }
 

@@ -20,6 +20,7 @@
 #define SP_BOOK_LINKS_MAX (2 * SP_LINKS_MAX)
 #define SP_SCOPES_MAX     (SP_LINKS_MAX + 2) /* all, disk */
 #define SP_COMMANDS_MAX   256
+#define SP_FLATTENS_MAX   (SP_BOOK_LINKS_MAX + 1) /* one per scope: of each link, all */
 
 struct sp_order {
     struct sp_order_intent intent;
@@ -51,6 +52,7 @@ struct sp_trade_book {
     sp_px stop_px, target_px;
     uint32_t legs; /* orders so far */
     bool opened, closed, protected_once;
+    uint8_t flatten; /* enum sp_flatten_step: how far a flatten is with it */
     sp_qty bought_qty, sold_qty, dust;
     sp_amt bought, sold, fees; /* quote currency */
     sp_amt counted;            /* of its result, what the link's realised_pnl holds already */
@@ -89,13 +91,23 @@ struct sp_scope_book {
     struct sp_ref by; /* the record that says so */
 };
 
+/* A flatten that has not ended. */
+struct sp_flatten_book {
+    sp_cmd_id command_id;
+    sp_name scope;
+    uint8_t step;     /* enum sp_flatten_step of the whole: none, STARTED or VERIFYING */
+    bool resumed;     /* an operator resumed trading meanwhile */
+    sp_text blocked;  /* what it waits for, as was said last; empty: nothing */
+    struct sp_ref by; /* its newest record */
+};
+
 struct sp_books {
     const struct sp_config *config;
     const struct sp_world_config *world;
     uint64_t version; /* sequence of the last record that changed orders, fills or balances */
     uint32_t epoch;   /* of the newest STREAM_STARTED */
     uint32_t order_count, trade_count, fill_count, plan_count, command_count;
-    uint32_t link_count, retired_count, asset_count, scope_count, instrument_count;
+    uint32_t link_count, retired_count, asset_count, scope_count, instrument_count, flatten_count;
     uint64_t fill_total, plan_total, command_total; /* ever: positions in the rings */
     uint64_t max_venue_trade_id;
     uint64_t incidents; /* impossible steps: our books and the venue disagree */
@@ -109,6 +121,7 @@ struct sp_books {
     struct sp_link_book links[SP_BOOK_LINKS_MAX];
     struct sp_asset_book assets[SP_ASSETS_MAX];
     struct sp_scope_book scopes[SP_SCOPES_MAX];
+    struct sp_flatten_book flattens[SP_FLATTENS_MAX];
     struct sp_instrument_book instruments[SP_SYMBOLS_MAX];
     struct sp_result_book venue; /* of all links */
     /* The breaker over connections (scope all). */

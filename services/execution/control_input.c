@@ -1,5 +1,6 @@
 /* Threats, reconciliation results, operators, and the stop of the operation. */
 #include "services/execution/execution_internal.h"
+#include "services/execution/flatten_book.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -211,6 +212,14 @@ static sp_text why_no_adoption(const struct sp_books *books,
     return why;
 }
 
+/* One flatten of a scope at a time. */
+static void replace_flatten(struct sp_turn *turn, const sp_name *scope)
+{
+    const struct sp_flatten_book *flatten = sp_flatten_of_scope(&turn->x->books, scope);
+
+    if (flatten != NULL) sp_x_flatten_fails(turn, flatten, "another flatten of its scope goes on");
+}
+
 void sp_x_command(struct sp_turn *turn)
 {
     const struct sp_operator_command *command = &turn->event->record->body.operator_command;
@@ -228,6 +237,7 @@ void sp_x_command(struct sp_turn *turn)
         x->command_refused = why_no_adoption(&x->books, command);
         if (x->command_refused.s[0] != '\0') return;
     }
+    if (command->command == SP_COMMAND_FLATTEN) replace_flatten(turn, &command->scope);
     struct sp_ref at = sp_decision_next_ref(turn->decision);
     add_command(turn, command);
     if (command->command == SP_COMMAND_ADOPT) {
@@ -306,6 +316,7 @@ void sp_x_stop(struct sp_turn *turn)
         snprintf(scope, sizeof scope, "strategy.%s", x->books.links[i].id.s);
         if (!sp_name_set(&command.scope, scope)) command.scope = sp_name_of("all");
         sp_text_printf(&command.reason, "the operation stops, on_stop is flatten");
+        replace_flatten(turn, &command.scope);
         command.command_id.raw = sp_decision_mint(turn->decision, SP_ID_CMD);
         add_command(turn, &command);
     }

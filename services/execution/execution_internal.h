@@ -21,6 +21,8 @@ void sp_x_venue_message(struct sp_turn *turn);
 void sp_x_sent(struct sp_turn *turn);
 void sp_x_not_sent(struct sp_turn *turn, const struct sp_record *message, const char *why);
 void sp_x_watch_venue(struct sp_turn *turn);
+/* Asks the venue for executions that the books lack: `caught_up` is false until there are none. */
+void sp_x_catch_up(struct sp_turn *turn);
 /* control_input.c */
 void sp_x_threat(struct sp_turn *turn);
 void sp_x_reconciled(struct sp_turn *turn);
@@ -37,6 +39,23 @@ bool sp_x_cancels_entries(const struct sp_execution *x, const struct sp_trade_bo
 void sp_x_disk(struct sp_turn *turn);
 /* tend.c: every trade gets what it needs next. */
 void sp_x_tend(struct sp_turn *turn);
+#define SP_X_EXIT_ALARM 5   /* exits in a row without effect, then a person looks */
+#define SP_X_LEGS_MAX   990 /* client order ids count to 999 */
+/* Exits in a row of which nothing came. */
+uint32_t sp_x_exits_in_vain(const struct sp_books *books, const struct sp_trade_book *trade);
+
+/* flatten.c: the steps of a flatten. Those of a trade do nothing if it is not part of one. */
+/* How far its cancels are: at most 2 records. */
+void sp_x_flatten_cancels(struct sp_turn *turn, const struct sp_trade_book *trade);
+/* Its exit was just added. */
+void sp_x_flatten_reduces(struct sp_turn *turn, const struct sp_trade_book *trade,
+                          const struct sp_order_intent *intent);
+/* Its TRADE_CLOSED was just added. */
+void sp_x_flatten_closes(struct sp_turn *turn, const struct sp_trade_book *trade, sp_qty dust);
+void sp_x_flatten_fails(struct sp_turn *turn, const struct sp_flatten_book *flatten,
+                        const char *why);
+/* What is due of the whole procedures. */
+void sp_x_flatten(struct sp_turn *turn);
 
 /* orders.c: building records and messages. */
 /* Fills the fields of an intent that follow from its trade: ids, link, symbol, leg, client order

@@ -4,6 +4,7 @@
 #include "common/venue/venue.h"
 #include "proto/decimal.h"
 #include "services/execution/books_answer.h"
+#include "services/execution/flatten_book.h"
 #include "services/execution/last_words.h"
 #include "services/execution/ledger_watch.h"
 #include "services/execution/venue_turn.h"
@@ -130,7 +131,6 @@ static void on_venue_up(void *ctx, uint32_t generation)
 static void on_venue_down(void *ctx, const char *reason)
 {
     struct io *io = ctx;
-
     struct sp_record record = {.kind = SP_REC_VENUE_ANSWER};
 
     sp_text_printf(&record.body.venue_answer.reason, "%s", reason);
@@ -338,6 +338,7 @@ static void fill_status(struct sp_service *service, struct sp_service_status *st
     sp_ledger_watch_status(&io->ledger, status);
     status->breaker = (uint8_t)io->core.books.breaker;
     status->market_time = sp_shell_market(io->shell);
+    sp_flatten_say(&io->core.books, &status->flatten);
     for (uint32_t i = 0; i < io->core.books.link_count && i < SP_FACTS_MAX; i++) {
         const struct sp_link_book *link = &io->core.books.links[i];
         struct sp_fact *fact = &status->values.at[status->values.count++];

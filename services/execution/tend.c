@@ -15,9 +15,7 @@
 #include <string.h>
 
 #define EXIT_RETRY_NS  (INT64_C(250) * 1000000)
-#define EXIT_RETRY_MAX 7   /* doublings: 32 s */
-#define EXIT_ALARM     5   /* exits in a row without effect, then a person looks */
-#define LEGS_MAX       990 /* client order ids count to 999 */
+#define EXIT_RETRY_MAX 7 /* doublings: 32 s */
 
 static const struct sp_instrument_config *instrument_of(const struct sp_turn *turn,
                                                         const struct sp_trade_book *trade)
@@ -77,6 +75,7 @@ static void close_trade(struct sp_turn *turn, const struct sp_trade_book *trade)
                 sp_amt_sub(link.result.realised, trade->counted, &link.result.realised);
     SP_ASSERT(fits);
     sp_x_ledger_state(turn, &after, &link, &at);
+    sp_x_flatten_closes(turn, trade, body->dust);
 }
 
 /* Intent of a selling order of this trade. */
@@ -118,8 +117,7 @@ static struct sp_exit_want want_of_protection(struct sp_turn *turn,
     return want;
 }
 
-/* Exits in a row of which nothing came. */
-static uint32_t exits_in_vain(const struct sp_books *books, const struct sp_trade_book *trade)
+uint32_t sp_x_exits_in_vain(const struct sp_books *books, const struct sp_trade_book *trade)
 {
     uint32_t count = 0;
 
@@ -135,14 +133,14 @@ static uint32_t exits_in_vain(const struct sp_books *books, const struct sp_trad
 static void send_exit(struct sp_turn *turn, const struct sp_trade_book *trade, sp_qty qty)
 {
     struct sp_exit_want want = trade->exit;
-    uint32_t vain = exits_in_vain(&turn->x->books, trade);
+    uint32_t vain = sp_x_exits_in_vain(&turn->x->books, trade);
 
     if (turn->event->now.ns < turn->x->exit_not_before[trade->link].ns) return;
-    if (vain >= EXIT_ALARM) {
+    if (vain >= SP_X_EXIT_ALARM) {
         sp_x_halt_link(turn, trade->link, "exits have no effect: the venue refuses or nobody buys",
                        &trade->last_ref);
     }
-    if (trade->legs >= LEGS_MAX) return; /* the halt says so, status shows the open trade */
+    if (trade->legs >= SP_X_LEGS_MAX) return; /* the halt says so, status shows the open trade */
     if (!want.wanted) want = want_of_protection(turn, trade);
     struct sp_order_intent *intent = sell_intent(turn, trade, 1, &want.by);
     intent->role = SP_LEG_ROLE_EXIT;
@@ -154,6 +152,7 @@ static void send_exit(struct sp_turn *turn, const struct sp_trade_book *trade, s
     intent->scheduled_id = want.scheduled_id;
     intent->command_id = want.command_id;
     sp_x_send(turn, intent);
+    sp_x_flatten_reduces(turn, trade, intent);
     uint32_t doublings = vain < EXIT_RETRY_MAX ? vain : EXIT_RETRY_MAX;
     turn->x->exit_not_before[trade->link].ns = turn->event->now.ns + (EXIT_RETRY_NS << doublings);
 }
@@ -288,6 +287,7 @@ static void tend_trade(struct sp_turn *turn, const struct sp_trade_book *trade)
     const struct sp_instrument_config *instrument = instrument_of(turn, trade);
     uint32_t live = sp_books_live_orders(books, trade, SP_LEG_ROLE_NONE);
 
+    sp_x_flatten_cancels(turn, trade);
     sp_qty position = sp_trade_position(trade);
     if (trade->opened && live == 0 && !can_sell(instrument, position, touch_of(turn, trade))) {
         close_trade(turn, trade); /* flat, or dust */
@@ -299,7 +299,7 @@ static void tend_trade(struct sp_turn *turn, const struct sp_trade_book *trade)
     if (live > 0 || !trade->opened) return;
     if (SP_BUG(protection_not_renewed) && trade->protected_once && !trade->exit.wanted) return;
     sp_qty qty = {sp_e8_floor_to(position.e8, instrument->step.e8)};
-    if (!trade->exit.wanted && trade->legs < LEGS_MAX && needs_protection(books, trade)) {
+    if (!trade->exit.wanted && trade->legs < SP_X_LEGS_MAX && needs_protection(books, trade)) {
         send_protection(turn, trade, qty);
     } else {
         send_exit(turn, trade, qty);
@@ -322,6 +322,8 @@ void sp_x_tend(struct sp_turn *turn)
     sp_trd_id live[SP_ORDERS_MAX]; /* trades of live orders */
     uint32_t count = 0;
 
+    sp_x_flatten(turn);
+
     for (uint32_t i = 0; i < books->order_count; i++) {
         const struct sp_order *order = &books->orders[i];
         if (sp_order_is_live(order->state)) live[count++] = order->intent.trade_id;
@@ -329,7 +331,8 @@ void sp_x_tend(struct sp_turn *turn)
     for (uint32_t i = 0; i < books->trade_count; i++) {
         const struct sp_trade_book *trade = &books->trades[i];
         if (trade->closed) continue;
-        if (!trade->opened && !is_among(live, count, trade->trade_id)) continue;
+        bool idle = !trade->opened && !is_among(live, count, trade->trade_id);
+        if (idle && trade->flatten == SP_FLATTEN_STEP_NONE) continue;
         if (!sp_turn_has_room(turn, 8)) return; /* the next tick goes on */
         tend_trade(turn, &books->trades[i]);
     }

@@ -50,7 +50,7 @@ static void ask_fills_after(struct sp_turn *turn, uint64_t after)
                                                                .after_trade_id = after};
 }
 
-static void ask_fills(struct sp_turn *turn)
+void sp_x_catch_up(struct sp_turn *turn)
 {
     uint64_t newest = turn->x->books.max_venue_trade_id;
 
@@ -159,7 +159,7 @@ void sp_x_venue_up(struct sp_turn *turn)
     }
     orders_become_unknown(turn, "the connection or process that sent it is gone");
     question_live_orders(turn);
-    ask_fills(turn);
+    sp_x_catch_up(turn);
     ask_rules(turn);
 }
 
@@ -193,7 +193,7 @@ void sp_x_venue_wait(struct sp_turn *turn)
 
 static void missing_fill(struct sp_turn *turn)
 {
-    if (turn->x->fills_request == 0) ask_fills(turn);
+    if (turn->x->fills_request == 0) sp_x_catch_up(turn);
 }
 
 /* `last` was sent; it has come itself, or not. */
@@ -514,7 +514,7 @@ void sp_x_watch_venue(struct sp_turn *turn)
     sp_dur asked = sp_mono_since(turn->event->now, turn->x->fills_asked);
     sp_dur told = sp_mono_since(turn->event->now, turn->x->rules_asked);
     if (turn->x->rules_asked.ns == 0 || told.ns >= RULES_EVERY_NS) ask_rules(turn);
-    if (!turn->x->caught_up && asked.ns >= FILLS_LIMIT_NS) ask_fills(turn);
+    if (!turn->x->caught_up && asked.ns >= FILLS_LIMIT_NS) sp_x_catch_up(turn);
     for (uint32_t i = 0; i < books->order_count; i++) {
         if (!sp_order_is_live(books->orders[i].state)) continue;
         if (!sp_turn_has_room(turn, 4)) return;

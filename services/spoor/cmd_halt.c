@@ -187,9 +187,10 @@ static void print_reply(const struct control *control, const struct sp_command_r
     } else {
         printf("%s\n", reply->text.s);
     }
-    printf("why      spoor why %s\n", sp_cmd_id_short(control->command.command_id, shown));
+    sp_cmd_id_short(control->command.command_id, shown);
+    printf("why      spoor why %s\n", shown);
     if (control->command.command == SP_COMMAND_FLATTEN)
-        printf("flat     when spoor trades shows no open one\n");
+        printf("flat     when spoor why %s says DONE; spoor status shows how far it is\n", shown);
 }
 
 static int send_command(struct control *control)

@@ -276,6 +276,29 @@ static void describe_adopted(const struct sp_record *record, char buf[SP_LINE_SI
              sp_e8_format(a->after.e8, after), a->asset.s, sp_e8_format(a->before.e8, before));
 }
 
+static void describe_flatten(const struct sp_record *record, char buf[SP_LINE_SIZE])
+{
+    const struct sp_flatten *f = &record->body.flatten;
+    char id[SP_ID_SHORT_SIZE], step[SP_SAY_SIZE], of[128] = "", what[256] = "";
+    char a[SP_SAY_SIZE], b[SP_SAY_SIZE], c[SP_SAY_SIZE];
+
+    if (!sp_trd_id_is_none(f->trade_id))
+        snprintf(of, sizeof of, "%s %s ", sp_trd_id_short(f->trade_id, id), f->symbol.s);
+    if (f->step == SP_FLATTEN_STEP_STARTED)
+        snprintf(what, sizeof what, ": %u trade%s, %u live order%s", f->trades,
+                 f->trades == 1 ? "" : "s", f->orders, f->orders == 1 ? "" : "s");
+    if (f->step == SP_FLATTEN_STEP_CANCELS_SENT) snprintf(what, sizeof what, ": %u", f->orders);
+    if (f->step == SP_FLATTEN_STEP_MEASURED)
+        snprintf(what, sizeof what, ": holds %s, sells %s, dust %s", sp_say_e8(f->position.e8, a),
+                 sp_say_e8(f->qty.e8, b), sp_say_e8(f->dust.e8, c));
+    if (f->step == SP_FLATTEN_STEP_REDUCING)
+        snprintf(what, sizeof what, ": SELL %s %s", sp_say_e8(f->qty.e8, a), f->client_order_id.s);
+    if (f->step == SP_FLATTEN_STEP_FLAT && f->dust.e8 > 0)
+        snprintf(what, sizeof what, ": dust %s", sp_say_e8(f->dust.e8, a));
+    snprintf(buf, SP_LINE_SIZE, "%s%s%s%s%s", of, sp_say_enum(SP_ENUM_FLATTEN_STEP, f->step, step),
+             what, f->reason.s[0] != '\0' ? ": " : "", f->reason.s);
+}
+
 static void describe_result(const struct sp_record *record, char buf[SP_LINE_SIZE])
 {
     const struct sp_reconciliation_result *r = &record->body.reconciliation_result;
@@ -338,6 +361,7 @@ const char *sp_describe(const struct sp_record *record, char buf[SP_LINE_SIZE])
         [SP_DTO_trading_state] = describe_trading,
         [SP_DTO_operator_command] = describe_command,
         [SP_DTO_balance_adopted] = describe_adopted,
+        [SP_DTO_flatten] = describe_flatten,
         [SP_DTO_reconciliation_result] = describe_result,
         [SP_DTO_discrepancy] = describe_discrepancy,
         [SP_DTO_child] = describe_child,

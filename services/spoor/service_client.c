@@ -124,5 +124,6 @@ void sp_trading_print(const struct sp_service_status *status)
     printf("trading  %s%s%s\n", sp_trading_word(status->trading),
            status->reason.s[0] != '\0' ? ": " : "", status->reason.s);
     if (status->next_step.s[0] != '\0') printf("next     %s\n", status->next_step.s);
+    if (status->flatten.s[0] != '\0') printf("flatten  %s\n", status->flatten.s);
     if (status->storage.s[0] != '\0') printf("storage  %s\n", status->storage.s);
 }

@@ -105,19 +105,49 @@ def limits_in_use(system, trade):
     assert "position_value_max" in shown and "trading" in shown, shown
 
 
+def steps(system, command):
+    return [r for r in system.kinds("FLATTEN", command_id=command)]
+
+
 def operator_flatten(system):
+    """The venue holds its breath, so that the kill falls between a cancel and its answer."""
     trade = system.await_that("an open trade", lambda: open_trade(system), 120).pop()
     limits_in_use(system, trade)
-    system.spoor("flatten", "--reason", "going home")
-
-    def closed():
-        return [r for r in system.kinds("TRADE_CLOSED", trade_id=trade)]
-    record = system.await_that("the trade to be flat", closed, 30)[0]
+    before = system.seq()
+    venue = system.status()["venue"]["pid"]
+    os.kill(venue, signal.SIGSTOP)
+    try:
+        said = system.spoor("flatten", "--reason", "going home").stdout
+        assert "flatten  all: " in said, said
+        command = system.after(before, "OPERATOR_COMMAND", command="FLATTEN")["b"]["command_id"]
+        system.await_that("the flatten to begin", lambda: steps(system, command))
+        sent = [r["b"]["step"] for r in steps(system, command)]
+        seq = system.seq()
+        os.kill(system.status()["execution"]["pid"], signal.SIGKILL)
+    finally:
+        os.kill(venue, signal.SIGCONT)
+    system.after(seq, "STREAM_STARTED")
+    done = system.after(before, "FLATTEN", step="DONE", command_id=command)
+    told = [r["b"]["step"] for r in steps(system, command)]
+    for step in ("STARTED", "CANCELS_CONFIRMED", "FLAT"):
+        assert told.count(step) == 1, told
+    assert "DONE" not in sent and told[-1] == "DONE" and "FAILED" not in told, (sent, told)
+    assert told.index("CANCELS_CONFIRMED") < told.index("FLAT") < told.index("VERIFYING"), told
+    exits = [r["b"]["client_order_id"] for r in system.kinds("ORDER_INTENT", role="EXIT")
+             if before < r["s"] < done["s"]]
+    assert exits == [r["b"]["client_order_id"] for r in steps(system, command)
+                     if r["b"]["step"] == "REDUCING"], (exits, told)
+    record = system.kinds("TRADE_CLOSED", trade_id=trade)[0]
     # The market may have closed it in the very moment of the command.
     if record["b"]["cause"] == "OPERATOR":
-        assert record["b"].get("command_id"), record
+        assert record["b"].get("command_id") == command, record
         assert "going home" in system.spoor("why", trade).stdout
+    why = system.spoor("why", command).stdout
+    for word in ("STARTED: 1 trade", "CANCELS CONFIRMED", "FLAT", "VERIFYING", "DONE: flat"):
+        assert word.lower() in why.lower().replace("_", " "), (word, why)
     assert not open_trade(system)
+    assert "flatten  " not in system.spoor("status").stdout
+    settle(system)
     system.spoor("resume")
 
 

@@ -26,7 +26,7 @@ static bool same_trade(const struct sp_trade_book *a, const struct sp_trade_book
            a->open_cause == b->open_cause && a->opportunity_ids.count == b->opportunity_ids.count &&
            memcmp(&a->stop_px, &b->stop_px, sizeof a->stop_px + sizeof a->target_px) == 0 &&
            a->legs == b->legs && a->opened == b->opened && a->closed == b->closed &&
-           a->protected_once == b->protected_once &&
+           a->protected_once == b->protected_once && a->flatten == b->flatten &&
            memcmp(&a->bought_qty, &b->bought_qty,
                   offsetof(struct sp_trade_book, opened_ref) -
                       offsetof(struct sp_trade_book, bought_qty)) == 0 &&
@@ -66,6 +66,16 @@ void core_check_same(const struct sp_books *a, const struct sp_books *b)
         assert_int_equal(a->scopes[i].cause, b->scopes[i].cause);
         assert_string_equal(a->scopes[i].reason.s, b->scopes[i].reason.s);
         assert_true(sp_ref_eq(&a->scopes[i].by, &b->scopes[i].by));
+    }
+    assert_int_equal(a->flatten_count, b->flatten_count);
+    for (uint32_t i = 0; i < a->flatten_count; i++) {
+        const struct sp_flatten_book *one = &a->flattens[i], *other = &b->flattens[i];
+        assert_true(sp_cmd_id_eq(one->command_id, other->command_id));
+        assert_string_equal(one->scope.s, other->scope.s);
+        assert_int_equal(one->step, other->step);
+        assert_int_equal(one->resumed, other->resumed);
+        assert_string_equal(one->blocked.s, other->blocked.s);
+        assert_true(sp_ref_eq(&one->by, &other->by));
     }
     assert_int_equal(a->breaker, b->breaker);
     assert_int_equal(a->breaker_threats.count, b->breaker_threats.count);
