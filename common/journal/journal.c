@@ -39,6 +39,7 @@
 #define SYNC_EVERY_DEFAULT_NS (500 * SP_NS_PER_MS)
 #define BUF_BYTES             (SP_BATCH_RECORDS_MAX * (SP_JSON_LINE_MAX + 1))
 #define REWRITE_BYTES         4096
+#define STARTED_MAX           3 /* records that the first batch of an epoch may have */
 
 _Static_assert(SP_BATCH_RECORDS_MAX == SP_DECISION_RECORDS_MAX, "a decision is one batch");
 
@@ -365,27 +366,35 @@ static sp_status append_started(struct sp_journal *journal,
                                 const struct sp_journal_options *options,
                                 const struct sp_recovered *from, struct sp_err *err)
 {
-    struct sp_record *records = calloc(2, sizeof *records);
-    uint32_t count = from->torn_bytes > 0 ? 2 : 1;
+    struct sp_record *records = calloc(STARTED_MAX, sizeof *records);
+    uint32_t count = 1;
 
     if (records == NULL) return SP_FAIL(err, SP_NO_MEMORY, "no memory for the journal");
-    for (uint32_t i = 0; i < count; i++) {
-        records[i].stream = options->stream;
-        records[i].epoch = options->epoch;
-        records[i].seq = journal->next_seq + i;
-        records[i].time = options->start_time.ns != 0 ? options->start_time : sp_clock_wall();
-    }
     records[0].kind = SP_REC_STREAM_STARTED;
     records[0].body.stream_started = (struct sp_stream_started){
         .first_seq = journal->next_seq,
         .boot_id = sp_name_is_empty(&options->boot_id) ? sp_clock_boot_id() : options->boot_id,
         .build = journal->head.build,
         .world = journal->head.world};
-    records[1].kind = SP_REC_JOURNAL_TRUNCATED;
-    records[1].body.journal_truncated =
-        (struct sp_journal_truncated){.first_seq = from->next_seq,
-                                      .bytes = from->torn_bytes,
-                                      .kept_in = from->torn_kept_in};
+    if (from->torn_bytes > 0) {
+        records[count].kind = SP_REC_JOURNAL_TRUNCATED;
+        records[count++].body.journal_truncated =
+            (struct sp_journal_truncated){.first_seq = from->next_seq,
+                                          .bytes = from->torn_bytes,
+                                          .kept_in = from->torn_kept_in};
+    }
+    if (from->begin_accepted) {
+        records[count].kind = SP_REC_JOURNAL_TRIMMED;
+        records[count++].body.journal_trimmed =
+            (struct sp_journal_trimmed){.first_seq = from->first_seq,
+                                        .limited_by = sp_name_of("repair")};
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        records[i].stream = options->stream;
+        records[i].epoch = options->epoch;
+        records[i].seq = journal->next_seq + i;
+        records[i].time = options->start_time.ns != 0 ? options->start_time : sp_clock_wall();
+    }
     sp_status status = file_append(journal, records, count, err);
     free(records);
     return status == SP_OK ? file_sync(journal, err) : status;

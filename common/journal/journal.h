@@ -87,8 +87,9 @@ void sp_journal_release_segments(struct sp_journal *journal);
 
 /* Opens a stream's directory at `first_seq` (0 = the oldest held; a sequence that is no longer held
  * gives SP_GONE; one that is not there yet is waited for). Works while the writer appends.
- * stream may be NULL: then it is taken from the files. SP_NOT_FOUND if there is no journal,
- * SP_INVALID if it is another stream's, SP_CORRUPT, SP_VERSION, SP_IO, SP_NO_MEMORY. */
+ * stream may be NULL: then it is taken from the files. From the oldest record on, or before, also
+ * SP_CORRUPT if older segments have vanished. SP_NOT_FOUND if there is no journal, SP_INVALID if it
+ * is another stream's, SP_CORRUPT, SP_VERSION, SP_IO, SP_NO_MEMORY. */
 SP_NODISCARD sp_status sp_journal_reader_open(const char *dir, const sp_name *stream,
                                               uint64_t first_seq, struct sp_journal_reader **out,
                                               struct sp_err *err);

@@ -1,5 +1,6 @@
 #include "common/journal/journal_lookup.h"
 
+#include "common/journal/journal_begin.h"
 #include "common/journal/segment_file.h"
 
 #include <stdio.h>
@@ -147,6 +148,20 @@ static sp_status open_parts(struct sp_lookup *lookup, struct sp_err *err)
     return SP_OK;
 }
 
+/* Segments that vanished are damage like any other. */
+static sp_status check_begin(struct sp_lookup *lookup, struct sp_err *err)
+{
+    struct sp_begin begin;
+    struct sp_err why = {0};
+
+    if (lookup->part_count == 0 || lookup->parts[0].first_seq <= 1) return SP_OK;
+    sp_status status = sp_begin_check(lookup->dir, 0, &begin, &why);
+    if (status == SP_CORRUPT) note_damage(lookup, why.text);
+    if (status != SP_NO_MEMORY && status != SP_IO) return SP_OK;
+    if (err != NULL) *err = why;
+    return status;
+}
+
 sp_status sp_lookup_open(const char *dir, struct sp_lookup **out, struct sp_err *err)
 {
     char path[SP_SEGMENT_PATH_SIZE];
@@ -157,6 +172,7 @@ sp_status sp_lookup_open(const char *dir, struct sp_lookup **out, struct sp_err 
     if (lookup == NULL) return SP_FAIL(err, SP_NO_MEMORY, "%s: memory is exhausted", dir);
     snprintf(lookup->dir, sizeof lookup->dir, "%s", dir);
     status = open_parts(lookup, err);
+    if (status == SP_OK) status = check_begin(lookup, err);
     if (status != SP_OK) {
         sp_lookup_close(lookup);
         return status;

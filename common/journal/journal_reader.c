@@ -1,5 +1,6 @@
 #include "common/journal/journal.h"
 
+#include "common/journal/journal_begin.h"
 #include "common/journal/journal_ops.h"
 #include "common/journal/journal_segment.h"
 
@@ -12,6 +13,7 @@ struct sp_journal_reader {
     char dir[SP_SEGMENT_PATH_SIZE];
     sp_name stream;
     uint64_t first_seq; /* records before it are passed over */
+    bool any_begin;     /* the caller looks itself at what it begins with */
     struct sp_segment_cursor cursor;
     struct sp_batch batch;
     uint32_t batch_at; /* next line of the batch */
@@ -64,6 +66,14 @@ static sp_status enter_segment(struct sp_journal_reader *reader, uint64_t first_
     return SP_OK;
 }
 
+/* From the oldest record on, and it must be known why there is none before it. */
+static sp_status check_begin(const struct sp_journal_reader *reader, struct sp_err *err)
+{
+    struct sp_begin begin;
+
+    return sp_begin_check(reader->dir, 0, &begin, err);
+}
+
 /* Finds the segment that holds first_seq. */
 static sp_status enter_first(struct sp_journal_reader *reader, struct sp_err *err)
 {
@@ -76,6 +86,10 @@ static sp_status enter_first(struct sp_journal_reader *reader, struct sp_err *er
         i--;
     uint64_t oldest = list.first[0], start = reader->first_seq == 0 ? oldest : list.first[i];
     sp_segment_list_free(&list);
+    if (start > reader->first_seq && start > 1 && !reader->any_begin) {
+        status = check_begin(reader, err);
+        if (status != SP_OK) return status;
+    }
     if (start > reader->first_seq && reader->first_seq > 0) {
         return SP_FAIL(err, SP_GONE, "%s holds records from %" PRIu64 " on, not %" PRIu64,
                        reader->dir, oldest, reader->first_seq);
@@ -184,8 +198,9 @@ static const char *file_line(const struct sp_journal_reader *reader, size_t *len
 static const struct sp_journal_reader_ops file_ops = {
     .next = file_next, .line = file_line, .close = file_close};
 
-sp_status sp_journal_reader_open(const char *dir, const sp_name *stream, uint64_t first_seq,
-                                 struct sp_journal_reader **out, struct sp_err *err)
+/* One that has entered no segment yet. */
+static sp_status make_reader(const char *dir, const sp_name *stream, struct sp_journal_reader **out,
+                             struct sp_err *err)
 {
     char path[SP_SEGMENT_PATH_SIZE];
     sp_status status = sp_segment_path(dir, 0, path, err);
@@ -196,6 +211,17 @@ sp_status sp_journal_reader_open(const char *dir, const sp_name *stream, uint64_
     snprintf(reader->dir, sizeof reader->dir, "%s", dir);
     if (stream != NULL) reader->stream = *stream;
     reader->base.ops = &file_ops;
+    *out = reader;
+    return SP_OK;
+}
+
+sp_status sp_journal_reader_open(const char *dir, const sp_name *stream, uint64_t first_seq,
+                                 struct sp_journal_reader **out, struct sp_err *err)
+{
+    struct sp_journal_reader *reader = NULL;
+    sp_status status = make_reader(dir, stream, &reader, err);
+
+    if (status != SP_OK) return status;
     reader->first_seq = first_seq;
     status = enter_first(reader, err);
     if (status != SP_OK) {
@@ -224,31 +250,50 @@ static sp_status verify_end(const struct sp_journal_reader *reader,
     return SP_OK;
 }
 
-sp_status sp_journal_verify(const char *dir, const sp_name *stream,
-                            struct sp_journal_report *report, struct sp_err *err)
+static sp_status verify_records(struct sp_journal_reader *reader, struct sp_journal_report *report,
+                                uint64_t *trimmed_to, struct sp_err *err)
 {
-    struct sp_journal_reader *reader = NULL;
     struct sp_record record;
     struct sp_line_meta meta;
     uint32_t epoch = 0;
+    sp_status status;
 
-    *report = (struct sp_journal_report){0};
-    sp_status status = sp_journal_reader_open(dir, stream, 0, &reader, err);
-    if (status != SP_OK) return status;
-    report->first_seq = reader->cursor.next_seq;
-    for (;;) {
-        status = sp_journal_reader_next(reader, &record, &meta, err);
-        if (status != SP_OK) break;
+    while ((status = sp_journal_reader_next(reader, &record, &meta, err)) == SP_OK) {
         if (record.epoch != epoch) report->epochs++;
         epoch = record.epoch;
         report->last_seq = record.seq;
         report->records++;
         if (meta.batch_left == 0) report->batches++;
+        if (record.kind == SP_REC_JOURNAL_TRIMMED)
+            *trimmed_to = record.body.journal_trimmed.first_seq;
     }
+    return status;
+}
+
+sp_status sp_journal_verify(const char *dir, const sp_name *stream,
+                            struct sp_journal_report *report, struct sp_err *err)
+{
+    struct sp_journal_reader *reader = NULL;
+    uint64_t trimmed_to = 0;
+    bool accepted = false;
+
+    *report = (struct sp_journal_report){0};
+    sp_status status = make_reader(dir, stream, &reader, err);
+    if (status != SP_OK) return status;
+    reader->any_begin = true;
+    status = enter_first(reader, err);
+    if (status != SP_OK) {
+        sp_journal_reader_close(reader);
+        return status;
+    }
+    report->first_seq = reader->cursor.next_seq;
+    status = verify_records(reader, report, &trimmed_to, err);
     if (status == SP_AGAIN) status = verify_end(reader, report, err);
     if (status == SP_GONE) {
         status = sp_segment_damaged(&reader->cursor, "the segment behind it is missing", err);
     }
+    if (status == SP_OK && !sp_begin_is_known(dir, report->first_seq, trimmed_to, &accepted))
+        status = sp_begin_missing(dir, report->first_seq, err);
     report->bytes = reader->bytes_before + reader->cursor.at;
     report->segments = reader->segments;
     report->sealed = reader->sealed + (reader->cursor.sealed ? 1 : 0);

@@ -2,12 +2,13 @@
  *
  *   1  segments but the last: SEGMENT line, SEAL line, and how they follow each other
  *   2  the last segment: every batch, up to the first that is not whole or does not verify
- *   3  acknowledged (W)? then it is damage: refuse, change nothing
+ *   3  acknowledged (W)? or the oldest segments gone? then it is damage: refuse, change nothing
  *   4  the tail to quarantine/, synced with its directory; then cut off, synced
  *
  * A tail that was cut off by a recovery that died before it could write JOURNAL_TRUNCATED is found
  * again by its file's name, which is the sequence at which the journal goes on.
  */
+#include "common/journal/journal_begin.h"
 #include "common/journal/journal_writer.h"
 
 #include <dirent.h>
@@ -20,7 +21,6 @@
 #include <unistd.h>
 
 #define NAME_BYTES 64
-#define HEAD_BYTES 192 /* of a line: its kind stands within */
 /* No writer comes this far in a lifetime; one that went on from here might write what no reader
  * takes. */
 #define SEQ_ROOM_BELOW (SP_SEGMENT_SEQ_MAX / 2)
@@ -203,24 +203,16 @@ static sp_status find_unsynced(const struct sp_journal_options *options,
     return status;
 }
 
-/* A trim is asked for by hand, so it is looked for where every line begins, and rarely decoded. */
-static sp_status look_for_trim(const struct sp_segment_cursor *cursor, const struct sp_batch *batch,
-                               uint64_t *trimmed_to, struct sp_err *err)
+/* Before anything is changed: the oldest segments must not just have vanished. */
+static sp_status check_begin(const struct sp_journal_options *options, struct sp_recovered *out,
+                             struct sp_err *err)
 {
-    static const char kind[] = "\"k\":\"JOURNAL_TRIMMED\"";
-    struct sp_line_meta meta;
+    struct sp_begin begin = {0};
 
-    for (uint32_t i = 0; i < batch->count; i++) {
-        size_t head = batch->line[i].len_bytes < HEAD_BYTES ? batch->line[i].len_bytes : HEAD_BYTES;
-        if (memmem(batch->line[i].text, head, kind, sizeof kind - 1) == NULL) continue;
-        struct sp_record *record = malloc(sizeof *record);
-        if (record == NULL) return SP_FAIL(err, SP_NO_MEMORY, "memory is exhausted");
-        if (sp_json_decode_line(batch->line[i].text, batch->line[i].len_bytes, &cursor->head.stream,
-                                record, &meta, NULL) == SP_OK)
-            *trimmed_to = record->body.journal_trimmed.first_seq;
-        free(record);
-    }
-    return SP_OK;
+    if (out->first_seq <= 1 || out->trimmed_to >= out->first_seq) return SP_OK;
+    sp_status status = sp_begin_check(options->dir, out->segment_first_seq, &begin, err);
+    out->begin_accepted = begin.accepted;
+    return status;
 }
 
 /* Steps 2 to 4. */
@@ -233,7 +225,7 @@ static sp_status recover_last(const struct sp_journal_options *options,
 
     do {
         status = sp_segment_next(cursor, &batch, err);
-        if (status == SP_OK) status = look_for_trim(cursor, &batch, &out->trimmed_to, err);
+        if (status == SP_OK) status = sp_begin_look(cursor, &batch, &out->trimmed_to, err);
     } while (status == SP_OK);
     if (status == SP_IO || status == SP_NO_MEMORY) return status;
     if (status != SP_CORRUPT) cursor->why = NULL;
@@ -256,6 +248,8 @@ static sp_status recover_last(const struct sp_journal_options *options,
     out->segment_first_seq = cursor->head.first_seq;
     out->sealed = cursor->sealed;
     out->segment_bytes = cursor->at;
+    status = check_begin(options, out, err);
+    if (status != SP_OK) return status;
     int64_t size = sp_segment_file_size(&cursor->file);
     if (size < 0) {
         return SP_FAIL(err, SP_IO, "cannot read %s: %s", cursor->path, strerror(errno));

@@ -1,5 +1,6 @@
 #include "common/journal/journal_repair.h"
 
+#include "common/journal/journal_begin.h"
 #include "common/journal/journal_index.h"
 
 #include <errno.h>
@@ -20,6 +21,7 @@ struct expected {
     bool known;
     uint64_t first_seq;
     uint32_t prev_crc, epoch;
+    uint64_t trimmed_to; /* what the newest JOURNAL_TRIMMED up to it keeps; 0: none */
 };
 
 static sp_status check_order(const struct sp_segment_cursor *cursor,
@@ -34,13 +36,15 @@ static sp_status check_order(const struct sp_segment_cursor *cursor,
 }
 
 /* SP_OK: whole, or torn at the end of the last one. */
-static sp_status walk(struct sp_segment_cursor *cursor, bool is_last, struct sp_err *err)
+static sp_status walk(struct sp_segment_cursor *cursor, bool is_last, uint64_t *trimmed_to,
+                      struct sp_err *err)
 {
     struct sp_batch batch;
     sp_status status;
 
     do {
         status = sp_segment_next(cursor, &batch, err);
+        if (status == SP_OK) status = sp_begin_look(cursor, &batch, trimmed_to, err);
     } while (status == SP_OK);
     if (status == SP_CLOSED) return SP_OK;
     if (status != SP_AGAIN && status != SP_CORRUPT) return status;
@@ -67,11 +71,12 @@ static sp_status look_at(const char *dir, uint64_t first_seq, bool is_last,
         status = check_order(&cursor, expected, err);
     }
     if (status == SP_OK) {
-        status = walk(&cursor, is_last, err);
+        status = walk(&cursor, is_last, &expected->trimmed_to, err);
         out->whole_segment = false;
         out->at = cursor.at;
         out->next_seq = cursor.next_seq;
-        *expected = (struct expected){true, cursor.next_seq, cursor.crc, cursor.epoch};
+        *expected = (struct expected){true, cursor.next_seq, cursor.crc, cursor.epoch,
+                                      expected->trimmed_to};
     }
     sp_segment_close(&cursor);
     return status;
@@ -190,10 +195,15 @@ sp_status sp_repair_look(const char *dir, struct sp_repair *out, struct sp_err *
     }
     out->segments = (uint32_t)(list.count - i);
     sp_segment_list_free(&list);
+    bool accepted = false;
+    out->begin_missing = (status == SP_OK || status == SP_CORRUPT) &&
+                         !sp_begin_is_known(dir, out->first_seq, expected.trimmed_to, &accepted);
+    if (status == SP_OK && out->begin_missing) status = sp_begin_missing(dir, out->first_seq, &why);
     if (status == SP_OK) return SP_OK;
     if (err != NULL) *err = why;
     if (status != SP_CORRUPT) return status;
     snprintf(out->why, sizeof out->why, "%s", why.text);
+    if (out->segments == 0) return SP_CORRUPT; /* all that is held stays */
     status = count_lost(dir, out, err);
     if (status != SP_OK) return status;
     if (i == 0 && (out->whole_segment || out->next_seq == out->first_seq))
@@ -392,7 +402,10 @@ sp_status sp_repair_do(const char *dir, const struct sp_repair *repair,
 
     snprintf(cut.quarantine, sizeof cut.quarantine, "%.480s/quarantine", dir);
     sp_status status = sp_file_make_dirs(port, cut.quarantine, err);
-    if (status == SP_OK) status = save_lost(&cut, kept_in, err);
+    if (status == SP_OK && repair->begin_missing)
+        status = sp_begin_accept(cut.quarantine, repair->first_seq, port, err);
+    if (status != SP_OK || repair->segments == 0) return status;
+    status = save_lost(&cut, kept_in, err);
     if (status == SP_OK) status = put_files_aside(&cut, repair->also, err);
     if (status == SP_OK) status = put_later_aside(&cut, err);
     if (status == SP_OK && !repair->whole_segment) status = rewrite_segment(&cut, err);

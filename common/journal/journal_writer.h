@@ -18,6 +18,7 @@ struct sp_recovered {
     bool sealed;
     uint64_t unsynced_at; /* offset behind which nothing was ever promised */
     uint64_t trimmed_to;  /* what the newest JOURNAL_TRIMMED of the last segment keeps; 0: none */
+    bool begin_accepted;  /* nothing but an operator's note says why first_seq is not 1 */
     /* A tail that was cut off; bytes 0 if none. */
     uint64_t torn_bytes;
     sp_text torn_kept_in;

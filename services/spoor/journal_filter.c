@@ -3,6 +3,7 @@
 #include "services/spoor/describe.h"
 
 #include "common/journal/journal.h"
+#include "common/journal/journal_begin.h"
 #include "common/journal/journal_lookup.h"
 #include "proto/decimal.h"
 
@@ -190,11 +191,16 @@ sp_status sp_journal_walk(const char *dir, const struct sp_journal_filter *filte
 {
     static struct sp_record record;
     struct sp_journal_reader *reader = NULL;
+    struct sp_begin begin;
     size_t len = 0;
     bool by_kind = filter->kind != SP_REC_NONE && filter->kind != SP_REC_CURSOR;
 
     if (filter->id_text != NULL || by_kind) return walk_found(dir, filter, fn, ctx, err);
-    sp_status status = sp_journal_reader_open(dir, NULL, 0, &reader, err);
+    /* If the oldest segments have vanished, the others are shown, and then it is said. */
+    sp_status begun = sp_begin_check(dir, 0, &begin, err);
+    if (begun != SP_OK && begun != SP_CORRUPT) return begun;
+    sp_status status =
+        sp_journal_reader_open(dir, NULL, begun == SP_OK ? 0 : begin.first_seq, &reader, err);
     while (status == SP_OK) {
         status = sp_journal_reader_next(reader, &record, NULL, err);
         if (status != SP_OK) break;
@@ -203,5 +209,6 @@ sp_status sp_journal_walk(const char *dir, const struct sp_journal_filter *filte
         if (!fn(ctx, &record, line, len)) status = SP_AGAIN;
     }
     sp_journal_reader_close(reader);
+    if (status == SP_AGAIN && begun != SP_OK) return sp_begin_missing(dir, begin.first_seq, err);
     return status == SP_AGAIN ? SP_OK : status;
 }

@@ -16,8 +16,17 @@ static const char *const ledger_files[] = {"ledger.db-wal", "ledger.db-shm", "le
 static void show(const struct sp_repair *repair, const char *dir)
 {
     printf("%s\n\n", repair->why);
+    if (repair->begin_missing)
+        printf("  lost    records 1 to %" PRIu64
+               ": they are not in this folder, and what stays does "
+               "not say why\n",
+               repair->first_seq - 1);
     printf("  stays   records %" PRIu64 " to %" PRIu64 "\n", repair->first_seq,
            repair->next_seq - 1);
+    if (repair->segments == 0) {
+        printf("  goes    nothing\n");
+        return;
+    }
     printf("  goes    everything from record %" PRIu64 " on", repair->next_seq);
     if (repair->lost_last >= repair->next_seq) printf(", at least to %" PRIu64, repair->lost_last);
     printf(": %u segment%s, %" PRIu64 " bytes that can still be read\n", repair->segments,
@@ -33,6 +42,16 @@ static void show(const struct sp_repair *repair, const char *dir)
         if (repair->lost_kinds[i] > 0)
             printf("    %-24s %9" PRIu64 "\n", i == SP_REC_NONE ? "unknown" : sp_kind_name(i),
                    repair->lost_kinds[i]);
+}
+
+static void say_begin(const struct sp_repair *repair, const sp_name *name)
+{
+    printf("\nIt begins with record %" PRIu64 " from now on.\n\n", repair->first_seq);
+    printf("Now:\n");
+    printf("  spoor start %-12s it needs a snapshot that stands for what is lost, and refuses "
+           "without; it says so\n"
+           "                           (JOURNAL_TRIMMED, limited_by repair)\n",
+           name->s);
 }
 
 static void say_next(const struct sp_repair *repair, const sp_name *name, const char *kept_in)
@@ -94,7 +113,11 @@ static int repair_held(const struct sp_journal_job *job, const char *dir, const 
         return sp_cli_fail(sp_status_exit_code(status),
                            "Nothing is lost; what was moved is in quarantine. Try again.",
                            "repair: %s", err.text);
-    say_next(&repair, name, kept_in.s);
+    if (repair.segments == 0) {
+        say_begin(&repair, name);
+    } else {
+        say_next(&repair, name, kept_in.s);
+    }
     return SP_EXIT_OK;
 }
 

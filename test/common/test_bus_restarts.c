@@ -239,10 +239,12 @@ static void test_bus_restarts_a_lost_tail_is_announced_at_the_next_start(void **
 
 /* ---- Segments that were deleted ---- */
 
-/* Deletes the segments that end before `seq`; returns what is held first. */
-static uint64_t delete_before(const struct fixture *f, uint64_t seq)
+/* Deletes the segments that end before `seq`, as a person asks for it; returns what is held
+ * first. */
+static uint64_t delete_before(struct fixture *f, uint32_t epoch, uint64_t seq)
 {
-    char dir[600], path[1200];
+    static struct sp_record record;
+    char dir[600];
     uint64_t first[64], low = 1;
     uint32_t count = 0;
 
@@ -258,11 +260,14 @@ static uint64_t delete_before(const struct fixture *f, uint64_t seq)
     for (uint32_t i = 0; i < count; i++) {
         if (first[i] <= seq && first[i] > low) low = first[i];
     }
-    for (uint32_t i = 0; i < count; i++) {
-        snprintf(path, sizeof(path), "%s/%020" PRIu64 ".jsonl", dir, first[i]);
-        if (first[i] < low) assert_int_equal(unlink(path), 0);
-    }
     assert_true(low > 1);
+    record = *next_fact(f, epoch);
+    record.kind = SP_REC_JOURNAL_TRIMMED;
+    memset(&record.body, 0, sizeof(record.body));
+    record.body.journal_trimmed.first_seq = low;
+    assert_int_equal(sp_journal_append(f->journal, &record, 1, NULL), SP_OK);
+    assert_int_equal(sp_journal_sync(f->journal, NULL), SP_OK);
+    assert_int_equal(sp_journal_delete_before(f->journal, low, NULL), SP_OK);
     return low;
 }
 
@@ -271,8 +276,8 @@ static void deleted_segments(struct fixture *f, bool files)
     f->segment_bytes = 4096;
     open_publisher(f, 1);
     add_facts(f, 1, 300, false);
+    uint64_t low = delete_before(f, 1, 200);
     close_publisher(f);
-    uint64_t low = delete_before(f, 200);
     assert_in_range(low, 100, 200);
     open_publisher(f, 2);
     add_facts(f, 2, 5, true);
@@ -298,14 +303,14 @@ static void deleted_rewind(struct fixture *f, bool files)
     f->segment_bytes = 4096;
     open_publisher(f, 3);
     add_facts(f, 3, 300, false);
-    uint64_t low = delete_before(f, 100);
+    uint64_t low = delete_before(f, 3, 100);
     subscribe_facts(f, cursor_at(stream_name, 1, 250), files);
-    assert_true(run_until(f, is_caught_up, 301));
+    assert_true(run_until(f, is_caught_up, 302));
     assert_int_equal(notices_of(f, SP_SUB_REWOUND), 1);
     assert_int_equal(f->seen.at[0].type, SP_SUB_REWOUND);
     assert_int_equal(f->seen.at[0].seq, low);
     assert_int_equal(f->seen.at[0].last_seq, 250);
-    assert_facts(f, low, 301);
+    assert_facts(f, low, 302);
 }
 
 static void test_bus_restarts_a_lost_tail_is_announced_from_the_middle(void **state)
