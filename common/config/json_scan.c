@@ -203,14 +203,15 @@ static sp_status scan_string(struct sp_json_scan *s)
     return fail_at(s, begin, SP_INVALID, "this text has no closing '\"' on its line");
 }
 
-/* The digits of an integer of any length against 2^53. */
-static bool fits_53_bits(const char *digits, size_t count)
+/* The digits of an integer of any length. */
+static bool is_at_most(const char *digits, size_t count, int64_t most)
 {
     int64_t value = 0;
 
     for (size_t i = 0; i < count; i++) {
-        value = value * 10 + (digits[i] - '0');
-        if (value > INTEGER_MAX) return false;
+        int digit = digits[i] - '0';
+        if (value > (most - digit) / 10) return false;
+        value = value * 10 + digit;
     }
     return true;
 }
@@ -244,9 +245,12 @@ static sp_status scan_number(struct sp_json_scan *s, struct sp_json_token *token
         while (is_digit(s))
             s->at++;
     }
-    if (whole && !fits_53_bits(s->text + digits, digits_end - digits)) {
+    int64_t most = s->wide ? INT64_MAX : INTEGER_MAX;
+    if (whole && !is_at_most(s->text + digits, digits_end - digits, most)) {
         return fail_at(s, begin, SP_RANGE,
-                       "this number is beyond 2^53 and would lose digits: write it as text");
+                       s->wide ? "this number is beyond 64 bits: write it as text"
+                               : "this number is beyond 2^53 and would lose digits: write it as "
+                                 "text");
     }
     if (s->at - begin > NUMBER_BYTES_MAX) { /* cJSON reads no more than 63 characters of it */
         return fail_at(s, begin, SP_RANGE, "this number has too many digits: write it as text");

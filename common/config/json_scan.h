@@ -23,6 +23,7 @@ struct sp_json_scan {
     const char *text; /* NUL-terminated */
     size_t len_bytes;
     uint32_t depth_max;
+    bool wide; /* integers of 64 bits */
     struct sp_strict_fault *fault;
     struct sp_json_token *tokens; /* malloc'ed; the caller frees it, also after a failure */
     uint32_t count;
@@ -31,7 +32,7 @@ struct sp_json_scan {
     uint32_t line, depth, capacity;
 };
 
-/* Scans scan->text, of which the first four fields are set, the others zero. SP_INVALID, SP_RANGE,
+/* Scans scan->text, of which the first five fields are set, the others zero. SP_INVALID, SP_RANGE,
  * SP_TOO_DEEP, SP_TOO_LONG for more values than sp_strict_json_values_max, SP_NO_MEMORY, with
  * *fault filled. Never holds memory for more tokens than that. */
 SP_NODISCARD sp_status sp_json_scan(struct sp_json_scan *scan);

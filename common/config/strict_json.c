@@ -148,6 +148,7 @@ sp_status sp_strict_json_parse(const char *text, size_t len_bytes,
 {
     struct sp_json_scan scan = {.len_bytes = len_bytes,
                                 .depth_max = limits->depth_max,
+                                .wide = limits->wide,
                                 .fault = fault};
     struct sp_strict_json *json;
     sp_status status;
@@ -313,7 +314,7 @@ sp_status sp_strict_string(const struct sp_strict_node *node, const char **out)
 sp_status sp_strict_integer(const struct sp_strict_node *node, int64_t *out)
 {
     if (node == NULL || token_of(node)->kind != SP_STRICT_INTEGER) return SP_TYPE;
-    *out = strtoll(sp_strict_text(node), NULL, 10); /* within 2^53: the scanner saw to it */
+    *out = strtoll(sp_strict_text(node), NULL, 10); /* it fits: the scanner saw to it */
     return SP_OK;
 }
 

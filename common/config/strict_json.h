@@ -17,7 +17,7 @@
 enum sp_strict_kind {
     SP_STRICT_NULL,
     SP_STRICT_BOOL,
-    SP_STRICT_INTEGER,  /* no point and no exponent; |value| <= 2^53 */
+    SP_STRICT_INTEGER,  /* no point and no exponent; |value| <= 2^53, or < 2^63 if wide */
     SP_STRICT_FRACTION, /* any other number: only its text is given, never a double */
     SP_STRICT_STRING,
     SP_STRICT_LIST,
@@ -38,6 +38,7 @@ struct sp_strict_node; /* a value; lives as long as its document */
 struct sp_strict_limits {
     size_t bytes_max;
     uint32_t depth_max; /* lists and objects within each other; 1..SP_STRICT_JSON_DEPTH_MAX */
+    bool wide;          /* integers up to 2^63 - 1, as protocols have that mean 64 bits */
 };
 
 struct sp_strict_fault {

@@ -48,7 +48,7 @@ struct http_socket_callbacks {
     /* Appends to what is to be sent: false if there is no room. */
     bool (*put)(void *ctx, const uint8_t *bytes, size_t len_bytes);
     void (*on_text)(void *ctx, const char *text, size_t len_bytes);
-    void (*on_pong)(void *ctx);
+    void (*on_control)(void *ctx, bool is_pong); /* a ping, which is answered, or a pong */
 };
 
 struct http_socket *sp_http_socket_open(const struct http_socket_callbacks *callbacks,

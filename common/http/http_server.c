@@ -231,11 +231,14 @@ static void on_text(void *ctx, const char *text, size_t len_bytes)
     server->handlers.on_text(server->handlers.ctx, c->id, text, len_bytes);
 }
 
-static void on_pong(void *ctx)
+static void on_control(void *ctx, bool is_pong)
 {
     struct connection *c = ctx;
+    const struct sp_http_handlers *handlers = &c->server->handlers;
 
-    c->ping_open = false;
+    if (is_pong) c->ping_open = false;
+    if (handlers->on_control != NULL && !c->dead && !c->ending)
+        handlers->on_control(handlers->ctx, c->id);
 }
 
 /* Answers the handshake; false if the request is none after all. */
@@ -244,10 +247,7 @@ static bool become_socket(struct connection *c, const struct sp_http_request *re
     struct sp_http_server *server = c->server;
     const char *key = sp_http_header(request, "Sec-WebSocket-Key");
     const char *version = sp_http_header(request, "Sec-WebSocket-Version");
-    struct http_socket_callbacks callbacks = {.ctx = c,
-                                              .put = put,
-                                              .on_text = on_text,
-                                              .on_pong = on_pong};
+    struct http_socket_callbacks callbacks = {c, put, on_text, on_control};
     char head[HTTP_REPLY_HEAD_BYTES];
 
     if (key == NULL || version == NULL || strcmp(version, "13") != 0) return false;

@@ -51,6 +51,8 @@ struct sp_http_handlers {
     bool (*on_upgrade)(void *ctx, const struct sp_http_request *request);
     /* One whole text message. */
     void (*on_text)(void *ctx, uint64_t connection, const char *text, size_t len_bytes);
+    /* A ping, which was answered, or a pong; NULL: nobody counts them. */
+    void (*on_control)(void *ctx, uint64_t connection);
     /* The WebSocket has ended: nothing more can be sent to it. */
     void (*on_closed)(void *ctx, uint64_t connection);
 };

@@ -54,8 +54,8 @@ static void on_message(wslay_event_context_ptr wslay,
     if (message->opcode == WSLAY_TEXT_FRAME) {
         const char *text = message->msg_length > 0 ? (const char *)message->msg : "";
         socket->callbacks.on_text(socket->callbacks.ctx, text, message->msg_length);
-    } else if (message->opcode == WSLAY_PONG) {
-        socket->callbacks.on_pong(socket->callbacks.ctx);
+    } else if (message->opcode == WSLAY_PING || message->opcode == WSLAY_PONG) {
+        socket->callbacks.on_control(socket->callbacks.ctx, message->opcode == WSLAY_PONG);
     }
 }
 

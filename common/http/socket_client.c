@@ -53,9 +53,10 @@ static void on_text(void *ctx, const char *text, size_t len_bytes)
     socket->callbacks.on_text(socket->callbacks.ctx, text, len_bytes);
 }
 
-static void on_pong(void *ctx)
+static void on_control(void *ctx, bool is_pong)
 {
     (void)ctx; /* its bytes have been heard */
+    (void)is_pong;
 }
 
 static void on_open(void *ctx)
@@ -166,7 +167,7 @@ sp_status sp_socket_open(struct sp_http_client *client, const char *base, const 
     if (status != SP_OK) return status;
     socket = calloc(1, sizeof *socket);
     if (socket == NULL) return SP_FAIL(err, SP_NO_MEMORY, "WebSocket");
-    struct http_socket_callbacks frames = {socket, put, on_text, on_pong};
+    struct http_socket_callbacks frames = {socket, put, on_text, on_control};
     struct sp_http_stream_callbacks stream = {socket, on_open, on_bytes, on_end};
     socket->callbacks = *callbacks;
     socket->heard = sp_clock_mono();

@@ -23,6 +23,7 @@ struct sp_api_seen {
 struct sp_api_socket {
     uint64_t connection;
     bool is_market; /* follows streams; else /ws-api/v3 */
+    sp_mono since;
     int64_t second; /* in which it sent so many messages */
     uint32_t messages;
 };
@@ -47,6 +48,7 @@ struct sp_api {
     int64_t connections_begin_ms;
     uint64_t refused_connection; /* there were too many; it is told so next */
     uint32_t messages_max;       /* of a market socket in a second */
+    int64_t lifetime_ms;         /* of a WebSocket */
     sp_wall limited_until;       /* by a fault: requests are refused with limited_status */
     int limited_status;
     uint64_t last_seen_no; /* the newest order that was told of */

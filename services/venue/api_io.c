@@ -11,6 +11,8 @@
 #define CONNECTIONS_SPAN_MS 300000
 #define MESSAGES_MAX        5 /* of a connection that follows streams, in a second */
 #define POLICY_VIOLATION    1008
+#define GOING_AWAY          1001
+#define LIFETIME_MS         (24 * INT64_C(3600000)) /* of a WebSocket */
 
 /* ---- Answers ---- */
 
@@ -170,6 +172,7 @@ void sp_api_reset_limits(struct sp_api *api)
 {
     api->connections_max = CONNECTIONS_MAX;
     api->messages_max = MESSAGES_MAX;
+    api->lifetime_ms = LIFETIME_MS;
 }
 
 /* Spans are aligned. */
@@ -210,8 +213,9 @@ SP_NODISCARD static bool join(struct sp_api *api, uint64_t connection, bool is_m
         api->sockets = sockets;
         api->socket_room = room;
     }
-    api->sockets[api->socket_count++] =
-        (struct sp_api_socket){.connection = connection, .is_market = is_market};
+    api->sockets[api->socket_count++] = (struct sp_api_socket){.connection = connection,
+                                                               .is_market = is_market,
+                                                               .since = sp_clock_mono()};
     return true;
 }
 
@@ -280,6 +284,14 @@ static void on_text(void *ctx, uint64_t connection, const char *text, size_t len
     }
 }
 
+/* Pings and pongs count among the messages of who follows streams. */
+static void on_control(void *ctx, uint64_t connection)
+{
+    struct sp_api *api = ctx;
+
+    if (sp_streams_has(api->streams, connection)) SP_IGNORE(!may_speak(api, connection)); /* told */
+}
+
 static void on_closed(void *ctx, uint64_t connection)
 {
     leave(ctx, connection);
@@ -296,11 +308,24 @@ static void on_stream_text(void *ctx, uint64_t connection, const char *text, siz
     }
 }
 
+/* A connection lasts a day. */
+static void end_old_sockets(struct sp_api *api)
+{
+    sp_mono now = sp_clock_mono();
+
+    for (uint32_t i = 0; i < api->socket_count; i++) {
+        const struct sp_api_socket *socket = &api->sockets[i];
+        if (sp_mono_since(now, socket->since).ns < api->lifetime_ms * SP_NS_PER_MS) continue;
+        sp_http_close_socket(api->server, socket->connection, GOING_AWAY);
+    }
+}
+
 static void on_tick(void *ctx)
 {
     struct sp_api *api = ctx;
 
     sp_streams_tick(api->streams);
+    end_old_sockets(api);
 }
 
 /* ---- Life ---- */
@@ -312,6 +337,7 @@ static sp_status serve(struct sp_api *api, struct sp_err *err)
                                         .on_request = on_request,
                                         .on_upgrade = on_upgrade,
                                         .on_text = on_text,
+                                        .on_control = on_control,
                                         .on_closed = on_closed};
     struct sp_http_options http = {.host = world->api_host, .port = world->api_port};
     struct sp_streams_options streams = {.exchange = api->options.exchange,

@@ -252,6 +252,8 @@ static void act_filters(struct sp_api *api, struct sp_rest_call *call)
 
     if (at < 0) return;
     struct sp_instrument rules = api->options.exchange->match[at].instrument;
+    struct sp_venue_rules more = api->options.exchange->rules[at];
+    int64_t waiting_max = 0;
     const struct {
         const char *name;
         int64_t *e8;
@@ -259,16 +261,23 @@ static void act_filters(struct sp_api *api, struct sp_rest_call *call)
                   {"step", &rules.step.e8},
                   {"min_qty", &rules.min_qty.e8},
                   {"max_qty", &rules.max_qty.e8},
-                  {"min_value", &rules.min_value.e8}};
+                  {"min_value", &rules.min_value.e8},
+                  {"market_max_qty", &more.market_max_qty.e8},
+                  {"percent_up", &more.percent_up.e8},
+                  {"percent_down", &more.percent_down.e8}};
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
         if (sp_rest_param(call->params, fields[i].name) == NULL) continue;
         if (!sp_rest_decimal(call, fields[i].name, fields[i].e8)) return;
     }
+    if (!sp_rest_number(call, "waiting_max", more.waiting_max, &waiting_max)) return;
     if (sp_instrument_check(&rules, NULL) != SP_OK) {
         sp_rest_fail(call, 400, REST_ILLEGAL_CHARS, "These are no filters.");
         return;
     }
+    more.waiting_max =
+        waiting_max < SP_VENUE_ORDERS_MAX ? (uint32_t)waiting_max : SP_VENUE_ORDERS_MAX;
     api->options.exchange->match[at].instrument = rules;
+    api->options.exchange->rules[at] = more;
 }
 
 static void act_market(struct sp_api *api, struct sp_rest_call *call)
@@ -288,12 +297,14 @@ static void act_limits(struct sp_api *api, struct sp_rest_call *call)
 {
     struct sp_rest_limits *limits = &api->rest.limits;
     int64_t weight = 0, orders_10s = 0, orders_day = 0, connections = 0, messages = 0;
+    int64_t lifetime_ms = 0;
 
     if (!take_number(call, "weight", UINT32_MAX, &weight) ||
         !take_number(call, "orders_10s", UINT32_MAX, &orders_10s) ||
         !take_number(call, "orders_day", UINT32_MAX, &orders_day) ||
         !take_number(call, "connections", UINT32_MAX, &connections) ||
-        !take_number(call, "messages", UINT32_MAX, &messages)) {
+        !take_number(call, "messages", UINT32_MAX, &messages) ||
+        !take_number(call, "lifetime_ms", UINT32_MAX, &lifetime_ms)) {
         return;
     }
     if (weight > 0) limits->weight.max = (uint32_t)weight;
@@ -304,6 +315,7 @@ static void act_limits(struct sp_api *api, struct sp_rest_call *call)
     }
     if (connections > 0) api->connections_max = (uint32_t)connections;
     if (messages > 0) api->messages_max = (uint32_t)messages;
+    if (lifetime_ms > 0) api->lifetime_ms = lifetime_ms;
 }
 
 static void act(struct sp_api *api, struct sp_rest_call *call)

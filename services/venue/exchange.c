@@ -15,6 +15,12 @@ static struct sp_instrument instrument_of(const struct sp_instrument_config *con
                                   .min_value = config->min_value};
 }
 
+static const struct sp_venue_rules own_rules = {
+    .waiting_max = SP_VENUE_WAITING_MAX,
+    .percent_up = {SP_VENUE_PERCENT_UP * SP_FX_ONE},
+    .percent_down = {SP_FX_ONE / SP_VENUE_PERCENT_DOWN},
+};
+
 sp_status sp_exchange_init(struct sp_exchange *x, const struct sp_world_config *world,
                            struct sp_err *err)
 {
@@ -28,6 +34,7 @@ sp_status sp_exchange_init(struct sp_exchange *x, const struct sp_world_config *
     }
     for (uint32_t i = 0; i < world->instrument_count; i++) {
         struct sp_instrument instrument = instrument_of(&world->instruments[i]);
+        x->rules[i] = own_rules;
         sp_status status = sp_match_init(&x->match[i], &instrument, LEVELS_MAX, err);
         if (status != SP_OK) return status;
     }
@@ -77,6 +84,7 @@ void sp_exchange_reset_rules(struct sp_exchange *x)
     for (uint32_t i = 0; i < x->world->instrument_count; i++) {
         x->match[i].instrument = instrument_of(&x->world->instruments[i]);
         x->status[i] = SP_VENUE_TRADING;
+        x->rules[i] = own_rules;
     }
 }
 
@@ -291,6 +299,10 @@ SP_NODISCARD static sp_status check_request(struct sp_exchange *x,
     if (open + request->leg_count > SP_VENUE_ORDERS_MAX) {
         return SP_FAIL(err, SP_REFUSED, "too many open orders");
     }
+    uint32_t waiting = sp_exchange_waiting_count(x, request->account, request->instrument);
+    if (sp_venue_waiting(request) > 0 &&
+        waiting + sp_venue_waiting(request) > x->rules[request->instrument].waiting_max)
+        return SP_FAIL(err, SP_REFUSED, "too many orders that wait");
     sp_status status = check_market(x, request, err);
     return status == SP_OK ? check_funds(x, request, err) : status;
 }

@@ -18,6 +18,9 @@
 
 #define SP_VENUE_ACCOUNTS_MAX 4
 #define SP_VENUE_ORDERS_MAX   64 /* open, of one account and instrument */
+#define SP_VENUE_WAITING_MAX  32 /* of those, waiting for a stop price */
+#define SP_VENUE_PERCENT_UP   5  /* times the last price is the highest limit */
+#define SP_VENUE_PERCENT_DOWN 5  /* a fifth of it the lowest */
 #define SP_VENUE_OPEN_MAX     (SP_MATCH_ORDERS_MAX * SP_SYMBOLS_MAX)
 #define SP_VENUE_CHANGES_MAX  SP_MATCH_EVENTS_MAX
 #define SP_VENUE_ASSETS_MAX   16
@@ -99,6 +102,13 @@ enum sp_venue_status {
 };
 const char *sp_venue_status_name(enum sp_venue_status status);
 
+/* Filters beyond an instrument's own (common/market/instrument.h). */
+struct sp_venue_rules {
+    sp_qty market_max_qty;             /* of an order at market; 0: none */
+    uint32_t waiting_max;              /* orders of an account that wait for a stop price */
+    sp_ratio percent_up, percent_down; /* a limit is within these times the last price; 0: any */
+};
+
 struct sp_exchange {
     const struct sp_world_config *world;
     struct sp_fees fees;
@@ -109,6 +119,7 @@ struct sp_exchange {
     struct sp_venue_order_row open[SP_VENUE_OPEN_MAX]; /* oldest first */
     struct sp_match match[SP_SYMBOLS_MAX];
     enum sp_venue_status status[SP_SYMBOLS_MAX];
+    struct sp_venue_rules rules[SP_SYMBOLS_MAX];
     struct sp_match_events events; /* scratch */
 };
 
@@ -148,6 +159,8 @@ struct sp_venue_request {
     uint32_t leg_count;
     struct sp_venue_leg legs[2];
 };
+/* Legs of it that will wait for their stop price. */
+uint32_t sp_venue_waiting(const struct sp_venue_request *request);
 struct sp_venue_placed {
     uint64_t order_no, pair_no, list_no; /* 0: none */
 };
@@ -193,6 +206,9 @@ const struct sp_venue_order_row *sp_exchange_order(const struct sp_exchange *x, 
 /* Open orders of an account on an instrument. */
 uint32_t sp_exchange_order_count(const struct sp_exchange *x, uint32_t account,
                                  uint32_t instrument);
+/* Those of them that wait for their stop price. */
+uint32_t sp_exchange_waiting_count(const struct sp_exchange *x, uint32_t account,
+                                   uint32_t instrument);
 /* Of an asset, what an account's open orders hold. */
 sp_amt sp_exchange_locked(const struct sp_exchange *x, uint32_t account, const sp_name *asset);
 struct sp_venue_balance *sp_exchange_balance(struct sp_exchange *x, uint32_t account,

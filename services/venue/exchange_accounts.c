@@ -164,6 +164,26 @@ uint32_t sp_exchange_order_count(const struct sp_exchange *x, uint32_t account, 
     return count;
 }
 
+uint32_t sp_venue_waiting(const struct sp_venue_request *request)
+{
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < request->leg_count; i++)
+        count += sp_order_type_waits(request->legs[i].type);
+    return count;
+}
+
+uint32_t sp_exchange_waiting_count(const struct sp_exchange *x, uint32_t account,
+                                   uint32_t instrument)
+{
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < x->open_count; i++)
+        count += x->open[i].account == account && x->open[i].instrument == instrument &&
+                 x->open[i].working.ns == 0;
+    return count;
+}
+
 /* ---- Words ---- */
 
 static const char *const stp_names[] = {

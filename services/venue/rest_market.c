@@ -38,7 +38,32 @@ static void put_rate_limit(struct sp_json_text *json, const char *type, const ch
     sp_jtext_end(json, '}');
 }
 
-static void put_filters(struct sp_json_text *json, const struct sp_instrument *instrument)
+/* Both sides alike, by the last price. */
+static void put_percent_filter(struct sp_json_text *json, const struct sp_venue_rules *rules)
+{
+    sp_jtext_begin(json, '{');
+    sp_jtext_put_string(json, "filterType", "PERCENT_PRICE_BY_SIDE");
+    sp_jtext_put_e8(json, "bidMultiplierUp", rules->percent_up.e8);
+    sp_jtext_put_e8(json, "bidMultiplierDown", rules->percent_down.e8);
+    sp_jtext_put_e8(json, "askMultiplierUp", rules->percent_up.e8);
+    sp_jtext_put_e8(json, "askMultiplierDown", rules->percent_down.e8);
+    sp_jtext_put_int(json, "avgPriceMins", 0);
+    sp_jtext_end(json, '}');
+}
+
+static void put_market_lot_filter(struct sp_json_text *json, const struct sp_venue_rules *rules)
+{
+    sp_jtext_begin(json, '{');
+    sp_jtext_put_string(json, "filterType", "MARKET_LOT_SIZE");
+    sp_jtext_put_e8(json, "minQty", 0);
+    sp_jtext_put_e8(json, "maxQty",
+                    rules->market_max_qty.e8 > 0 ? rules->market_max_qty.e8 : SP_RULES_MOST_E8);
+    sp_jtext_put_e8(json, "stepSize", 0);
+    sp_jtext_end(json, '}');
+}
+
+static void put_filters(struct sp_json_text *json, const struct sp_instrument *instrument,
+                        const struct sp_venue_rules *rules)
 {
     sp_jtext_key(json, "filters");
     sp_jtext_begin(json, '[');
@@ -67,11 +92,17 @@ static void put_filters(struct sp_json_text *json, const struct sp_instrument *i
     sp_jtext_put_string(json, "filterType", "MAX_NUM_ORDERS");
     sp_jtext_put_int(json, "maxNumOrders", SP_VENUE_ORDERS_MAX);
     sp_jtext_end(json, '}');
+    sp_jtext_begin(json, '{');
+    sp_jtext_put_string(json, "filterType", "MAX_NUM_ALGO_ORDERS");
+    sp_jtext_put_int(json, "maxNumAlgoOrders", rules->waiting_max);
+    sp_jtext_end(json, '}');
+    put_percent_filter(json, rules);
+    put_market_lot_filter(json, rules);
     sp_jtext_end(json, ']');
 }
 
 static void put_symbol(struct sp_json_text *json, const struct sp_instrument *instrument,
-                       enum sp_venue_status status)
+                       const struct sp_venue_rules *rules, enum sp_venue_status status)
 {
     sp_jtext_begin(json, '{');
     sp_jtext_put_string(json, "symbol", instrument->symbol.s);
@@ -97,7 +128,7 @@ static void put_symbol(struct sp_json_text *json, const struct sp_instrument *in
     sp_jtext_put_bool(json, "pegInstructionsAllowed", false);
     sp_jtext_put_bool(json, "isSpotTradingAllowed", true);
     sp_jtext_put_bool(json, "isMarginTradingAllowed", false);
-    put_filters(json, instrument);
+    put_filters(json, instrument, rules);
     sp_jtext_key(json, "permissions");
     sp_jtext_raw(json, "[]");
     sp_jtext_key(json, "permissionSets");
@@ -169,7 +200,8 @@ static void put_info(struct sp_rest_call *call, int instrument)
 {
     const struct sp_exchange *x = call->rest->exchange;
 
-    put_symbol(call->body, &x->match[instrument].instrument, x->status[instrument]);
+    put_symbol(call->body, &x->match[instrument].instrument, &x->rules[instrument],
+               x->status[instrument]);
 }
 
 void sp_rest_exchange_info(struct sp_rest_call *call)

@@ -105,17 +105,11 @@ bool sp_rest_read_leg(struct sp_rest_call *call, const struct sp_rest_leg_names 
 bool sp_rest_check_rules(struct sp_rest_call *call, const struct sp_venue_request *request)
 {
     const struct sp_exchange *x = call->rest->exchange;
-    const struct sp_match *match = &x->match[request->instrument];
-    uint32_t open = sp_exchange_order_count(x, call->account, request->instrument);
     const char *broken = NULL;
 
-    for (uint32_t i = 0; i < request->leg_count && broken == NULL; i++) {
-        broken =
-            sp_rules_broken(&match->instrument, &request->legs[i], request->qty, match->last_px);
-    }
-    if (broken == NULL && open + request->leg_count > SP_VENUE_ORDERS_MAX) {
-        broken = "MAX_NUM_ORDERS";
-    }
+    for (uint32_t i = 0; i < request->leg_count && broken == NULL; i++)
+        broken = sp_rules_broken(x, request, i);
+    if (broken == NULL) broken = sp_rules_broken_by_count(x, request);
     if (broken != NULL) sp_rest_fail(call, 400, REST_FILTER, "Filter failure: %s", broken);
     return !call->failed;
 }

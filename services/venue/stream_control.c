@@ -112,7 +112,9 @@ SP_NODISCARD static bool answer(struct sp_streams *streams, uint64_t connection,
 void sp_stream_control_handle(struct sp_streams *streams, uint64_t connection, const char *text,
                               size_t len_bytes, struct sp_json_text *out)
 {
-    static const struct sp_strict_limits limits = {.bytes_max = MESSAGE_BYTES_MAX, .depth_max = 4};
+    static const struct sp_strict_limits limits = {.bytes_max = MESSAGE_BYTES_MAX,
+                                                   .depth_max = 4,
+                                                   .wide = true};
     struct sp_strict_json *json = NULL;
 
     sp_json_text_clear(out);

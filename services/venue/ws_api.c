@@ -184,7 +184,9 @@ static void dispatch(struct sp_ws_api *api, uint64_t connection, const char *met
 void sp_ws_api_handle(struct sp_ws_api *api, uint64_t connection, const char *text,
                       size_t len_bytes, struct sp_rest_call *call)
 {
-    static const struct sp_strict_limits limits = {.bytes_max = SP_REST_BYTES_MAX, .depth_max = 4};
+    static const struct sp_strict_limits limits = {.bytes_max = SP_REST_BYTES_MAX,
+                                                   .depth_max = 4,
+                                                   .wide = true};
     struct sp_strict_json *json = NULL;
     const char *method = NULL;
 

@@ -57,6 +57,35 @@ static void test_strict_json_gives_values_and_their_places(void **state)
     sp_strict_json_free(json);
 }
 
+static void test_strict_json_takes_64_bits_where_they_are_meant(void **state)
+{
+    static const struct sp_strict_limits wide = {.bytes_max = 64, .depth_max = 1, .wide = true};
+    static const struct {
+        const char *text;
+        int64_t value;
+    } fits[] = {{"9007199254740993", INT64_C(9007199254740993)},
+                {"-9007199254740993", -INT64_C(9007199254740993)},
+                {"9223372036854775807", INT64_MAX},
+                {"-9223372036854775807", -INT64_MAX}};
+    static const char *const beyond[] = {"9223372036854775808", "-9223372036854775808",
+                                         "10000000000000000000", "99999999999999999999999999"};
+    struct sp_strict_json *json = NULL;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof fits / sizeof *fits; i++) {
+        int64_t value = 0;
+        assert_int_equal(
+            sp_strict_json_parse(fits[i].text, strlen(fits[i].text), &wide, &json, NULL), SP_OK);
+        assert_int_equal(sp_strict_integer(sp_strict_json_root(json), &value), SP_OK);
+        assert_int_equal(value, fits[i].value);
+        assert_string_equal(sp_strict_text(sp_strict_json_root(json)), fits[i].text);
+        sp_strict_json_free(json);
+    }
+    for (size_t i = 0; i < sizeof beyond / sizeof *beyond; i++)
+        assert_int_equal(sp_strict_json_parse(beyond[i], strlen(beyond[i]), &wide, &json, NULL),
+                         SP_RANGE);
+}
+
 static void test_strict_json_getters_refuse_other_kinds_and_cases(void **state)
 {
     struct sp_strict_json *json = parse("{\"a\":1.5,\"b\":\"1\",\"c\":[]}");
@@ -248,6 +277,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_strict_json_gives_values_and_their_places),
+        cmocka_unit_test(test_strict_json_takes_64_bits_where_they_are_meant),
         cmocka_unit_test(test_strict_json_getters_refuse_other_kinds_and_cases),
         cmocka_unit_test(test_strict_json_faults_name_place_and_expectation),
         cmocka_unit_test(test_strict_json_bounds_values_by_bytes),

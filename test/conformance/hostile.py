@@ -147,7 +147,7 @@ def broken_orders(port):
         ("POST", "order", order | {"price": "92233720368", "quantity": "92233720368"}, -1013),
         ("POST", "order", order | {"price": "92233720368", "quantity": "1"}, -1013),
         ("POST", "order", order | {"price": "9000000000", "quantity": "1.1"}, -1013),
-        ("POST", "order", order | {"price": "9000000000", "quantity": "1"}, -2010),
+        ("POST", "order", order | {"price": "9000000000", "quantity": "1"}, -1013),
         ("POST", "order", order | {"side": "SIDEWAYS"}, -1117),
         ("POST", "order", order | {"type": "NONE"}, -1116),
         ("POST", "order", order | {"timeInForce": "GTX"}, -1115),

@@ -12,6 +12,7 @@ from wire import WebSocket, frame, http, method_of, raw, signed, signed_query, u
 
 BUILD, SOURCE = sys.argv[1:3]
 SYMBOL = "BTCUSDT"
+PING, PONG = 9, 10
 LIMIT = {"symbol": SYMBOL, "side": "BUY", "type": "LIMIT", "timeInForce": "GTC",
          "quantity": "0.001", "price": "20000"}
 
@@ -114,17 +115,90 @@ def test_sockets(exchange):
         assert heard is not None and heard[0] == 8 and heard[1][:2] == b"\x03\xf0", heard
     with WebSocket(port, "/ws/0") as client:
         names = [f"btcusdt@kline_{n}" for n in ("1s", "1m")]
-        client.send(frame(json.dumps({"method": "SUBSCRIBE", "params": names, "id": 2**53})))
-        while True:
-            message = json.loads(client.hear()[1])
-            if "result" in message:
-                break
-        assert message == {"result": None, "id": 2**53}
+        client.send(frame(json.dumps({"method": "SUBSCRIBE", "params": names, "id": 1})))
+        for number in (2**53 + 1, -2**53 - 1, 2**63 - 1, "9f3a-\u00e9 12"):  # echoed to the digit
+            client.send(frame(json.dumps({"method": "GET_PROPERTY", "params": ["combined"],
+                                          "id": number})))
+            message = {}
+            while message.get("id") != number:
+                assert "id" not in message or message["id"] == 1, message
+                message = json.loads(client.hear()[1])
+            assert message == {"result": False, "id": number}, message
+    with WebSocket(port, "/ws-api/v3") as client:
+        for number in (2**53 + 1, 2**63 - 1, "a-string-id"):
+            client.send(frame(json.dumps({"method": "ping", "id": number})))
+            assert client.answer()["id"] == number
+    for opcode in (PING, PONG):  # they count among the messages
+        with WebSocket(port, "/ws/0") as client:
+            client.send(12 * frame("", opcode))
+            heard = client.hear()
+            while heard is not None and heard[0] == PONG:
+                heard = client.hear()
+            assert heard is not None and heard[0] == 8 and heard[1][:2] == b"\x03\xf0", heard
+    exchange.act("limits", lifetime_ms=1)
+    for path in ("/ws/0", "/ws-api/v3"):
+        with WebSocket(port, path) as client:
+            heard = client.hear()
+            assert heard is not None and heard[0] == 8 and heard[1][:2] == b"\x03\xe9", heard
+    exchange.control("DELETE", "faults")
     exchange.act("limits", connections=1)
     assert raw(port, upgrade("/ws/0")).startswith(b"HTTP/1.1 429 ")
     exchange.control("DELETE", "faults")
     with WebSocket(port, "/ws/0"):
         pass
+
+
+def refusal(port, **params):
+    """What POST order says; the parameters over those of LIMIT, None takes one away."""
+    order = {k: v for k, v in (LIMIT | params).items() if v is not None}
+    answer = signed(port, "POST", "order", **order)[1]
+    assert answer.get("code", 0) in (0, -1013), answer
+    return answer.get("msg", "")
+
+
+def test_filters(exchange):
+    """Each is announced, and enforced at its boundary and one unit beyond it."""
+    port = exchange.port
+
+    def rules():
+        symbol = exchange.get("exchangeInfo?symbol=" + SYMBOL)["symbols"][0]
+        return {f["filterType"]: f for f in symbol["filters"]}
+    told = rules()
+    assert set(told) == {"PRICE_FILTER", "LOT_SIZE", "NOTIONAL", "MAX_NUM_ORDERS",
+                         "MAX_NUM_ALGO_ORDERS", "PERCENT_PRICE_BY_SIDE", "MARKET_LOT_SIZE"}, told
+    assert told["PERCENT_PRICE_BY_SIDE"]["bidMultiplierUp"] == "5.00000000"
+    bid = float(exchange.get("ticker/bookTicker?symbol=" + SYMBOL)["bidPrice"])
+    low, high = f"{bid / 2:.2f}", f"{bid * 2:.2f}"
+    for price, side in ((f"{bid * 6:.2f}", "SELL"), (f"{bid / 6:.2f}", "BUY"),
+                        (f"{bid / 6:.2f}", "SELL"), (f"{bid * 6:.2f}", "BUY")):
+        assert refusal(port, price=price, side=side, quantity="0.01") == \
+            "Filter failure: PERCENT_PRICE_BY_SIDE"
+    exchange.act("filters", symbol=SYMBOL, percent_up=0, percent_down=0)
+    assert refusal(port, price=f"{bid * 6:.2f}", side="SELL") == ""
+    exchange.act("filters", symbol=SYMBOL, market_max_qty="0.00100", waiting_max=2)
+    told = rules()
+    assert told["MARKET_LOT_SIZE"]["maxQty"] == "0.00100000"
+    assert told["MAX_NUM_ALGO_ORDERS"]["maxNumAlgoOrders"] == 2
+    market = {"type": "MARKET", "price": None, "timeInForce": None}
+    assert refusal(port, quantity="0.00101", **market) == "Filter failure: MARKET_LOT_SIZE"
+    assert refusal(port, quantity="0.00100", **market) == ""
+    assert refusal(port, quantity="0.00101", price=low) == "", "it is of market orders"
+    stop = {"type": "STOP_LOSS", "side": "SELL", "price": None, "timeInForce": None}
+    for _ in range(2):
+        assert refusal(port, stopPrice=low, **stop) == ""
+    assert refusal(port, stopPrice=low, **stop) == "Filter failure: MAX_NUM_ALGO_ORDERS"
+    status, answer = signed(port, "POST", "orderList/oco", symbol=SYMBOL, side="SELL",
+                            quantity="0.001", aboveType="LIMIT_MAKER", abovePrice=high,
+                            belowType="STOP_LOSS", belowStopPrice=low)
+    assert (status, answer["msg"]) == (400, "Filter failure: MAX_NUM_ALGO_ORDERS"), answer
+    assert refusal(port, price=low) == "", "what does not wait is not counted"
+    for params, name in (({"price": "20000.001"}, "PRICE_FILTER"),
+                         ({"quantity": "0.001001"}, "LOT_SIZE"),
+                         ({"quantity": "0.00001"}, "NOTIONAL")):
+        assert refusal(port, **(dict(price=low) | params)) == "Filter failure: " + name
+    exchange.control("DELETE", "faults")
+    assert rules()["MAX_NUM_ALGO_ORDERS"]["maxNumAlgoOrders"] == 32
+    assert signed(port, "DELETE", "openOrders", symbol=SYMBOL)[0] == 200
 
 
 def test_kill(exchange):
@@ -161,7 +235,8 @@ def test_kill(exchange):
 def main():
     with tempfile.TemporaryDirectory(prefix="spoor-limits.") as folder, \
             Exchange(BUILD, SOURCE, folder) as exchange:
-        for test in (test_accounts, test_orders, test_weight, test_sockets, test_kill):
+        for test in (test_accounts, test_orders, test_weight, test_sockets, test_filters,
+                     test_kill):
             test(exchange)
             print(f"{test.__name__[5:]}: ok", flush=True)
 
