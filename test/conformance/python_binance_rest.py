@@ -1,13 +1,15 @@
-"""Unmodified python-binance trades over REST at the practice exchange: it sends its parameters in
-the body, also with DELETE.
+"""Unmodified python-binance trades over REST at the practice exchange, with its parameters in the
+body, also with DELETE; and its sockets follow the market and the account.
 
 usage: python_binance_rest.py BUILD_DIR SOURCE_DIR
 """
+import asyncio
 import sys
 import tempfile
 
 try:
     import binance
+    from binance import AsyncClient, BinanceSocketManager
     from binance.client import Client
     from binance.exceptions import BinanceAPIException
 except ImportError:
@@ -18,6 +20,7 @@ from exchange import KEY, SECRET, Exchange  # noqa: E402
 
 BUILD, SOURCE = sys.argv[1:3]
 SYMBOL = "BTCUSDT"
+LIMIT_S = 30
 
 
 def code_of(call):
@@ -57,6 +60,82 @@ def trade(client):
     print("book, candles, market and limit order, cancel in a body, trades: ok")
 
 
+def order_types(client):
+    """The life of each type that rests or waits, and what ends at once."""
+    touch = client.get_orderbook_ticker(symbol=SYMBOL)
+    bid, ask = float(touch["bidPrice"]), float(touch["askPrice"])
+    far, low, high = f"{bid * 0.8:.2f}", f"{bid * 0.7:.2f}", f"{bid * 1.3:.2f}"
+    by_value = client.order_market_buy(symbol=SYMBOL, quoteOrderQty="100")
+    assert by_value["status"] == "FILLED" and 95 < float(by_value["cummulativeQuoteQty"]) <= 100
+    limit = {"symbol": SYMBOL, "side": "BUY", "type": "LIMIT", "quantity": "0.001"}
+    fok = client.create_order(**limit, timeInForce="FOK", price=far)
+    ioc = client.create_order(**limit, timeInForce="IOC", price=f"{ask * 1.01:.2f}")
+    assert (fok["status"], ioc["status"]) == ("EXPIRED", "FILLED"), (fok, ioc)
+    for kind, params in (("LIMIT_MAKER", {"side": "BUY", "price": far}),
+                         ("STOP_LOSS", {"stopPrice": low}),
+                         ("STOP_LOSS_LIMIT", {"stopPrice": low, "price": low}),
+                         ("TAKE_PROFIT", {"stopPrice": high}),
+                         ("TAKE_PROFIT_LIMIT", {"stopPrice": high, "price": high})):
+        if kind.endswith("_LIMIT"):
+            params["timeInForce"] = "GTC"
+        order = client.create_order(**({"symbol": SYMBOL, "side": "SELL", "type": kind,
+                                        "quantity": "0.001"} | params))
+        found = client.get_order(symbol=SYMBOL, orderId=order["orderId"])
+        assert (found["status"], found["type"]) == ("NEW", kind), found
+        assert [o["orderId"] for o in client.get_open_orders(symbol=SYMBOL)] == [order["orderId"]]
+        gone = client.cancel_order(symbol=SYMBOL, orderId=order["orderId"])
+        assert gone["status"] == "CANCELED", gone
+    resting = client.create_order(**limit, timeInForce="GTC", price=far)
+    other = client.cancel_replace_order(**limit, timeInForce="GTC", price=low,
+                                        cancelReplaceMode="STOP_ON_FAILURE",
+                                        cancelOrderId=resting["orderId"])
+    assert other["newOrderResult"] == "SUCCESS", other
+    client.cancel_order(symbol=SYMBOL, orderId=other["newOrderResponse"]["orderId"])
+    held = {b["asset"]: b for b in client.get_account()["balances"]}
+    assert held["USDT"]["locked"] == held["BTC"]["locked"] == "0.00000000", held
+    day = client.get_ticker(symbol=SYMBOL)
+    assert float(day["lowPrice"]) <= float(day["lastPrice"]) <= float(day["highPrice"]), day
+    assert len(client.get_recent_trades(symbol=SYMBOL, limit=3)) == 3
+    print("each type of order, from its beginning to its end: ok")
+
+
+async def heard(socket, wanted=lambda event: True):
+    """The first event that is wanted; combined streams hold it in "data"."""
+    while True:
+        event = await asyncio.wait_for(socket.recv(), LIMIT_S)
+        event = event.get("data", event)
+        assert event.get("e") != "error", event
+        if wanted(event):
+            return event
+
+
+async def sockets(base):
+    AsyncClient.API_URL = AsyncClient.MARGIN_API_URL = base + "/api"
+    AsyncClient.WS_API_URL = base.replace("http:", "ws:") + "/ws-api/v3"
+    BinanceSocketManager.STREAM_URL = base.replace("http:", "ws:") + "/"
+    client = await AsyncClient.create(KEY, SECRET)
+    manager = BinanceSocketManager(client)
+    async with manager.trade_socket(SYMBOL) as trades:
+        first = await heard(trades)
+        assert (await heard(trades))["t"] > first["t"]
+    async with manager.symbol_ticker_socket(SYMBOL) as tickers:
+        ticker = await heard(tickers)
+        assert float(ticker["l"]) <= float(ticker["c"]) <= float(ticker["h"]), ticker
+    async with manager.depth_socket(SYMBOL) as depth:
+        change = await heard(depth)
+        assert change["e"] == "depthUpdate" and change["U"] <= change["u"], change
+    async with manager.kline_socket(SYMBOL, interval="1m") as candles:
+        assert (await heard(candles))["k"]["i"] == "1m"
+    async with manager.user_socket() as account:
+        order = await client.order_market_buy(symbol=SYMBOL, quantity="0.001")
+        fill = await heard(account, lambda e: e.get("x") == "TRADE")
+        assert (fill["i"], fill["S"], fill["X"]) == (order["orderId"], "BUY", "FILLED"), fill
+        position = await heard(account, lambda e: e.get("e") == "outboundAccountPosition")
+        assert {"BTC", "USDT"} <= {b["a"] for b in position["B"]}, position
+    await client.session.close()  # close_connection waits ten seconds for one more message
+    print("trades, ticker, book, candles, orders and balances as they happen: ok")
+
+
 def errors(client):
     def order(**params):
         return lambda: client.create_order(symbol=SYMBOL, **params)
@@ -75,7 +154,25 @@ def errors(client):
     assert code_of(lambda: client.get_order(symbol=SYMBOL)) == -1102
     assert code_of(lambda: client.get_order_book(symbol="NONE")) == -1121
     assert code_of(lambda: client.get_klines(symbol=SYMBOL, interval="7m")) == -1120
+    assert code_of(Client(KEY, "another", ping=False).get_account) == -1022
+    assert code_of(Client("stranger", SECRET, ping=False).get_account) == -2015
+    client.timestamp_offset = -60000
+    assert code_of(client.get_account) == -1021
+    client.timestamp_offset = 0
     print("error codes: ok")
+
+
+def rate_limit(exchange, client):
+    exchange.act("limits", weight=1)
+    try:
+        for _ in range(3):
+            client.get_account()
+    except BinanceAPIException as error:
+        assert (error.status_code, error.code) == (429, -1003), error
+    else:
+        raise AssertionError("no limit was met")
+    exchange.control("DELETE", "faults")
+    print("rate limit: ok")
 
 
 def main():
@@ -83,7 +180,10 @@ def main():
         Client.API_URL = Client.MARGIN_API_URL = exchange.base + "/api"
         client = Client(KEY, SECRET)
         trade(client)
+        order_types(client)
+        asyncio.run(sockets(exchange.base))
         errors(client)
+        rate_limit(exchange, client)
         client.close_connection()
     print(f"python-binance {binance.__version__}: ok")
 
