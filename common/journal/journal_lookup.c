@@ -29,6 +29,7 @@ struct sp_lookup {
     char dir[SP_SEGMENT_PATH_SIZE];
     sp_name stream;
     char damage[240];
+    bool is_short; /* of memory, once */
     struct part *parts;
     uint32_t part_count, count, scanned;
     uint64_t records;
@@ -212,6 +213,11 @@ uint64_t sp_lookup_records(const struct sp_lookup *lookup)
     return lookup->records;
 }
 
+bool sp_lookup_is_short(const struct sp_lookup *lookup)
+{
+    return lookup->is_short;
+}
+
 uint32_t sp_lookup_scanned(const struct sp_lookup *lookup)
 {
     return lookup->scanned;
@@ -230,6 +236,7 @@ static bool heal(struct sp_lookup *lookup, struct part *part)
     part->scanned = true;
     lookup->scanned++;
     sp_status status = sp_index_build(lookup->dir, part->first_seq, part->is_last, &index, &err);
+    if (status == SP_NO_MEMORY) lookup->is_short = true;
     if (status != SP_OK) note_damage(lookup, err.text);
     if (index == NULL) return false;
     sp_index_close(part->index);
@@ -280,8 +287,10 @@ static struct sp_segment_file *file_of(struct sp_lookup *lookup, uint32_t part)
     }
     sp_segment_file_close(&oldest->file);
     oldest->used = 0;
-    if (sp_segment_file_open(&oldest->file, lookup->dir, lookup->parts[part].first_seq, path,
-                             &err) != SP_OK) {
+    sp_status status =
+        sp_segment_file_open(&oldest->file, lookup->dir, lookup->parts[part].first_seq, path, &err);
+    if (status == SP_NO_MEMORY) lookup->is_short = true;
+    if (status != SP_OK) {
         note_damage(lookup, err.text);
         return NULL;
     }

@@ -34,6 +34,8 @@ sp_name sp_lookup_stream(const struct sp_lookup *lookup);     /* empty if nothin
 const char *sp_lookup_damage(const struct sp_lookup *lookup); /* "" if there is none */
 uint32_t sp_lookup_count(const struct sp_lookup *lookup);     /* of listed records */
 uint64_t sp_lookup_records(const struct sp_lookup *lookup);   /* of all */
+/* Whether memory ran out on the way: then what was not found may be there all the same. */
+bool sp_lookup_is_short(const struct sp_lookup *lookup);
 /* Segments that had to be read whole, for want of an index. */
 uint32_t sp_lookup_scanned(const struct sp_lookup *lookup);
 

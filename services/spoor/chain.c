@@ -1,15 +1,14 @@
 #include "services/spoor/chain.h"
 
+#include "services/spoor/memory.h"
+
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
 static void *zeroed(size_t size)
 {
-    void *at = calloc(1, size);
-
-    SP_ASSERT(at != NULL);
-    return at;
+    return sp_memory(calloc(1, size));
 }
 
 static char *SP_PRINTF(1, 0) text_of(const char *fmt, va_list ap)
@@ -17,16 +16,12 @@ static char *SP_PRINTF(1, 0) text_of(const char *fmt, va_list ap)
     char *text = NULL;
     int n = vasprintf(&text, fmt, ap);
 
-    SP_ASSERT(n >= 0 && text != NULL);
-    return text;
+    return sp_memory(n >= 0 ? text : NULL);
 }
 
 static char *copy(const char *text)
 {
-    char *at = strdup(text);
-
-    SP_ASSERT(at != NULL);
-    return at;
+    return sp_memory(strdup(text));
 }
 
 static void free_nodes(struct sp_chain_node *node)
@@ -149,10 +144,9 @@ void sp_chain_lead(struct sp_chain_node *node, const char *fmt, ...)
 void sp_chain_detail(struct sp_chain_node *node, const char *label, const char *fmt, ...)
 {
     size_t bytes = (node->detail_count + 1) * sizeof *node->details;
-    struct sp_chain_detail *details = realloc(node->details, bytes);
+    struct sp_chain_detail *details = sp_memory(realloc(node->details, bytes));
     va_list ap;
 
-    SP_ASSERT(details != NULL);
     node->details = details;
     va_start(ap, fmt);
     details[node->detail_count++] =

@@ -2,7 +2,8 @@
  *
  * A section has a title and either a sentence or trees. A node says one thing: when (`lead`), what
  * (`text`), where it is recorded (`ref`), and with which particulars (`details`); its children are
- * what it led to. Everything is owned by the chain. Memory is asserted. One thread.
+ * what it led to. Everything is owned by the chain. Without memory the command ends
+ * (memory.h). One thread.
  */
 #ifndef SP_SPOOR_CHAIN_H
 #define SP_SPOOR_CHAIN_H

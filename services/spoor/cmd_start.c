@@ -1,5 +1,6 @@
 /* start, stop, restart: one service. down: all of them. */
 #include "services/spoor/cli.h"
+#include "services/spoor/memory.h"
 #include "services/spoor/supervisor_client.h"
 
 #include "common/clock.h"
@@ -84,8 +85,7 @@ static int command_service(const struct sp_cli *cli, const char *command)
     const char *name = cli->argv[1];
     int code = sp_cli_config(cli, &config);
     if (code != SP_EXIT_OK) return code;
-    struct target *target = calloc(1, sizeof *target);
-    SP_ASSERT(target != NULL);
+    struct target *target = sp_memory(calloc(1, sizeof *target));
     sp_supervisor_sockets_find(config->platform.run_dir, &target->sockets);
     sp_config_free(config);
 
@@ -131,8 +131,7 @@ int sp_cmd_down(const struct sp_cli *cli)
     if (sp_cli_no_arguments(cli) != 0) return SP_EXIT_USAGE;
     int code = sp_cli_config(cli, &config);
     if (code != SP_EXIT_OK) return code;
-    struct target *target = calloc(1, sizeof *target);
-    SP_ASSERT(target != NULL);
+    struct target *target = sp_memory(calloc(1, sizeof *target));
     sp_supervisor_sockets_find(config->platform.run_dir, &target->sockets);
     sp_config_free(config);
 

@@ -1,4 +1,5 @@
 #include "services/spoor/cli.h"
+#include "services/spoor/memory.h"
 #include "services/spoor/service_client.h"
 #include "services/spoor/status_table.h"
 
@@ -44,8 +45,7 @@ int sp_cmd_status(const struct sp_cli *cli)
     if (sp_cli_no_arguments(cli) != 0) return SP_EXIT_USAGE;
     int code = sp_cli_config(cli, &config);
     if (code != SP_EXIT_OK) return code;
-    struct sp_supervisor_answer *answer = calloc(1, sizeof *answer);
-    SP_ASSERT(answer != NULL);
+    struct sp_supervisor_answer *answer = sp_memory(calloc(1, sizeof *answer));
     sp_supervisor_sockets_find(config->platform.run_dir, &sockets);
     for (uint32_t i = 0; i < sockets.count; i++) {
         sp_status status = sp_supervisor_ask(sockets.path[i], "status", NULL,

@@ -1,6 +1,7 @@
 /* tap: the records of a stream as they travel on the bus. */
 #include "services/spoor/cli.h"
 #include "services/spoor/describe.h"
+#include "services/spoor/memory.h"
 
 #include "common/bus/bus.h"
 #include "common/clock.h"
@@ -145,11 +146,10 @@ static void on_notice(void *ctx, const struct sp_sub_notice *notice)
 static struct sp_ref last_of_journal(const struct tap *tap)
 {
     struct sp_journal_reader *reader = NULL;
-    struct sp_record *record = calloc(1, sizeof *record);
+    struct sp_record *record = sp_memory(calloc(1, sizeof *record));
     struct sp_ref last = {0};
     char dir[SP_PATH_SIZE];
 
-    SP_ASSERT(record != NULL);
     sp_config_instance_dir(tap->config, tap->publisher.s, dir);
     if (sp_journal_reader_open(dir, &tap->stream, 0, &reader, NULL) == SP_OK) {
         while (sp_journal_reader_next(reader, record, NULL, NULL) == SP_OK)

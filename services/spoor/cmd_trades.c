@@ -2,6 +2,7 @@
 #include "services/spoor/chain.h"
 #include "services/spoor/describe.h"
 #include "services/spoor/evidence_open.h"
+#include "services/spoor/memory.h"
 #include "services/spoor/trade_case.h"
 
 #include <stdlib.h>
@@ -47,8 +48,7 @@ static void gather(struct trades *trades, struct sp_evidence *evidence)
         const struct sp_trade_opened *opened = &record->body.trade_opened;
         if (trades->strategy != NULL && !sp_name_is(&opened->strategy_link_id, trades->strategy))
             continue;
-        struct sp_trade_case *at = realloc(trades->at, (trades->count + 1) * sizeof *at);
-        SP_ASSERT(at != NULL);
+        struct sp_trade_case *at = sp_memory(realloc(trades->at, (trades->count + 1) * sizeof *at));
         trades->at = at;
         if (sp_trade_case_gather(evidence, opened->trade_id, &at[trades->count])) trades->count++;
     }

@@ -1,6 +1,7 @@
 /* up: checks the configuration, starts the supervisor detached, waits until everything is ready and
  * shows what runs where. */
 #include "services/spoor/cli.h"
+#include "services/spoor/memory.h"
 #include "services/spoor/supervisor_client.h"
 
 #include "common/clock.h"
@@ -317,9 +318,8 @@ static int run(struct up *up)
 
 int sp_cmd_up(const struct sp_cli *cli)
 {
-    struct up *up = calloc(1, sizeof *up);
+    struct up *up = sp_memory(calloc(1, sizeof *up));
 
-    SP_ASSERT(up != NULL);
     up->progress = isatty(STDERR_FILENO) && !cli->json;
     int code = parse(cli, up);
     if (code == 0) code = run(up);

@@ -1,5 +1,7 @@
 #include "services/spoor/evidence.h"
 
+#include "services/spoor/memory.h"
+
 #include "common/journal/journal_lookup.h"
 
 #include <dirent.h>
@@ -47,22 +49,17 @@ struct sp_evidence {
     struct anchor *anchors;
 };
 
-/* Room for one more; asserts memory: the command line ends without it. */
+/* Room for one more. */
 static void *grown(void *at, size_t count, size_t *cap, size_t size)
 {
     if (count < *cap) return at;
     *cap = *cap == 0 ? 256 : *cap * 2;
-    void *bigger = reallocarray(at, *cap, size);
-    SP_ASSERT(bigger != NULL);
-    return bigger;
+    return sp_memory(reallocarray(at, *cap, size));
 }
 
 static void *zeroed(size_t size)
 {
-    void *at = calloc(1, size);
-
-    SP_ASSERT(at != NULL);
-    return at;
+    return sp_memory(calloc(1, size));
 }
 
 static void add_anchor(struct sp_evidence *e, const struct sp_feed *feed)
@@ -93,7 +90,9 @@ static void note_begin(struct sp_evidence_stream *stream, const char *dir, struc
     struct sp_segment_list list;
     struct sp_index_record oldest;
 
-    if (sp_segment_list_read(dir, &list, NULL) != SP_OK) return;
+    sp_status status = sp_segment_list_read(dir, &list, NULL);
+    if (status == SP_NO_MEMORY) sp_memory_end();
+    if (status != SP_OK) return;
     stream->first_seq = list.first[0];
     sp_segment_list_free(&list);
     if (stream->first_seq > 1 && sp_lookup_count(lookup) > 0 &&
@@ -112,6 +111,7 @@ static void read_dir(struct sp_evidence *e, const char *data_dir, const char *na
     if (n < 0 || (size_t)n >= sizeof path) return;
     sp_status status = sp_lookup_open(path, &lookup, &err);
     if (status == SP_NOT_FOUND) return; /* not a journal */
+    if (status == SP_NO_MEMORY) sp_memory_end();
     struct sp_evidence_stream *stream = &e->streams[e->stream_count];
     *stream = (struct sp_evidence_stream){0};
     e->journals[e->stream_count] = (struct journal){lookup, e->item_count};
@@ -142,8 +142,7 @@ sp_status sp_evidence_load(const char *data_dir, struct sp_evidence **out, struc
         sp_status status = errno == ENOENT || errno == ENOTDIR ? SP_NOT_FOUND : SP_IO;
         return SP_FAIL(err, status, "%s: %s", data_dir, strerror(errno));
     }
-    struct sp_evidence *e = calloc(1, sizeof *e);
-    SP_ASSERT(e != NULL);
+    struct sp_evidence *e = zeroed(sizeof *e);
     for (int i = 0; i < count; i++) {
         read_dir(e, data_dir, names[i]->d_name);
         free(names[i]);
@@ -190,6 +189,12 @@ const struct sp_evidence_stream *sp_evidence_stream(const struct sp_evidence *e,
     return &e->streams[index];
 }
 
+/* What could not be read may be there: no answer without it. */
+static void check_memory(const struct sp_evidence *e, uint32_t stream)
+{
+    if (sp_lookup_is_short(e->journals[stream].lookup)) sp_memory_end();
+}
+
 /* The journal that an item is in. */
 static uint32_t stream_of(const struct sp_evidence *e, uint32_t item)
 {
@@ -209,12 +214,14 @@ const struct sp_evidence_item *sp_evidence_item(struct sp_evidence *e, uint32_t 
     e->item = (struct sp_evidence_item){.stream = stream};
     if (sp_lookup_record(e->journals[stream].lookup, item - e->journals[stream].base, &record))
         e->item = (struct sp_evidence_item){stream, record.kind, record.seq, record.time};
+    check_memory(e, stream);
     return &e->item;
 }
 
 /* What has become damaged since it was loaded, or was not looked at then. */
 static void note_damage(struct sp_evidence *e, uint32_t stream)
 {
+    check_memory(e, stream);
     snprintf(e->streams[stream].damage, sizeof e->streams[stream].damage, "%s",
              sp_lookup_damage(e->journals[stream].lookup));
 }
@@ -256,6 +263,7 @@ const struct sp_record *sp_evidence_at(struct sp_evidence *e, const struct sp_re
         struct journal *journal = &e->journals[i];
         if (journal->lookup == NULL || !sp_name_eq(&e->streams[i].name, &ref->stream)) continue;
         uint32_t number = sp_lookup_seek(journal->lookup, ref->seq);
+        check_memory(e, i);
         if (number == sp_lookup_count(journal->lookup)) return NULL;
         const struct sp_record *record = sp_evidence_record(e, journal->base + number);
         if (record == NULL || record->seq != ref->seq) return NULL;
@@ -273,7 +281,8 @@ static void find_in_all(struct sp_evidence *e, struct sp_id id, unsigned bits,
         uint32_t before = out->count;
         if (e->journals[i].lookup == NULL) continue;
         sp_status status = sp_lookup_find(e->journals[i].lookup, id, bits, out);
-        SP_ASSERT(status == SP_OK); /* as zeroed does */
+        if (status == SP_NO_MEMORY) sp_memory_end();
+        check_memory(e, i);
         for (uint32_t n = before; n < out->count; n++)
             out->at[n].record += e->journals[i].base;
     }
@@ -370,6 +379,7 @@ bool sp_evidence_with_text(struct sp_evidence *e, struct sp_evidence_id id, cons
         size_t len = 0;
         const char *line =
             sp_lookup_line(e->journals[stream].lookup, items[i] - e->journals[stream].base, &len);
+        check_memory(e, stream);
         if (line == NULL || memmem(line, len, text, strlen(text)) == NULL) continue;
         *item = items[i];
         return true;
@@ -396,7 +406,8 @@ uint32_t sp_evidence_of_kinds(struct sp_evidence *e, const enum sp_kind *kinds, 
         if (e->journals[i].lookup == NULL) continue;
         for (uint32_t k = 0; k < count; k++) {
             sp_status status = sp_lookup_kind(e->journals[i].lookup, kinds[k], &all);
-            SP_ASSERT(status == SP_OK); /* as zeroed does */
+            if (status == SP_NO_MEMORY) sp_memory_end();
+            check_memory(e, i);
         }
         for (uint32_t n = before; n < all.count; n++)
             all.at[n] += e->journals[i].base;
@@ -414,7 +425,9 @@ bool sp_evidence_newest(struct sp_evidence *e, enum sp_kind kind, uint32_t *item
     for (uint32_t i = 0; i < e->stream_count; i++) {
         uint32_t number = 0;
         if (e->journals[i].lookup == NULL) continue;
-        if (!sp_lookup_newest(e->journals[i].lookup, kind, &number)) continue;
+        bool has = sp_lookup_newest(e->journals[i].lookup, kind, &number);
+        check_memory(e, i);
+        if (!has) continue;
         /* Later in the same stream always wins: clocks may repeat, sequences do not. */
         int64_t time_ns = sp_evidence_item(e, e->journals[i].base + number)->time.ns;
         if (found && newest_ns > time_ns) continue;

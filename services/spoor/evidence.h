@@ -2,7 +2,8 @@
  *
  * Looks into every journal under a data directory as it is: of a running system, of a stopped one,
  * with a torn tail. Never writes and takes no lock. Finds records through the indexes of segments
- * (common/journal/journal_lookup.h) and parses one when it is asked for. One thread.
+ * (common/journal/journal_lookup.h) and parses one when it is asked for. Without memory the command
+ * ends (memory.h). One thread.
  */
 #ifndef SP_SPOOR_EVIDENCE_H
 #define SP_SPOOR_EVIDENCE_H
@@ -37,7 +38,7 @@ struct sp_evidence_id {
 };
 
 /* Journals are the sub-directories that hold one; damage is noted in its stream, not an error.
- * SP_NOT_FOUND if there is none, SP_IO, SP_NO_MEMORY. */
+ * SP_NOT_FOUND if there is none, SP_IO. */
 SP_NODISCARD sp_status sp_evidence_load(const char *data_dir, struct sp_evidence **out,
                                         struct sp_err *err);
 void sp_evidence_free(struct sp_evidence *evidence);

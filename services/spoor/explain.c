@@ -1,4 +1,5 @@
 #include "services/spoor/explain_internal.h"
+#include "services/spoor/memory.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -61,10 +62,9 @@ static bool id_in(const struct sp_record *record, enum sp_id_type type, struct s
 
 uint32_t sp_explain_trades(const struct sp_records *records, sp_trd_id **out)
 {
-    sp_trd_id *trades = calloc(records->count + 1, sizeof *trades), id;
+    sp_trd_id *trades = sp_memory(calloc(records->count + 1, sizeof *trades)), id;
     uint32_t count = 0;
 
-    SP_ASSERT(trades != NULL);
     for (uint32_t i = 0; i < records->count; i++) {
         uint32_t n = 0;
         if (!id_in(records->at[i], SP_ID_TRD, &id.raw)) continue;

@@ -1,6 +1,7 @@
 /* What happened around a trade while it was open: its protection, services that ended and came
  * back, reconciliations, halts, corrections. */
 #include "services/spoor/explain_internal.h"
+#include "services/spoor/memory.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -21,9 +22,8 @@ struct moments {
 static struct moment *add_moment(struct moments *moments, sp_wall time,
                                  const struct sp_record *record)
 {
-    struct moment *at = realloc(moments->at, (moments->count + 1) * sizeof *at);
+    struct moment *at = sp_memory(realloc(moments->at, (moments->count + 1) * sizeof *at));
 
-    SP_ASSERT(at != NULL);
     moments->at = at;
     struct moment *moment = &at[moments->count];
     *moment = (struct moment){.time = time, .order = moments->count, .record = record};

@@ -178,7 +178,9 @@ static sp_status walk_found(const char *dir, const struct sp_journal_filter *fil
         status = SP_FAIL(err, status, "%s: memory is exhausted", dir);
     } else {
         give_found(lookup, &numbers, filter, fn, ctx);
-        if (sp_lookup_damage(lookup)[0] != '\0')
+        if (sp_lookup_is_short(lookup))
+            status = SP_FAIL(err, SP_NO_MEMORY, "%s: memory is exhausted", dir);
+        else if (sp_lookup_damage(lookup)[0] != '\0')
             status = SP_FAIL(err, SP_CORRUPT, "%s", sp_lookup_damage(lookup));
     }
     free(numbers.at);

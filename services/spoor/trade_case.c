@@ -1,6 +1,7 @@
 #include "services/spoor/trade_case.h"
 
 #include "services/spoor/describe.h"
+#include "services/spoor/memory.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,9 +10,8 @@
 void sp_records_add(struct sp_records *records, const struct sp_record *record)
 {
     size_t bytes = (records->count + 1) * sizeof *records->at;
-    const struct sp_record **at = realloc(records->at, bytes);
+    const struct sp_record **at = sp_memory(realloc(records->at, bytes));
 
-    SP_ASSERT(at != NULL);
     at[records->count++] = record;
     records->at = at;
 }
@@ -21,8 +21,8 @@ static struct sp_order_case *order_of(struct sp_trade_case *c, sp_ord_id order_i
 {
     for (uint32_t i = 0; i < c->order_count; i++)
         if (sp_ord_id_eq(c->orders[i].order_id, order_id)) return &c->orders[i];
-    struct sp_order_case *orders = realloc(c->orders, (c->order_count + 1) * sizeof *c->orders);
-    SP_ASSERT(orders != NULL);
+    struct sp_order_case *orders =
+        sp_memory(realloc(c->orders, (c->order_count + 1) * sizeof *c->orders));
     c->orders = orders;
     orders[c->order_count] =
         (struct sp_order_case){.order_id = order_id, .client_order_id = *client_order_id};

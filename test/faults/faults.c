@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <pthread.h>
+#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,8 +19,11 @@
 static struct {
     struct fault_plan plan;
     _Atomic bool on;
-    _Atomic uint64_t counted, failed;
-    _Atomic(const char *) last;
+    /* Also of a child of ours, which the nth may fail in; mapped at the first begin. */
+    struct counters {
+        _Atomic uint64_t counted, failed;
+        _Atomic(const char *) last;
+    } * shared;
     pthread_mutex_t lock;
     void *held[HELD_MAX]; /* open addressing by pointer */
     size_t held_count;
@@ -27,10 +31,15 @@ static struct {
 
 void faults_begin(const struct fault_plan *plan)
 {
+    if (faults.shared == NULL) {
+        faults.shared = mmap(NULL, sizeof *faults.shared, PROT_READ | PROT_WRITE,
+                             MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        if (faults.shared == MAP_FAILED) abort();
+    }
     faults.plan = *plan;
-    atomic_store(&faults.counted, 0);
-    atomic_store(&faults.failed, 0);
-    atomic_store(&faults.last, "");
+    atomic_store(&faults.shared->counted, 0);
+    atomic_store(&faults.shared->failed, 0);
+    atomic_store(&faults.shared->last, "");
     atomic_store(&faults.on, true);
 }
 
@@ -41,17 +50,17 @@ void faults_end(void)
 
 uint64_t faults_counted(void)
 {
-    return atomic_load(&faults.counted);
+    return atomic_load(&faults.shared->counted);
 }
 
 uint64_t faults_failed(void)
 {
-    return atomic_load(&faults.failed);
+    return atomic_load(&faults.shared->failed);
 }
 
 const char *faults_last(void)
 {
-    return atomic_load(&faults.last);
+    return atomic_load(&faults.shared->last);
 }
 
 size_t faults_held(void)
@@ -64,10 +73,10 @@ static bool fails(enum fault_kind kind, const char *name)
     const struct fault_plan *plan = &faults.plan;
 
     if (!atomic_load(&faults.on) || kind != plan->kind) return false;
-    uint64_t n = atomic_fetch_add(&faults.counted, 1) + 1;
+    uint64_t n = atomic_fetch_add(&faults.shared->counted, 1) + 1;
     if (plan->at == 0 || n < plan->at || (n > plan->at && !plan->forever)) return false;
-    atomic_fetch_add(&faults.failed, 1);
-    atomic_store(&faults.last, name);
+    atomic_fetch_add(&faults.shared->failed, 1);
+    atomic_store(&faults.shared->last, name);
     errno = kind == FAULT_ALLOCATION ? ENOMEM : plan->error;
     return true;
 }
@@ -125,8 +134,18 @@ void *wrap_realloc(void *old, size_t size) WRAP("realloc");
 void *wrap_reallocarray(void *old, size_t count, size_t size) WRAP("reallocarray");
 char *wrap_strdup(const char *text) WRAP("strdup");
 char *wrap_strndup(const char *text, size_t len_bytes) WRAP("strndup");
+extern int real_vasprintf(char **out, const char *fmt, va_list ap) REAL("vasprintf")
+    SP_PRINTF(2, 0);
+int wrap_vasprintf(char **out, const char *fmt, va_list ap) WRAP("vasprintf") SP_PRINTF(2, 0);
 void wrap_free(void *at) WRAP("free");
 
+int wrap_vasprintf(char **out, const char *fmt, va_list ap)
+{
+    if (fails(FAULT_ALLOCATION, "vasprintf")) return -1;
+    int n = real_vasprintf(out, fmt, ap);
+    if (n >= 0) hold(*out);
+    return n;
+}
 void *wrap_malloc(size_t size)
 {
     return fails(FAULT_ALLOCATION, "malloc") ? NULL : hold(real_malloc(size));

@@ -28,9 +28,9 @@ struct scenario {
 };
 
 extern const struct scenario journal_scenarios[], state_scenarios[], shell_scenarios[],
-    cli_scenarios[];
+    cli_scenarios[], why_scenarios[];
 extern const size_t journal_scenario_count, state_scenario_count, shell_scenario_count,
-    cli_scenario_count;
+    cli_scenario_count, why_scenario_count;
 
 /* Where the journal is. */
 void scenario_journal_dir(const struct scenario_run *run, char out[256]);
