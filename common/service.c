@@ -271,6 +271,25 @@ static void send_metrics_line(void *ctx, const char *line)
     SP_IGNORE(sp_bus_reply(to->life->service.bus, to->peer, answer)); /* the asker has gone */
 }
 
+struct flow_answer {
+    struct life *life;
+    const struct sp_peer *peer;
+    uint64_t request_id;
+};
+
+static void send_flow(void *ctx, const struct sp_bus_flow *flow)
+{
+    struct flow_answer *to = ctx;
+    struct sp_record *answer = &to->life->answer;
+
+    memset(answer, 0, sizeof *answer);
+    answer->kind = SP_REC_BUS_FLOW;
+    if (flow != NULL) answer->body.bus_flow = *flow;
+    answer->body.bus_flow.request_id = to->request_id;
+    answer->body.bus_flow.more = flow != NULL;
+    SP_IGNORE(sp_bus_reply(to->life->service.bus, to->peer, answer)); /* the asker has gone */
+}
+
 static void answer_retain(struct life *life, const struct sp_peer *peer,
                           const struct sp_retain *request)
 {
@@ -304,6 +323,10 @@ static void on_request(void *ctx, const struct sp_peer *peer, const struct sp_re
         sp_metrics_print(life->service.metrics, send_metrics_line, &to);
         sp_bus_print_metrics(life->service.bus, send_metrics_line, &to);
         send_metrics_line(&to, NULL);
+    } else if (request->kind == SP_REC_QUERY && sp_name_is(&request->body.query.what, "bus")) {
+        struct flow_answer to = {life, peer, request->body.query.request_id};
+        sp_bus_flows(life->service.bus, send_flow, &to);
+        send_flow(&to, NULL);
     } else if (request->kind == SP_REC_RETAIN) {
         answer_retain(life, peer, &request->body.retain);
     } else if (life->spec->on_request != NULL) {

@@ -47,7 +47,7 @@ def spoor(*args, config, check=True, timeout=120):
 
 def status(config):
     """{service: row}, empty if nothing runs."""
-    done = spoor("--json", "status", config=config, check=False)
+    done = spoor("--json", "status", "--short", config=config, check=False)
     try:
         parts = json.loads(done.stdout)["supervisors"]
     except (ValueError, KeyError):

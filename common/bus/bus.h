@@ -140,6 +140,13 @@ struct sp_bus_stats {
     uint64_t lag_max;         /* records a facts subscription is behind, now */
 };
 struct sp_bus_stats sp_bus_stats(const struct sp_bus *bus);
+/* One stream in numbers, in this life of the service: a subscription, or a stream of its own, which
+ * has no publisher and only `published` and `lag`. What was published from where a subscription
+ * began is applied - rewound + lost + lag, but for what nobody announced before its publisher
+ * died. */
+typedef void sp_bus_flow_fn(void *ctx, const struct sp_bus_flow *flow);
+/* Gives each, subscriptions first. `fn` must not change the bus. */
+void sp_bus_flows(const struct sp_bus *bus, sp_bus_flow_fn *fn, void *ctx);
 /* All of that as spoor_bus_* in the Prometheus text format, a line at a time without newline; and
  * the lag of each subscription here and of each consumer that reports to us, by stream. */
 void sp_bus_print_metrics(const struct sp_bus *bus, void (*fn)(void *ctx, const char *line),

@@ -112,6 +112,8 @@ static void rewind_to(struct sp_subscription *sub, uint32_t epoch, uint64_t seq)
 
     SP_ASSERT(seq < sub->next);
     SP_ASSERT(epoch > sub->epoch);
+    sub->rewound += sub->next - seq;
+    sub->epoch_known = 0;
     sub->next = seq;
     sub->epoch = epoch;
     sub->verify = false;
@@ -131,6 +133,7 @@ static void skip_facts(struct sp_subscription *sub, uint64_t low_seq)
     bool fresh = sub->epoch == 0;
 
     SP_ASSERT(low_seq > sub->next);
+    if (!fresh) sub->lost += low_seq - sub->next;
     sub->next = low_seq;
     sub->bus->stats.ring_gone++;
     if (!fresh) sp_bus_sub_notice(sub, &notice);
@@ -211,6 +214,7 @@ static bool take_from_file(struct sp_subscription *sub)
     if (record->seq > sub->next) skip_facts(sub, record->seq);
     sub->any_first = false;
     sub->bus->stats.replayed_files++;
+    sub->replayed++;
     sp_bus_sub_deliver(sub, record);
     return true;
 }
@@ -246,6 +250,13 @@ bool sp_bus_catchup_step(struct sp_subscription *sub)
 
 /* ---- Answers ---- */
 
+/* Records that a jump to (epoch, seq) passes over, as far as they were announced. */
+static uint64_t lost_until(const struct sp_subscription *sub, uint32_t epoch, uint64_t seq)
+{
+    if (epoch == sub->epoch) return seq + 1 - sub->next;
+    return seq + (sub->epoch_known >= sub->next ? sub->epoch_known + 1 - sub->next : 0);
+}
+
 /* A snapshot brings us to (epoch, seq): says what was lost on the way, if anything. */
 static void jump_to(struct sp_subscription *sub, uint32_t epoch, uint64_t seq)
 {
@@ -258,6 +269,8 @@ static void jump_to(struct sp_subscription *sub, uint32_t epoch, uint64_t seq)
     bool fresh = sub->epoch == 0;
 
     if (epoch == sub->epoch && seq + 1 <= sub->next) return;
+    if (!fresh) sub->lost += lost_until(sub, epoch, seq);
+    if (epoch != sub->epoch) sub->epoch_known = 0;
     sub->epoch = epoch;
     sub->next = seq + 1;
     if (fresh) return;
@@ -288,6 +301,7 @@ static void take_replayed_facts(struct sp_subscription *sub, const struct sp_rec
     if (rewound) rewind_to(sub, record->epoch, record->seq);
     if (record->seq < sub->next) {
         sub->bus->stats.duplicates++;
+        sub->dropped++;
         return;
     }
     if (record->epoch < sub->epoch || (record->seq > sub->next && !sub->any_first)) return;
@@ -299,6 +313,7 @@ static void take_replayed_facts(struct sp_subscription *sub, const struct sp_rec
     if (record->seq > sub->next) skip_facts(sub, record->seq);
     sub->any_first = false;
     sub->bus->stats.replayed_socket++;
+    sub->replayed++;
     sp_bus_sub_deliver(sub, record);
 }
 
@@ -317,6 +332,7 @@ void sp_bus_catchup_record(struct sp_subscription *sub, struct sp_record *record
         sub->options.on_record(sub->options.ctx, record);
     } else if (record->seq == sub->next && (sub->epoch == 0 || sub->epoch == record->epoch)) {
         sub->bus->stats.replayed_socket++;
+        sub->replayed++;
         sp_bus_sub_deliver(sub, record);
     }
 }

@@ -167,6 +167,9 @@ struct sp_subscription {
     uint32_t attempt;
     sp_mono deadline; /* of the answer, or when to try again */
 
+    uint64_t epoch_known; /* the newest sequence announced of `epoch` */
+    uint64_t applied, lost, rewound, replayed, gaps, dropped; /* as in struct sp_bus_flow */
+
     uint32_t told_epoch; /* paced: the last CONSUMED */
     uint64_t told_seq;
     sp_mono told_at;

@@ -87,6 +87,90 @@ static void print_subscriptions(const struct sp_bus *bus, line_fn *fn, void *ctx
     }
 }
 
+/* Published and not reported as consumed by the slowest paced consumer of the stream. */
+static uint64_t reported_lag(const struct sp_bus *bus, const struct bus_out *out)
+{
+    uint64_t last = sp_bus_out_last(out), lag = 0;
+
+    for (uint32_t i = 0; i < bus->consumer_count; i++) {
+        const struct bus_consumer *c = &bus->consumers[i];
+        if (!sp_name_eq(&c->stream, &out->stream)) continue;
+        uint64_t seen = c->epoch == bus->options.epoch ? c->seq : 0;
+        if (last > seen && last - seen > lag) lag = last - seen;
+    }
+    return lag;
+}
+
+void sp_bus_flows(const struct sp_bus *bus, sp_bus_flow_fn *fn, void *ctx)
+{
+    for (uint32_t i = 0; i < bus->sub_count; i++) {
+        const struct sp_subscription *sub = bus->subs[i];
+        if (sub->watch) continue;
+        struct sp_bus_flow flow = {.stream = sub->options.stream,
+                                   .publisher = sub->options.publisher,
+                                   .applied = sub->applied,
+                                   .lost = sub->lost,
+                                   .rewound = sub->rewound,
+                                   .replayed = sub->replayed,
+                                   .gaps = sub->gaps,
+                                   .dropped = sub->dropped,
+                                   .lag = sp_bus_sub_lag(sub)};
+        fn(ctx, &flow);
+    }
+    for (uint32_t i = 0; i < bus->out_count; i++) {
+        struct sp_bus_flow flow = {.stream = bus->outs[i]->stream,
+                                   .published = sp_bus_out_last(bus->outs[i]),
+                                   .lag = reported_lag(bus, bus->outs[i])};
+        fn(ctx, &flow);
+    }
+}
+
+static const struct flow_counter {
+    const char *name, *help;
+    size_t offset;
+} flow_counters[] = {
+    {"spoor_bus_stream_applied_total", "records given to the consumer",
+     offsetof(struct sp_bus_flow, applied)},
+    {"spoor_bus_stream_lost_total", "records told to it as lost",
+     offsetof(struct sp_bus_flow, lost)},
+    {"spoor_bus_stream_rewound_total", "records applied that a power cut took back",
+     offsetof(struct sp_bus_flow, rewound)},
+    {"spoor_bus_stream_replayed_total", "of the applied: replayed",
+     offsetof(struct sp_bus_flow, replayed)},
+    {"spoor_bus_stream_gaps_total", "records or marks that came too early",
+     offsetof(struct sp_bus_flow, gaps)},
+    {"spoor_bus_stream_dropped_total", "live records passed over",
+     offsetof(struct sp_bus_flow, dropped)},
+};
+
+struct flow_lines {
+    const struct sp_bus *bus;
+    const struct flow_counter *counter;
+    line_fn *fn;
+    void *ctx;
+};
+
+static void print_flow(void *ctx, const struct sp_bus_flow *flow)
+{
+    const struct flow_lines *to = ctx;
+    char line[SP_TEXT_SIZE];
+
+    if (sp_name_is_empty(&flow->publisher)) return;
+    const char *at = (const char *)flow + to->counter->offset;
+    snprintf(line, sizeof(line), "%s{stream=\"%s\",consumer=\"%s\"} %" PRIu64, to->counter->name,
+             flow->stream.s, to->bus->options.service.s, *(const uint64_t *)(const void *)at);
+    to->fn(to->ctx, line);
+}
+
+static void print_flows(const struct sp_bus *bus, line_fn *fn, void *ctx)
+{
+    for (size_t i = 0; i < sizeof(flow_counters) / sizeof(flow_counters[0]); i++) {
+        struct flow_lines to = {bus, &flow_counters[i], fn, ctx};
+        print_head(flow_counters[i].name, "counter", flow_counters[i].help, fn, ctx);
+        sp_bus_flows(bus, print_flow, &to);
+    }
+}
+
 /* What paced consumers have told us, as publisher. */
 static void print_consumers(const struct sp_bus *bus, line_fn *fn, void *ctx)
 {
@@ -125,6 +209,7 @@ void sp_bus_print_metrics(const struct sp_bus *bus, line_fn *fn, void *ctx)
 {
     print_counters(bus, fn, ctx);
     print_subscriptions(bus, fn, ctx);
+    print_flows(bus, fn, ctx);
     print_consumers(bus, fn, ctx);
     print_sources(bus, fn, ctx);
 }

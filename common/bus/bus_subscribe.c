@@ -37,6 +37,7 @@ static void hold_push(struct sp_subscription *sub, const uint8_t *bytes, size_t 
     }
     if (BUS_HOLD_BYTES - sub->hold_tail < need) {
         sub->bus->stats.held_drops++;
+        sub->dropped++;
         return;
     }
     memcpy(sub->hold + sub->hold_tail, &len32, sizeof(len32));
@@ -119,8 +120,10 @@ void sp_bus_sub_deliver(struct sp_subscription *sub, const struct sp_record *rec
 {
     SP_ASSERT(record->seq >= sub->next);
     SP_ASSERT(record->epoch >= sub->epoch);
+    if (record->epoch != sub->epoch) sub->epoch_known = 0;
     sub->epoch = record->epoch;
     sub->next = record->seq + 1;
+    sub->applied++;
     sub->options.on_record(sub->options.ctx, record);
     if (sub->options.paced && sub->next - 1 - sub->told_seq >= PACED_RECORDS) {
         tell_consumed(sub, sp_clock_mono());
@@ -129,6 +132,7 @@ void sp_bus_sub_deliver(struct sp_subscription *sub, const struct sp_record *rec
 
 static void note_known(struct sp_subscription *sub, uint32_t epoch, uint64_t seq)
 {
+    if (epoch == sub->epoch && seq > sub->epoch_known) sub->epoch_known = seq;
     if (epoch < sub->known_epoch) return;
     if (epoch == sub->known_epoch && seq <= sub->known_seq) return;
     sub->known_epoch = epoch;
@@ -141,15 +145,23 @@ bool sp_bus_sub_is_behind(const struct sp_subscription *sub)
     return sub->known_seq >= sub->next;
 }
 
+static void count_gap(struct sp_subscription *sub)
+{
+    sub->bus->stats.gaps++;
+    sub->gaps++;
+}
+
 /* False: it cannot be taken now, a replay has begun. */
 static bool take_live(struct sp_subscription *sub, const struct sp_record *record)
 {
     if (record->epoch < sub->epoch) {
         sub->bus->stats.zombies++;
+        sub->dropped++;
         return true;
     }
     if (record->epoch == sub->epoch && record->seq < sub->next) {
         sub->bus->stats.duplicates++;
+        sub->dropped++;
         return true;
     }
     bool follows = record->seq == sub->next || SP_BUG(gap_ignored);
@@ -157,7 +169,7 @@ static bool take_live(struct sp_subscription *sub, const struct sp_record *recor
         sp_bus_sub_deliver(sub, record);
         return true;
     }
-    if (record->epoch == sub->epoch) sub->bus->stats.gaps++;
+    if (record->epoch == sub->epoch) count_gap(sub);
     sp_bus_catchup_begin(sub);
     return false;
 }
@@ -174,7 +186,7 @@ void sp_bus_sub_mark(struct sp_subscription *sub, const struct sp_mark *mark)
 {
     note_known(sub, mark->epoch, mark->seq);
     if (sub->state != BUS_LIVE || is_holding(sub) || !sp_bus_sub_is_behind(sub)) return;
-    if (sub->known_epoch == sub->epoch) sub->bus->stats.gaps++;
+    if (sub->known_epoch == sub->epoch) count_gap(sub);
     sp_bus_catchup_begin(sub);
 }
 

@@ -1,12 +1,14 @@
 #include "services/spoor/cli.h"
 #include "services/spoor/memory.h"
 #include "services/spoor/service_client.h"
+#include "services/spoor/status_flows.h"
 #include "services/spoor/status_table.h"
 
 #include "common/clock.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define STATUS_TIMEOUT_NS (5 * SP_NS_PER_S)
 
@@ -35,6 +37,51 @@ static void print_trading(const struct sp_config *config)
     }
 }
 
+/* Services that take part in the bus and can be expected to answer. */
+static bool has_bus(const struct sp_child_status *row)
+{
+    return sp_name_is(&row->state, "READY") && !sp_name_is(&row->name, "supervisor");
+}
+
+struct flows {
+    const struct sp_config *config;
+    struct sp_status_flows *asked; /* of one service at a time */
+};
+
+static void print_flows_json(void *ctx, const struct sp_child_status *row)
+{
+    const struct flows *flows = ctx;
+
+    if (!has_bus(row)) return;
+    sp_status_flows_ask(flows->config, &row->name, flows->asked);
+    printf(",\"bus\":");
+    sp_status_flows_json(flows->asked);
+}
+
+static void print_flows(const struct flows *flows, const struct sp_supervisor_answer *answer)
+{
+    sp_status_flows_head();
+    for (uint32_t i = 0; i < answer->count; i++) {
+        if (!has_bus(&answer->rows[i])) continue;
+        sp_status_flows_ask(flows->config, &answer->rows[i].name, flows->asked);
+        sp_status_flows_print(&answer->rows[i].name, flows->asked);
+    }
+}
+
+static void print_answer(const struct sp_cli *cli, const struct sp_config *config,
+                         const struct sp_supervisor_answer *answer, bool is_short)
+{
+    struct flows flows = {config, sp_memory(malloc(sizeof *flows.asked))};
+
+    if (cli->json) {
+        sp_status_table_json(answer, is_short ? NULL : print_flows_json, &flows);
+    } else {
+        sp_status_table_print(answer);
+        if (!is_short) print_flows(&flows, answer);
+    }
+    free(flows.asked);
+}
+
 int sp_cmd_status(const struct sp_cli *cli)
 {
     struct sp_config *config = NULL;
@@ -42,7 +89,8 @@ int sp_cmd_status(const struct sp_cli *cli)
     struct sp_err err = {0};
     uint32_t running = 0;
 
-    if (sp_cli_no_arguments(cli) != 0) return SP_EXIT_USAGE;
+    bool is_short = cli->argc == 2 && strcmp(cli->argv[1], "--short") == 0;
+    if (!is_short && sp_cli_no_arguments(cli) != 0) return SP_EXIT_USAGE;
     int code = sp_cli_config(cli, &config);
     if (code != SP_EXIT_OK) return code;
     struct sp_supervisor_answer *answer = sp_memory(calloc(1, sizeof *answer));
@@ -55,13 +103,9 @@ int sp_cmd_status(const struct sp_cli *cli)
             code = sp_cli_fail(SP_EXIT_SOFTWARE, NULL, "%s: %s", sockets.path[i], err.text);
             continue;
         }
-        if (cli->json) {
-            printf("%s", running == 0 ? "{\"running\":true,\"supervisors\":[[" : ",[");
-            sp_status_table_json(answer);
-            printf("]");
-        } else {
-            sp_status_table_print(answer);
-        }
+        if (cli->json) printf("%s", running == 0 ? "{\"running\":true,\"supervisors\":[[" : ",[");
+        print_answer(cli, config, answer, is_short);
+        if (cli->json) printf("]");
         running++;
     }
     if (running > 0 && cli->json) printf("]}\n");

@@ -4,6 +4,8 @@
 
 #include <stdio.h>
 
+#define FLOWS_TIMEOUT_NS (SP_NS_PER_S / 2) /* `spoor status` asks all, one after the other */
+
 struct answer {
     enum sp_kind kind;
     bool came;
@@ -100,6 +102,17 @@ sp_status sp_service_limits(const struct sp_config *config, sp_client_answer_fn 
         sp_client_ask(config->platform.run_dir, &execution, request, SP_REC_COMMAND_REPLY,
                       (sp_dur){SP_SERVICE_TIMEOUT_NS}, fn, ctx, NULL);
     return status;
+}
+
+sp_status sp_service_flows(const struct sp_config *config, const sp_name *service,
+                           sp_client_answer_fn *fn, void *ctx)
+{
+    struct sp_record *request = request_of(SP_REC_QUERY);
+
+    request->body.query =
+        (struct sp_query){.request_id = 1, .what = sp_name_of("bus"), .asker = sp_name_of("spoor")};
+    return sp_client_ask(config->platform.run_dir, service, request, SP_REC_BUS_FLOW,
+                         (sp_dur){FLOWS_TIMEOUT_NS}, fn, ctx, NULL);
 }
 
 sp_status sp_service_retain(const struct sp_config *config, const sp_name *service,

@@ -21,6 +21,10 @@ SP_NODISCARD sp_status sp_service_command(const struct sp_config *config, const 
 SP_NODISCARD sp_status sp_service_query(const struct sp_config *config, const sp_name *service,
                                         const char *what, sp_dur timeout,
                                         struct sp_command_reply *out);
+/* Asks a service for each of its streams: `fn` gets BUS_FLOWs, the last without a stream. Statuses
+ * as above. */
+SP_NODISCARD sp_status sp_service_flows(const struct sp_config *config, const sp_name *service,
+                                        sp_client_answer_fn *fn, void *ctx);
 /* Asks execution how its limits stand; `fn` gets each LIMIT_VIEW. Statuses as above. */
 SP_NODISCARD sp_status sp_service_limits(const struct sp_config *config, sp_client_answer_fn *fn,
                                          void *ctx);

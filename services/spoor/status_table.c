@@ -60,7 +60,8 @@ void sp_status_table_print(const struct sp_supervisor_answer *answer)
     }
 }
 
-void sp_status_table_json(const struct sp_supervisor_answer *answer)
+void sp_status_table_json(const struct sp_supervisor_answer *answer, sp_status_more_fn *more,
+                          void *ctx)
 {
     char row[ROW_BYTES];
 
@@ -69,6 +70,9 @@ void sp_status_table_json(const struct sp_supervisor_answer *answer)
         sp_status status = sp_json_encode_body(sp_schema_of(SP_DTO_child_status), &answer->rows[i],
                                                row, sizeof row, &len);
         SP_ASSERT(status == SP_OK);
-        printf("%s%.*s", i > 0 ? "," : "", (int)len, row);
+        SP_ASSERT(len > 1);
+        printf("%s%.*s", i > 0 ? "," : "", (int)len - 1, row);
+        if (more != NULL) more(ctx, &answer->rows[i]);
+        printf("}");
     }
 }

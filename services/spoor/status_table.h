@@ -7,7 +7,10 @@
 
 /* One line per service, the supervisor first, with a header line. */
 void sp_status_table_print(const struct sp_supervisor_answer *answer);
-/* The rows as JSON objects, separated by commas: {...},{...} */
-void sp_status_table_json(const struct sp_supervisor_answer *answer);
+/* The rows as JSON objects, separated by commas: {...},{...}; `more` (may be NULL) prints further
+ * members of each, with a comma before them. */
+typedef void sp_status_more_fn(void *ctx, const struct sp_child_status *row);
+void sp_status_table_json(const struct sp_supervisor_answer *answer, sp_status_more_fn *more,
+                          void *ctx);
 
 #endif

@@ -226,6 +226,29 @@ static inline bool is_noticed(struct fixture *f, uint64_t type)
     return notices_of(f, (int)type) > 0;
 }
 
+/* ---- Counters ---- */
+
+struct flow_wanted {
+    const char *stream;
+    struct sp_bus_flow flow;
+};
+
+static inline void take_flow(void *ctx, const struct sp_bus_flow *flow)
+{
+    struct flow_wanted *wanted = ctx;
+
+    if (strcmp(flow->stream.s, wanted->stream) == 0) wanted->flow = *flow;
+}
+
+/* What a bus says of a stream; all zero if it has none of that name. */
+static inline struct sp_bus_flow flow_of(const struct sp_bus *bus, const char *stream)
+{
+    struct flow_wanted wanted = {.stream = stream};
+
+    sp_bus_flows(bus, take_flow, &wanted);
+    return wanted.flow;
+}
+
 /* ---- Facts ---- */
 
 static inline void open_journal(struct fixture *f, uint32_t epoch)

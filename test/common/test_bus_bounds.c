@@ -39,6 +39,9 @@ static uint64_t metric(const struct sp_bus *bus, const char *name)
     return strtoull(at + strlen(start), NULL, 10);
 }
 
+#define STREAM_METRIC(what)                                                                        \
+    "spoor_bus_stream_" what "_total{stream=\"execution\",consumer=\"strategy.ema\"}"
+
 /* ---- Live records during a replay ---- */
 
 static void test_bus_bounds_held_records_are_bounded(void **state)
@@ -67,6 +70,13 @@ static void test_bus_bounds_held_records_are_bounded(void **state)
     assert_true(metric(f->sub, "spoor_bus_replayed_socket_total") >= 5);
     assert_true(metric(f->pub, "spoor_bus_requests_total") >= 1);
     assert_int_equal(metric(f->pub, "spoor_bus_published_total"), last - 6);
+    assert_int_equal(metric(f->sub, STREAM_METRIC("applied")), last);
+    assert_int_equal(metric(f->sub, STREAM_METRIC("lost")), 0);
+    assert_int_equal(metric(f->sub, STREAM_METRIC("rewound")), 0);
+    assert_true(metric(f->sub, STREAM_METRIC("dropped")) >= 100);
+    assert_true(metric(f->sub, STREAM_METRIC("gaps")) >= 1);
+    assert_int_equal(metric(f->sub, STREAM_METRIC("replayed")),
+                     sp_bus_stats(f->sub).replayed_socket);
 }
 
 /* ---- Who may read ---- */

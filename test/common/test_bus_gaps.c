@@ -21,7 +21,22 @@ static struct ring_account settle(struct fixture *f, uint32_t epoch, struct sp_r
     for (uint32_t e = 1; e < EPOCHS_MAX; e++)
         published += f->published[e];
     assert_int_equal(sum.applied + sum.announced, published - from.seq);
+    assert_int_equal(flow_of(f->sub, ring_name).lag, 0);
+    assert_int_equal(flow_of(f->pub, ring_name).published, f->published[epoch]);
     return sum;
+}
+
+/* The counters say what was seen: published == applied + lost, per stream. */
+static void check_flow(struct fixture *f, const struct ring_account *sum)
+{
+    struct sp_bus_flow flow = flow_of(f->sub, ring_name);
+
+    assert_string_equal(flow.publisher.s, "marketdata");
+    assert_int_equal(flow.applied, sum->applied);
+    assert_int_equal(flow.lost, sum->announced);
+    assert_int_equal(flow.rewound, 0);
+    assert_true(flow.gaps > 0);
+    assert_int_equal(flow.replayed, sp_bus_stats(f->sub).replayed_socket);
 }
 
 static void burst(struct fixture *f, uint32_t count)
@@ -56,6 +71,8 @@ static void test_bus_gaps_full_queues_are_made_good_by_the_ring(void **state)
     assert_true(stats.received < 9001); /* else nothing was dropped */
     assert_true(stats.replayed_socket >= 9001 - stats.received);
     assert_int_equal(stats.ring_gone, 0);
+    check_flow(f, &sum);
+    assert_int_equal(flow_of(f->sub, ring_name).applied, 9001);
 }
 
 static void test_bus_gaps_past_a_small_ring_are_announced(void **state)
@@ -69,6 +86,7 @@ static void test_bus_gaps_past_a_small_ring_are_announced(void **state)
     assert_true(sum.announced > 0);
     assert_true(sum.applied > 0);
     assert_int_equal(sp_bus_stats(f->sub).ring_gone, sum.losses);
+    check_flow(f, &sum);
 }
 
 static void test_bus_gaps_of_a_stopped_subscriber_add_up(void **state)
@@ -85,6 +103,7 @@ static void test_bus_gaps_of_a_stopped_subscriber_add_up(void **state)
     struct ring_account sum = settle(f, 1, from);
     assert_int_equal(notices_of(f, SP_SUB_SILENT), 0);
     assert_true(sum.losses >= 1);
+    check_flow(f, &sum);
 }
 
 /* The last records are lost, and nothing follows them. */
@@ -98,6 +117,7 @@ static void test_bus_gaps_at_the_end_are_found_by_the_heartbeat(void **state)
     struct ring_account sum = settle(f, 1, from);
     assert_int_equal(sum.announced, 0);
     assert_true(sp_bus_stats(f->sub).received < 6001);
+    check_flow(f, &sum);
 }
 
 static void test_bus_gaps_of_publisher_restarts_are_announced(void **state)

@@ -73,6 +73,11 @@ static void full_queues(struct fixture *f, bool files)
     assert_true(stats.gaps >= 1);
     assert_true(stats.received < 4400); /* else nothing was dropped, and nothing was shown */
     assert_true(stats.replayed_files + stats.replayed_socket >= 4401 - stats.received);
+    struct sp_bus_flow flow = flow_of(f->sub, stream_name);
+    assert_int_equal(flow.applied, 4401);
+    assert_int_equal(flow.replayed, stats.replayed_files + stats.replayed_socket);
+    assert_int_equal(flow.gaps, stats.gaps);
+    assert_int_equal(flow.lost + flow.rewound + flow.lag, 0);
 }
 
 static void test_bus_restarts_full_queues_lose_nothing(void **state)
@@ -189,6 +194,9 @@ static void lost_tail(struct fixture *f, bool files)
     assert_true(run_on_until(f, is_noticed, SP_SUB_REWOUND));
     assert_true(run_until(f, is_caught_up, 52));
     assert_int_equal(assert_facts_add_up(f), 15);
+    struct sp_bus_flow flow = flow_of(f->sub, stream_name);
+    assert_int_equal(flow.rewound, 15);
+    assert_int_equal(flow.applied - flow.rewound, 52);
     assert_int_equal(notices_of(f, SP_SUB_REWOUND), 1);
     const struct event *told = NULL;
     for (uint32_t i = 0; i < f->seen.count && told == NULL; i++) {
@@ -290,6 +298,9 @@ static void deleted_segments(struct fixture *f, bool files)
     assert_facts(f, low, last_seq(f));
     assert_int_equal(notices_of(f, SP_SUB_GAP), 1);
     assert_int_equal(sp_bus_stats(f->sub).ring_gone, 1);
+    struct sp_bus_flow flow = flow_of(f->sub, stream_name);
+    assert_int_equal(flow.lost, low - 51);
+    assert_int_equal(flow.applied + flow.lost, last_seq(f) - 50);
 }
 
 static void test_bus_restarts_deleted_segments_are_announced(void **state)

@@ -147,9 +147,9 @@ def test_order(op):
     assert second.returncode == 75, second
     assert f"pid {rows['supervisor']['pid']}" in second.stderr, second.stderr
     assert "hello from execution" in (op.logs / "execution.log").read_text()
-    text = op.spoor("status")
+    text = op.spoor("status", "--short")
     assert "execution" in text and "READY" in text
-    assert len(json.loads(op.spoor("status", "--json"))["supervisors"][0]) == 7
+    assert len(json.loads(op.spoor("status", "--short", "--json"))["supervisors"][0]) == 7
     return "levels start in order, a second supervisor is refused with 75, logs are captured"
 
 

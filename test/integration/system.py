@@ -81,7 +81,7 @@ class System:
 
     def status(self):
         """Instances by name; {} if no supervisor answers."""
-        done = self.spoor("status", "--json", expect=None)
+        done = self.spoor("status", "--short", "--json", expect=None)
         try:
             answer = json.loads(done.stdout)
         except json.JSONDecodeError:

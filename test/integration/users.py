@@ -101,6 +101,22 @@ def control(system, path, **params):
         return json.load(answer)
 
 
+def status_shows_what_the_bus_does(system):
+    """Each service, each stream: nested, and what was published is applied or said to be lost."""
+    shown = json.loads(system.spoor("status", "--json").stdout)["supervisors"][0]
+    bus = {row["name"]: {f["stream"]: f for f in row["bus"]} for row in shown if row.get("bus")}
+    ticks = next(f for s, f in bus["strategy.ema"].items() if s.startswith("md."))
+    own = bus["marketdata"][ticks["stream"]]
+    assert ticks["publisher"] == "marketdata" and "publisher" not in own, (ticks, own)
+    assert 0 < ticks["applied"] and ticks["lost"] == ticks["rewound"] == 0, ticks
+    assert own["published"] > 0 and own["lag"] >= 0, own
+    facts = bus["reconciliation"]["execution"]
+    assert 0 < facts["applied"] <= system.records("execution")[-1]["s"], facts
+    assert {"lag", "replayed", "gaps", "dropped"} <= set(facts), facts
+    text = system.spoor("status").stdout
+    assert all(word in text for word in ("applied", "lag", "lost", "replayed", "gaps", "dropped"))
+
+
 def row_20_what_changed_past_us_is_adopted(system):
     """A deposit: the books differ and trading closes, until a person says what the venue holds."""
     system.spoor("halt", "--reason", "a deposit is on its way")
@@ -143,7 +159,8 @@ def main():
             configure(system, None)
             system.spoor("up", "--policy", "budget=60,backoff_max=1s,stuck_after=2s", timeout=90)
             settle(system)
-            for case in (row_01_readers_never_block_the_journal, row_07_a_hang_ends_by_itself,
+            for case in (status_shows_what_the_bus_does,
+                         row_01_readers_never_block_the_journal, row_07_a_hang_ends_by_itself,
                          row_20_what_changed_past_us_is_adopted):
                 case(system)
                 print(f"ok  {case.__name__.replace('_', ' ')}", flush=True)
