@@ -321,7 +321,8 @@ static void test_bus_sockets_count_what_cannot_be_read(void **state)
         turn(f);
         assert_true(sp_mono_since(__real_sp_clock_mono(), start).ns < 8 * SP_NS_PER_S);
     }
-    assert_int_equal(f->seen.count, 0);
+    /* Noise is no sign of life, so on a slow machine there is a silence. */
+    assert_int_equal(f->seen.count, notices_of(f, SP_SUB_SILENT));
     sp_sock_close(noise);
     open_publisher(f, 1);
     add_facts(f, 1, 30, true);
