@@ -13,6 +13,7 @@
  * The answer also says how many reports were sent to us. It is behind them in the same connection,
  * so that one which has not come by then is lost: a gap behind which nothing comes is seen too.
  */
+#include "common/planted_bug.h"
 #include "common/venue/venue_base.h"
 
 #include "common/bus/bus.h"
@@ -78,7 +79,8 @@ static bool told_to_wait(struct native *venue, const struct sp_record *message)
     if (!away && !sp_name_is(&answer->status, sp_status_name(SP_LIMITED))) return false;
     sp_dur wait = {answer->wait.ns > 0 ? answer->wait.ns : UNSAID_NS};
     if (wait.ns > INT64_MAX - now.ns) wait.ns = INT64_MAX - now.ns;
-    if (now.ns + wait.ns > venue->quiet_until.ns) venue->quiet_until.ns = now.ns + wait.ns;
+    if (now.ns + wait.ns > venue->quiet_until.ns && !SP_BUG(wait_ignored))
+        venue->quiet_until.ns = now.ns + wait.ns;
     if (venue->base.callbacks.on_wait != NULL)
         venue->base.callbacks.on_wait(venue->base.callbacks.ctx, wait, answer->reason.s);
     if (away || wait.ns > SILENCE_NS) go_down(venue, answer->reason.s);

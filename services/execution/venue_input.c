@@ -76,7 +76,7 @@ static void take_rules(struct sp_turn *turn)
 
     for (uint32_t i = 0; i < turn->x->rule_count; i++) {
         struct sp_instrument_config *rules = &turn->x->rules[i];
-        if (!sp_name_eq(&rules->symbol, &told->symbol)) continue;
+        if (!sp_name_eq(&rules->symbol, &told->symbol) || SP_BUG(filters_ignored)) continue;
         rules->tick = told->tick;
         rules->step = told->step;
         rules->min_qty = told->min_qty;

@@ -9,8 +9,9 @@ names. That it passes without is a test of its own.
 
 The table names the simulator's seed that meets a bug first ("sim --seed N"): that seed must fail
 with the bug and pass without it. Any change of the product may move what a seed does; when the
-named one meets the bug no longer, seeds 1 to 300 are searched, and the first that fails must show
-the evidence. --search writes the seeds into the table anew.
+named one meets the bug no longer, seeds 1 to 300 are run over all processors until one does. A seed
+counts only if it shows the evidence and passes without the bug. --search writes the seeds into the
+table anew.
 
 --complete: every row of the table has a test and stands in the sources, and no product program has
 any bug in it.
@@ -24,7 +25,7 @@ import sys
 ROW = re.compile(r'PLANTED_BUG\((\w+),\s*"([^"]+)",\s*"([^"]+)",\s*"([^"]+)"\)')
 SWITCH = b"SPOOR_PLANTED_BUG"
 FAILED = re.compile(rb"seed (\d+) FAILED[^\n]*")
-SEARCH = ["--first", "1", "--seeds", "300"]
+SEEDS = 300
 UNKNOWN = 99
 
 
@@ -43,20 +44,42 @@ def run(command, bug):
                           stderr=subprocess.STDOUT, check=False)
 
 
-def run_seeds(command, hint, bug):
-    """The run of the seed that the table names, or of the first that fails."""
-    if hint and run([*command, *hint], "").returncode == 0:
-        planted = run([*command, *hint], bug)
-        if planted.returncode != 0:
-            return planted
-    print(f"{' '.join(hint)} does not meet {bug} any more: searching")
-    planted = run([*command, *SEARCH], bug)
-    seed = FAILED.search(planted.stdout)
-    if seed is None:
-        return planted
-    print(f"seed {seed[1].decode()} meets it")
-    without = run([*command, "--seed", seed[1].decode()], "")
-    return planted if without.returncode == 0 else without
+def meets(command, evidence, output):
+    """The seeds of the output that failed as they ought to, and pass without the bug."""
+    for seed in FAILED.finditer(output):
+        alone = [*command, "--seed", seed[1].decode()]
+        if shows(seed[0], evidence) and run(alone, "").returncode == 0:
+            yield int(seed[1])
+
+
+def find_seed(command, bug, evidence):
+    """(the first of SEEDS seeds that meets the bug or None, the last output)."""
+    first = 1
+    while first <= SEEDS:
+        planted = run([*command, "--until-failure", "--jobs", "0", "--first", str(first),
+                       "--seeds", str(SEEDS + 1 - first)], bug)
+        found = sorted(meets(command, evidence, planted.stdout))
+        if found:
+            return found[0], planted
+        failed = [int(seed[1]) for seed in FAILED.finditer(planted.stdout)]
+        if not failed:
+            break
+        first = max(failed) + 1
+    return None, planted
+
+
+def check_simulated(bug, row, hint, command):
+    wrong, _, evidence = row
+    planted = run([*command, *hint], bug)
+    if not hint or not list(meets(command, evidence, planted.stdout)):
+        print(f"{' '.join(hint)} does not meet {bug} any more: searching")
+        seed, planted = find_seed(command, bug, evidence)
+        if seed is None:
+            sys.stdout.buffer.write(planted.stdout)
+            return f"none of {SEEDS} seeds meets {bug}: {wrong}"
+        print(f"seed {seed} meets it")
+    sys.stdout.buffer.write(b"\n".join(one[0] for one in FAILED.finditer(planted.stdout)) + b"\n")
+    return None
 
 
 def search(path, simulator, bugs):
@@ -64,14 +87,12 @@ def search(path, simulator, bugs):
     for bug, (_, by, evidence) in table(path).items():
         if by.split()[0] != "sim" or (bugs and bug not in bugs):
             continue
-        planted = run([simulator, "--until-failure", *SEARCH], bug)
-        seed = FAILED.search(planted.stdout)
-        shown = shows(planted.stdout, evidence)
-        print(f"{bug}: {seed[0].decode() if seed else 'not caught'}{'' if shown else ' (OTHER)'}",
-              flush=True)
-        if seed and shown:
+        seed, planted = find_seed([simulator], bug, evidence)
+        line = [one[0].decode() for one in FAILED.finditer(planted.stdout)]
+        print(f"{bug}: {'not caught' if seed is None else seed}: {line}", flush=True)
+        if seed is not None:
             row = re.compile(rf'(PLANTED_BUG\({bug},[^)]*?")sim[^"]*(")')
-            text = row.sub(rf"\g<1>sim --seed {seed[1].decode()}\2", text)
+            text = row.sub(rf"\g<1>sim --seed {seed}\2", text)
     pathlib.Path(path).write_text(text)
 
 
@@ -80,7 +101,9 @@ def check_caught(path, bug, catcher, command):
     by, *hint = by.split()
     if by != catcher:
         return f"the table says that {by} catches {bug}, not {catcher}"
-    planted = run_seeds(command, hint, bug) if by == "sim" else run(command, bug)
+    if by == "sim":
+        return check_simulated(bug, table(path)[bug], hint, command)
+    planted = run(command, bug)
     if planted.returncode in (0, UNKNOWN):
         sys.stdout.buffer.write(planted.stdout)
         return f"{catcher} does not catch {bug} (status {planted.returncode}): {wrong}"

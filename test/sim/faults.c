@@ -201,6 +201,7 @@ static void strike(enum sim_fault fault)
     case SIM_FAULT_POWER_CUT:
         sim_world_power_cut(&f.chance[fault], sim_fault_draw_ns(fault, 500 * SIM_MS, 4));
         break;
+    case SIM_FAULT_OPERATION_STOP: sim_world_rest(sim_fault_draw_ns(fault, 500 * SIM_MS, 4)); break;
     case SIM_FAULT_SERVICE_RESTART: sim_world_restart(service); break;
     case SIM_FAULT_DISK_FULL:
     case SIM_FAULT_DISK_LOW: sim_faults_disk_full(fault); break;
@@ -221,6 +222,7 @@ static void strike(enum sim_fault fault)
     case SIM_FAULT_BAD_PRICE:
     case SIM_FAULT_STALE_PRICE: sim_faults_market(fault); break;
     case SIM_FAULT_EXTERNAL_ORDER:
+    case SIM_FAULT_EXTERNAL_REST:
     case SIM_FAULT_FILTERS:
     case SIM_FAULT_TRANSFER: sim_faults_account(fault); break;
     case SIM_FAULT_RATE_LIMIT:

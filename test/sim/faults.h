@@ -43,6 +43,8 @@ void sim_faults_account_adopted(const struct sp_balance_adopted *adopted);
 void sim_faults_account_forget(void);
 /* Whether all that others did on the account is adopted, and nobody is about to say more. */
 bool sim_faults_account_is_settled(void);
+/* Whether the running process is being told something by the venue. */
+bool sim_faults_venue_speaks(void);
 /* Instead of the venue's own service: some requests do not reach it. */
 const struct sp_service_spec *sim_faults_venue_spec(void);
 

@@ -1,5 +1,5 @@
-/* Somebody else on the account: trades of a stranger, deposits and withdrawals; and filters that
- * the venue changes, which stay as they are for the rest of the run.
+/* Somebody else on the account: trades and resting orders of a stranger, deposits and withdrawals;
+ * and filters that the venue changes, which stay as they are for the rest of the run.
  *
  * Done within the venue's process, behind a market event, so that it is kept and reported as
  * everything there is. A stranger sells no more than he bought, and what was transferred is brought
@@ -26,7 +26,9 @@
 static struct {
     uint32_t pid; /* of the venue that opened the store */
     struct sp_venue_store *store;
-    uint32_t orders, orders_wanted;
+    uint32_t orders, orders_wanted, rests_wanted;
+    sp_name resting;       /* the order that rests, if it still does */
+    int64_t rest_until;    /* then its owner cancels it */
     int64_t moved, wanted; /* of the quote asset: so far; so it is to be */
     int64_t adopted[2];    /* of base and quote asset, by execution's journal */
     bool said;             /* the person has spoken: it may still be on its way */
@@ -65,26 +67,57 @@ sp_status __wrap_sp_venue_store_load(struct sp_venue_store *store, struct sp_exc
     return status;
 }
 
-static void trade(struct sp_exchange *x, struct sp_venue_changes *changes)
+/* A stranger's order: at market, or one that rests at that price. */
+static bool place(struct sp_exchange *x, enum sim_fault fault, sp_px px,
+                  struct sp_venue_changes *changes)
 {
-    const enum sim_fault fault = SIM_FAULT_EXTERNAL_ORDER;
     int64_t held = sim_truth_strangers(&x->world->instruments[0].base);
-    struct sp_venue_request order = {.side = SP_SIDE_BUY,
-                                     .leg_count = 1,
-                                     .legs[0] = {.type = SP_ORDER_TYPE_MARKET, .tif = SP_TIF_IOC}};
+    bool rests = px.e8 > 0;
+    struct sp_venue_request order = {
+        .side = SP_SIDE_BUY,
+        .leg_count = 1,
+        .legs[0] = {.type = rests ? SP_ORDER_TYPE_LIMIT : SP_ORDER_TYPE_MARKET,
+                    .tif = rests ? SP_TIF_GTC : SP_TIF_IOC,
+                    .px = px}};
     struct sp_venue_placed placed;
     char id[40];
 
-    a.orders_wanted--;
     order.qty.e8 = STEP_E8 * (1 + (int64_t)sim_fault_draw(fault, STEPS_MAX));
-    if (held > 0 && sim_fault_draw(fault, 2) == 0) {
+    if (held > 0 && !rests && sim_fault_draw(fault, 2) == 0) {
         order.side = SP_SIDE_SELL;
         order.qty.e8 = held;
     }
     snprintf(id, sizeof id, "hand%u", ++a.orders);
     order.legs[0].client_order_id = sp_name_of(id);
-    sp_status status = sp_exchange_place(x, &order, changes, &placed, NULL);
-    sim_fault_count(fault, status == SP_OK ? 0 : -1);
+    bool taken = sp_exchange_place(x, &order, changes, &placed, NULL) == SP_OK;
+    sim_fault_count(fault, taken ? 0 : -1);
+    if (taken && rests) a.resting = order.legs[0].client_order_id;
+    return taken;
+}
+
+/* Somewhat below the market, which may come to it. */
+static void begin_rest(struct sp_exchange *x, struct sp_venue_changes *changes)
+{
+    const enum sim_fault fault = SIM_FAULT_EXTERNAL_REST;
+    int64_t last = x->match[0].last_px.e8, tick = x->match[0].instrument.tick.e8;
+    int64_t below = last / 10000 * (int64_t)sim_fault_draw(fault, 10);
+
+    a.rests_wanted = 0;
+    sp_px px = {(last - below) / tick * tick};
+    if (px.e8 <= 0) return;
+    if (place(x, fault, px, changes)) a.rest_until = sim_now() + sim_fault_draw_ns(fault, SIM_S, 6);
+}
+
+/* Not there any more: executed, or the venue died before it was kept. */
+static void look_at_rest(struct sp_exchange *x, struct sp_venue_changes *changes)
+{
+    const struct sp_venue_order_row *order = sp_exchange_open_order(x, 0, &a.resting);
+
+    if (order == NULL) {
+        a.resting = (sp_name){{0}};
+    } else if (sim_now() >= a.rest_until) {
+        SP_IGNORE(sp_exchange_cancel(x, order->order_no, NULL, changes, NULL)); /* it is there */
+    }
 }
 
 /* A withdrawal takes what is free. */
@@ -115,7 +148,14 @@ void __wrap_sp_exchange_market(struct sp_exchange *x, uint32_t instrument,
     if (a.pid != sim_self()->pid || changes->count > 0) return;
     set_filters(x);
     if (a.moved != a.wanted) move(x);
-    if (a.orders_wanted > 0) trade(x, changes);
+    if (a.resting.s[0] != '\0') {
+        look_at_rest(x, changes);
+    } else if (a.rests_wanted > 0) {
+        begin_rest(x, changes);
+    } else if (a.orders_wanted > 0) {
+        a.orders_wanted = 0;
+        place(x, SIM_FAULT_EXTERNAL_ORDER, (sp_px){0}, changes);
+    }
 }
 
 /* ---- The person who adopts it ---- */
@@ -136,7 +176,7 @@ static int64_t owed(uint32_t i)
 
 bool sim_faults_account_is_settled(void)
 {
-    bool known = owed(0) == 0 && owed(1) == 0;
+    bool known = owed(0) == 0 && owed(1) == 0 && a.resting.s[0] == '\0';
 
     return known && (!a.said || sim_hands_busy() == 0);
 }
@@ -192,18 +232,24 @@ void sim_faults_account(enum sim_fault fault)
         a.orders_wanted = 1;
         return;
     }
+    if (fault == SIM_FAULT_EXTERNAL_REST) {
+        a.rests_wanted = 1;
+        return;
+    }
     a.wanted = a.moved + (int64_t)sim_fault_draw(fault, (uint64_t)MOVE_E8_MAX) - MOVE_E8_MAX / 2;
 }
 
 void sim_faults_account_heal(void)
 {
-    a.orders_wanted = 0;
+    a.orders_wanted = a.rests_wanted = 0;
+    a.rest_until = 0;
     a.wanted = a.moved;
 }
 
 void sim_faults_account_begin(void)
 {
     memset(&a, 0, sizeof a);
-    if (sim_fault_is_on(SIM_FAULT_EXTERNAL_ORDER) || sim_fault_is_on(SIM_FAULT_TRANSFER))
+    if (sim_fault_is_on(SIM_FAULT_EXTERNAL_ORDER) || sim_fault_is_on(SIM_FAULT_EXTERNAL_REST) ||
+        sim_fault_is_on(SIM_FAULT_TRANSFER))
         sim_at(sim_now() + LOOK_NS, look, (void *)(uintptr_t)sim_faults_generation());
 }

@@ -7,6 +7,7 @@
 
 #include "common/bus/bus.h"
 #include "common/service.h"
+#include "risk.h"
 #include "run.h"
 #include "services/venue/venue_io.h"
 
@@ -21,6 +22,7 @@ struct client {
     sp_sub_record_fn *on_reply;
     void *ctx;
     int64_t quiet_until;
+    bool speaks; /* an answer or report is being taken in */
 };
 
 static struct {
@@ -89,7 +91,30 @@ static void on_reply(void *ctx, const struct sp_record *answer)
 
     if (answer->kind == SP_REC_VENUE_ANSWER && !body->ok && body->wait.ns > 0)
         client->quiet_until = sim_now() + body->wait.ns;
+    if (answer->kind == SP_REC_VENUE_INSTRUMENT) sim_risk_hears(&answer->body.venue_instrument);
+    client->speaks = true;
     client->on_reply(client->ctx, answer);
+    client->speaks = false;
+}
+
+bool sim_faults_venue_speaks(void)
+{
+    for (uint32_t i = 0; i < CLIENTS_MAX; i++) {
+        if (l.clients[i].speaks && l.clients[i].pid == sim_self()->pid) return true;
+    }
+    return false;
+}
+
+/* A process that connects anew must still wait. */
+static int64_t quiet_until(uint32_t pid)
+{
+    int64_t until = 0;
+
+    for (uint32_t i = 0; i < CLIENTS_MAX; i++) {
+        if (l.clients[i].pid == pid && l.clients[i].quiet_until > until)
+            until = l.clients[i].quiet_until;
+    }
+    return until;
 }
 
 sp_status __real_sp_client_open(struct sp_loop *loop, const char *run_dir, const sp_name *service,
@@ -107,7 +132,10 @@ sp_status __wrap_sp_client_open(struct sp_loop *loop, const char *run_dir, const
     if (!sp_name_is(service, "venue"))
         return __real_sp_client_open(loop, run_dir, service, fn, ctx, out, err);
     l.next++;
-    *client = (struct client){.pid = sim_self()->pid, .on_reply = fn, .ctx = ctx};
+    *client = (struct client){.pid = sim_self()->pid,
+                              .on_reply = fn,
+                              .ctx = ctx,
+                              .quiet_until = quiet_until(sim_self()->pid)};
     sp_status status = __real_sp_client_open(loop, run_dir, service, on_reply, client, out, err);
     if (status == SP_OK) client->client = *out;
     return status;

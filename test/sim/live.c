@@ -44,6 +44,7 @@ static struct {
     uint32_t reconciled_epoch; /* of execution, with a clean result */
     int64_t market_at;         /* the newest price left marketdata */
     uint32_t resumes;          /* under way: they may come before a halt or after it */
+    bool holds_messages;       /* in lock-step: until their turn */
 } l;
 
 /* ---- What is appended ---- */
@@ -104,6 +105,36 @@ static void check_claim(const struct sp_record *record)
                   sp_kind_name(record->kind), never ? "took it" : "still has it");
 }
 
+/* What became of an order is known from the venue, or from who has compared with it. */
+static void check_evidence(const struct sp_record *records, uint32_t count)
+{
+    static const enum sp_kind told[] = {SP_REC_ORDER_ACK,           SP_REC_ORDER_REJECTED,
+                                        SP_REC_ORDER_CANCELED,      SP_REC_ORDER_EXPIRED,
+                                        SP_REC_ORDER_ABSENT_PROVEN, SP_REC_FILL};
+    bool knows = sim_faults_venue_speaks() || l.holds_messages;
+
+    for (uint32_t i = 0; i < count && !knows; i++) {
+        knows = records[i].kind == SP_REC_CORRECTION;
+        for (size_t k = 0; k < sizeof told / sizeof *told && !knows; k++) {
+            if (records[i].kind != told[k]) continue;
+            sim_violation("%s without a word of the venue", sp_kind_name(told[k]));
+        }
+    }
+}
+
+/* Late truth: what the books have said of it before. */
+void sim_live_taken(const sp_name *client_order_id)
+{
+    const struct sp_order *order = sp_books_order(l.books, client_order_id);
+    bool never = order != NULL && (order->state == SP_ORDER_STATE_REJECTED ||
+                                   order->state == SP_ORDER_STATE_SUPPRESSED ||
+                                   order->state == SP_ORDER_STATE_ABSENT_PROVEN);
+
+    if (!never) return;
+    sim_violation("order %s is %s by the books, and the venue takes it now", client_order_id->s,
+                  sp_enum_name(SP_ENUM_ORDER_STATE, (uint8_t)order->state));
+}
+
 static void see(const char *service, const struct sp_record *record)
 {
     if (record->kind == SP_REC_BALANCE_ADOPTED)
@@ -148,6 +179,7 @@ sp_status __wrap_sp_journal_append(struct sp_journal *journal, const struct sp_r
     if (is_execution && l.appends++ % COMPARE_EACH == 0) compare_books();
     sp_status status = __real_sp_journal_append(journal, records, count, err);
     if (status != SP_OK) return status;
+    if (is_execution) check_evidence(records, count);
     for (uint32_t i = 0; i < count; i++) {
         sim_risk_record(&records[i], l.books);
         see(self->name, &records[i]);
@@ -380,6 +412,26 @@ void sim_live_command_done(const struct sp_operator_command *command)
     halt_of(&command->scope)->holds = true;
 }
 
+/* ---- The end of the operation ---- */
+
+/* Every strategy of this world is to be flat then. */
+void sim_live_stopped(void)
+{
+    for (uint32_t i = 0; i < l.books->trade_count; i++) {
+        const struct sp_trade_book *trade = &l.books->trades[i];
+        if (trade->opened && !trade->closed)
+            sim_violation("execution stopped of itself with an open trade of %s",
+                          l.books->links[trade->link].id.s);
+    }
+    for (uint32_t i = 0; i < l.books->order_count; i++) {
+        const struct sp_order *order = &l.books->orders[i];
+        if (sp_order_is_live(order->state))
+            sim_violation("execution stopped of itself, and order %s is %s",
+                          order->intent.client_order_id.s,
+                          sp_enum_name(SP_ENUM_ORDER_STATE, (uint8_t)order->state));
+    }
+}
+
 /* ---- A run ---- */
 
 struct sp_books *sim_live_books(void)
@@ -395,9 +447,10 @@ int64_t sim_live_price_age(void)
     return sim_now() - l.market_at;
 }
 
-void sim_live_begin(void)
+void sim_live_begin(bool holds_messages)
 {
     memset(&l, 0, sizeof l);
+    l.holds_messages = holds_messages;
     sim_risk_begin();
     l.books = sim_alloc(sizeof *l.books);
     l.record = sim_alloc(sizeof *l.record);

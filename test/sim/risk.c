@@ -21,6 +21,8 @@ static struct {
         sp_mono valid_until;
     } plans[PLANS_MAX]; /* the newest */
     int64_t low_since;  /* the disk; SIM_NEVER: it is not */
+    uint32_t told;      /* the process of execution that knows `rules`, by number */
+    struct sp_venue_instrument rules;
 } k;
 
 /* ---- Plans ---- */
@@ -54,6 +56,29 @@ static void check_answer(const struct sp_plan_answer *answer, const struct sp_bo
     sim_violation("plan %s is answered twice", text);
 }
 
+/* ---- Filters ---- */
+
+void sim_risk_hears(const struct sp_venue_instrument *rules)
+{
+    if (strcmp(sim_self()->name, "execution") != 0) return;
+    k.told = sim_self()->pid;
+    k.rules = *rules;
+}
+
+/* As the venue has told this very process; before that it goes by the configuration. */
+static void check_filters(const struct sp_order_intent *intent)
+{
+    const struct sp_venue_instrument *rules = &k.rules;
+    bool known = k.told == sim_self()->pid && sp_name_eq(&rules->symbol, &intent->symbol);
+
+    if (!known) return;
+    bool on_step = intent->qty.e8 % rules->step.e8 == 0 && intent->qty.e8 >= rules->min_qty.e8;
+    bool on_tick = intent->px.e8 % rules->tick.e8 == 0 && intent->stop_px.e8 % rules->tick.e8 == 0;
+    if (!on_step || !on_tick)
+        sim_violation("order %s breaks the venue's filters: its %s", intent->client_order_id.s,
+                      on_step ? "price" : "quantity");
+}
+
 void sim_risk_record(const struct sp_record *record, const struct sp_books *books)
 {
     bool is_answer = record->kind == SP_REC_PLAN_ACCEPTED || record->kind == SP_REC_PLAN_REFUSED ||
@@ -61,6 +86,7 @@ void sim_risk_record(const struct sp_record *record, const struct sp_books *book
 
     if (record->kind == SP_REC_PLAN_READY) note_plan(&record->body.plan);
     if (is_answer) check_answer(&record->body.plan_answer, books);
+    if (record->kind == SP_REC_ORDER_INTENT) check_filters(&record->body.order_intent);
     if (record->kind == SP_REC_ORDER_INTENT && record->body.order_intent.role == SP_LEG_ROLE_ENTRY)
         check_entry(&record->body.order_intent);
 }

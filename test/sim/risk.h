@@ -1,5 +1,5 @@
-/* What may be bought: the limits of the operation, plans that are still good, room on the disk; and
- * each plan answered once.
+/* What may be bought: the limits of the operation, plans that are still good, room on the disk;
+ * each plan answered once; orders that keep to the venue's filters.
  *
  * Reads the fold of execution's appends (live.h).
  */
@@ -16,6 +16,8 @@ void sim_risk_begin(void);
 void sim_risk_record(const struct sp_record *record, const struct sp_books *books);
 /* The order leaves for the venue, and buys. */
 void sim_risk_buys(const struct sp_order *order, struct sp_books *books);
+/* The running process was told an instrument's filters by the venue. */
+void sim_risk_hears(const struct sp_venue_instrument *rules);
 /* Twice a second. */
 void sim_risk_look(void);
 

@@ -187,7 +187,7 @@ void sim_run(const struct sim_run_options *options, struct sim_result *out)
     sim_truth_begin();
     sim_world_begin(&world);
     sim_check_begin();
-    sim_live_begin();
+    sim_live_begin(options->lock_step);
     sim_watch_begin();
     sim_hands_begin(options->seed);
     sim_faults_begin(options->seed, options->lock_step ? UINT64_MAX : options->fault_off);

@@ -1,6 +1,7 @@
 #include "truth.h"
 
 #include "kernel.h"
+#include "live.h"
 #include "memory.h"
 #include "services/venue/store.h"
 #include "world.h"
@@ -43,6 +44,7 @@ static void take_order(const struct sp_venue_order_row *row)
                                           .side = row->side,
                                           .qty = row->qty};
         order->is_external = strncmp(row->client_order_id.s, "hand", 4) == 0;
+        if (!order->is_external) sim_live_taken(&order->client_order_id);
     }
     order->state = row->state;
     order->filled = row->filled;

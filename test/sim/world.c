@@ -6,6 +6,7 @@
 #include "database.h"
 #include "faults.h"
 #include "files.h"
+#include "live.h"
 #include "memory.h"
 #include "services/execution/execution_io.h"
 #include "services/marketdata/marketdata_io.h"
@@ -18,10 +19,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#define WALL_START  INT64_C(1793620800000000000) /* 2026-11-02T12:00:00Z */
-#define SPAWN_NS    (2 * SIM_MS)
-#define CONFIG_SIZE 8192
-#define TWINS_MAX   8
+#define WALL_START   INT64_C(1793620800000000000) /* 2026-11-02T12:00:00Z */
+#define SPAWN_NS     (2 * SIM_MS)
+#define CONFIG_SIZE  8192
+#define TWINS_MAX    8
+#define UNHURRIED_NS (14 * SIM_S) /* a service that is asked to stop ends after 15 s, done or not */
 
 static struct {
     struct sim_world_options options;
@@ -31,8 +33,14 @@ static struct {
     struct sim_proc *procs[SP_SUPERVISED_MAX];
     struct sim_proc *twins[TWINS_MAX];
     bool supervised; /* the supervisor lives */
-    bool stop_whole, stopping;
-    uint32_t incarnation; /* of the supervisor: timers of earlier ones are void */
+    bool stopping,   /* for good */
+        resting;     /* for a while */
+    struct {
+        uint32_t pid;
+        bool whole;
+        int64_t at;
+    } told[SP_SUPERVISED_MAX]; /* to stop, each process once */
+    uint32_t incarnation;      /* of the supervisor: timers of earlier ones are void */
     int64_t tick_at;
 } w;
 
@@ -173,6 +181,14 @@ static int run_service(struct sim_proc *self)
     return sp_service_main(5, argv, spec);
 }
 
+static void check_stop(uint32_t i, const struct sim_proc *proc)
+{
+    bool in_time =
+        w.told[i].pid == proc->pid && w.told[i].whole && sim_now() - w.told[i].at < UNHURRIED_NS;
+
+    if (in_time && strcmp(proc->name, "execution") == 0) sim_live_stopped();
+}
+
 static void on_end(struct sim_proc *proc, int exit_code, int signal)
 {
     struct sp_supervisor_end end = {.exit_code = (uint32_t)exit_code, .signal = (uint32_t)signal};
@@ -180,6 +196,7 @@ static void on_end(struct sim_proc *proc, int exit_code, int signal)
     for (uint32_t i = 0; i < w.core.count; i++) {
         if (w.procs[i] != proc) continue;
         w.procs[i] = NULL;
+        if (exit_code == 0 && signal == 0) check_stop(i, proc);
         if (w.options.verbose) {
             fprintf(stderr, "%12.6f %s ended: code %d signal %d\n", (double)sim_now() / 1e9,
                     proc->name, exit_code, signal);
@@ -242,6 +259,16 @@ static void give_order(enum sp_supervisor_do what, uint32_t child, int64_t after
     sim_at(sim_now() + after, do_order, order);
 }
 
+static void tell_to_stop(uint32_t i, struct sim_proc *proc)
+{
+    if (w.told[i].pid != proc->pid) {
+        w.told[i].pid = proc->pid;
+        w.told[i].whole = w.core.whole;
+        w.told[i].at = sim_now();
+    }
+    sim_notify_tell(proc, w.core.whole ? "STOP=operation" : "STOP=service");
+}
+
 /* TERM is a kill here: the stop was asked by the socket before, and not in time. */
 static void carry_out(void)
 {
@@ -251,7 +278,7 @@ static void carry_out(void)
         if (action->what == SP_SUPERVISOR_SPAWN) {
             give_order(SP_SUPERVISOR_SPAWN, action->child, SPAWN_NS);
         } else if (action->what == SP_SUPERVISOR_STOP && proc != NULL) {
-            sim_notify_tell(proc, w.core.whole ? "STOP=operation" : "STOP=service");
+            tell_to_stop(action->child, proc);
         } else if (action->what == SP_SUPERVISOR_TERM || action->what == SP_SUPERVISOR_KILL) {
             give_order(SP_SUPERVISOR_KILL, action->child, SIM_MS);
         }
@@ -298,6 +325,7 @@ static void start_supervisor(void)
         if (!sp_name_is(&instances[i].name, "health")) sp_supervisor_add(&w.core, &spec);
     }
     w.supervised = true;
+    w.resting = false;
     w.actions.count = 0;
     sp_supervisor_start_all(&w.core, (sp_mono){sim_now()}, &w.actions);
     carry_out();
@@ -323,6 +351,41 @@ void sim_world_kill_supervisor(void)
     }
     sim_at(sim_now() + SIM_S + (int64_t)sim_random_below(sim_chance(), 3 * SIM_S), start_again,
            NULL);
+}
+
+/* ---- A stop in order ---- */
+
+struct rest {
+    uint32_t incarnation;
+    int64_t dark_ns;
+};
+
+/* Somebody else may have ended the supervisor meanwhile, who starts it again as well. */
+static void wait_for_rest(void *ctx)
+{
+    struct rest *rest = ctx;
+    bool mine = w.supervised && !w.stopping && rest->incarnation == w.incarnation;
+
+    if (mine && !sim_world_is_down()) {
+        sim_at(sim_now() + 200 * SIM_MS, wait_for_rest, rest);
+        return;
+    }
+    if (mine) {
+        w.supervised = false;
+        sim_at(sim_now() + rest->dark_ns, start_again, NULL);
+    }
+    sim_free(rest);
+}
+
+void sim_world_rest(int64_t dark_ns)
+{
+    if (!w.supervised || w.stopping || w.resting) return;
+    struct rest *rest = sim_alloc(sizeof *rest);
+    *rest = (struct rest){.incarnation = w.incarnation, .dark_ns = dark_ns};
+    w.resting = true;
+    sp_supervisor_stop_all(&w.core, true, (sp_mono){sim_now()}, &w.actions);
+    carry_out();
+    wait_for_rest(rest);
 }
 
 /* ---- Twins ---- */
@@ -416,7 +479,7 @@ void sim_world_stop(void)
 void sim_world_heal(void)
 {
     end_twins();
-    if (!w.supervised) return; /* it comes back by itself */
+    if (!w.supervised || w.resting) return; /* it comes back by itself */
     for (uint32_t i = 0; i < w.core.count; i++) {
         enum sp_supervised_state state = w.core.at[i].state;
         if (state != SP_SUPERVISED_OPEN && state != SP_SUPERVISED_GIVEN_UP &&
@@ -470,7 +533,7 @@ uint32_t sim_world_find(const char *name)
 
 void sim_world_restart(uint32_t service)
 {
-    if (!w.supervised || w.stopping) return;
+    if (!w.supervised || w.stopping || w.resting) return;
     sp_supervisor_event(&w.core, service, SP_SUPERVISED_ON_RESTART, (sp_mono){sim_now()},
                         &w.actions);
     carry_out();

@@ -28,6 +28,8 @@ void sim_world_start(void);
 /* The whole operation is asked to stop, in order. */
 void sim_world_stop(void);
 bool sim_world_is_down(void);
+/* The same, and somebody starts it again so long after it is down. */
+void sim_world_rest(int64_t dark_ns);
 /* Every service says READY. */
 bool sim_world_is_ready(void);
 
