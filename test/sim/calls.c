@@ -45,6 +45,8 @@ CALL(int, access, (const char *path, int mode))
 CALL(int, flock, (int fd, int operation))
 CALL(char *, realpath, (const char *path, char *out))
 CALL(DIR *, opendir, (const char *path))
+CALL(int, dirfd, (DIR * dir))
+CALL(int, fstatat64, (int fd, const char *path, struct stat *out, int flags))
 CALL(struct dirent *, readdir64, (DIR * dir))
 CALL(int, closedir, (DIR * dir))
 CALL(int, scandir64,
@@ -355,6 +357,7 @@ struct sim_dir {
 };
 
 #define DIR_MAGIC UINT64_C(0x6469726469726469)
+#define SIM_DIRFD (-1000) /* neither a descriptor nor AT_FDCWD */
 
 DIR *__wrap_opendir(const char *path)
 {
@@ -367,6 +370,28 @@ DIR *__wrap_opendir(const char *path)
     dir->magic = DIR_MAGIC;
     snprintf(dir->path, sizeof dir->path, "%s", path);
     return (DIR *)dir;
+}
+
+/* A folder's descriptor serves to look at a file in it: the folder that was asked for last, since
+ * no other fiber runs between the two calls. */
+static char dirfd_path[256];
+
+int __wrap_dirfd(DIR *at)
+{
+    const struct sim_dir *dir = (struct sim_dir *)at;
+
+    if (dir->magic != DIR_MAGIC) return __real_dirfd(at);
+    snprintf(dirfd_path, sizeof dirfd_path, "%s", dir->path);
+    return SIM_DIRFD;
+}
+
+int __wrap_fstatat64(int fd, const char *path, struct stat *out, int flags)
+{
+    char whole[512];
+
+    if (fd != SIM_DIRFD) return __real_fstatat64(fd, path, out, flags);
+    snprintf(whole, sizeof whole, "%s/%s", dirfd_path, path);
+    return sim_stat(whole, out);
 }
 
 struct dirent *__wrap_readdir64(DIR *at)

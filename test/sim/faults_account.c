@@ -27,8 +27,7 @@ static struct {
     uint32_t pid; /* of the venue that opened the store */
     struct sp_venue_store *store;
     uint32_t orders, orders_wanted, rests_wanted;
-    sp_name resting;       /* the order that rests, if it still does */
-    int64_t rest_until;    /* then its owner cancels it */
+    int64_t rest_until;    /* then the owner of what rests cancels it */
     int64_t moved, wanted; /* of the quote asset: so far; so it is to be */
     int64_t adopted[2];    /* of base and quote asset, by execution's journal */
     bool said;             /* the person has spoken: it may still be on its way */
@@ -91,7 +90,6 @@ static bool place(struct sp_exchange *x, enum sim_fault fault, sp_px px,
     order.legs[0].client_order_id = sp_name_of(id);
     bool taken = sp_exchange_place(x, &order, changes, &placed, NULL) == SP_OK;
     sim_fault_count(fault, taken ? 0 : -1);
-    if (taken && rests) a.resting = order.legs[0].client_order_id;
     return taken;
 }
 
@@ -108,15 +106,27 @@ static void begin_rest(struct sp_exchange *x, struct sp_venue_changes *changes)
     if (place(x, fault, px, changes)) a.rest_until = sim_now() + sim_fault_draw_ns(fault, SIM_S, 6);
 }
 
-/* Not there any more: executed, or the venue died before it was kept. */
-static void look_at_rest(struct sp_exchange *x, struct sp_venue_changes *changes)
+/* An order that the venue did not keep before it died may come back: only what is open counts. */
+static const struct sp_venue_order_row *resting(const struct sp_exchange *x)
 {
-    const struct sp_venue_order_row *order = sp_exchange_open_order(x, 0, &a.resting);
+    for (uint32_t i = 0; i < x->open_count; i++) {
+        if (strncmp(x->open[i].client_order_id.s, "hand", 4) == 0) return &x->open[i];
+    }
+    return NULL;
+}
 
-    if (order == NULL) {
-        a.resting = (sp_name){{0}};
-    } else if (sim_now() >= a.rest_until) {
+static void act(struct sp_exchange *x, struct sp_venue_changes *changes)
+{
+    const struct sp_venue_order_row *order = resting(x);
+
+    if (order != NULL) {
+        if (sim_now() < a.rest_until) return;
         SP_IGNORE(sp_exchange_cancel(x, order->order_no, NULL, changes, NULL)); /* it is there */
+    } else if (a.rests_wanted > 0) {
+        begin_rest(x, changes);
+    } else if (a.orders_wanted > 0) {
+        a.orders_wanted = 0;
+        place(x, SIM_FAULT_EXTERNAL_ORDER, (sp_px){0}, changes);
     }
 }
 
@@ -148,14 +158,7 @@ void __wrap_sp_exchange_market(struct sp_exchange *x, uint32_t instrument,
     if (a.pid != sim_self()->pid || changes->count > 0) return;
     set_filters(x);
     if (a.moved != a.wanted) move(x);
-    if (a.resting.s[0] != '\0') {
-        look_at_rest(x, changes);
-    } else if (a.rests_wanted > 0) {
-        begin_rest(x, changes);
-    } else if (a.orders_wanted > 0) {
-        a.orders_wanted = 0;
-        place(x, SIM_FAULT_EXTERNAL_ORDER, (sp_px){0}, changes);
-    }
+    act(x, changes);
 }
 
 /* ---- The person who adopts it ---- */
@@ -176,7 +179,7 @@ static int64_t owed(uint32_t i)
 
 bool sim_faults_account_is_settled(void)
 {
-    bool known = owed(0) == 0 && owed(1) == 0 && a.resting.s[0] == '\0';
+    bool known = owed(0) == 0 && owed(1) == 0;
 
     return known && (!a.said || sim_hands_busy() == 0);
 }
