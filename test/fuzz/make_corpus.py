@@ -223,9 +223,51 @@ def recording(_root):
     yield "time_back", lines + lines.replace(b"1723161255", b"1623161255")
 
 
+def frame(opcode, text, final=True, masked=True):
+    """A frame of a WebSocket's client."""
+    size = (bytes([len(text) | 0x80 * masked]) if len(text) < 126
+            else bytes([126 | 0x80 * masked]) + len(text).to_bytes(2, "big"))
+    mask = b"\x01\x02\x03\x04"
+    body = bytes(b ^ mask[i % 4] for i, b in enumerate(text)) if masked else text
+    return bytes([opcode | 0x80 * final]) + size + mask * masked + body
+
+
+def http(_root):
+    get = b"GET /api/v3/time?a=1&b=%%2F HTTP/1.1\r\nHost: 127.0.0.1:1\r\n%s\r\n"
+    post = b"POST /api/v3/order HTTP/1.1\r\nHost: h\r\n%s\r\n%s"
+    shake = get % (b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+                   b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n")
+    chunked = b"Transfer-Encoding: chunked\r\n"
+    yield "get", b"\xff" + get % b""
+    yield "get_slowly", b"\x00" + get % b"X-MBX-APIKEY: key\r\nAccept: */*\r\n"
+    yield "two", b"\x3f" + get % b"" + get % b"Connection: close\r\n"
+    yield "post", b"\x0f" + post % (b"Content-Length: 21\r\n", b"symbol=BTCUSDT&side=B")
+    pieces = b"5\r\nsymbo\r\n3;x=y\r\nl=B\r\n0\r\nA: b\r\n\r\n"
+    yield "post_chunked", b"\x07" + post % (chunked, pieces)
+    yield "post_too_long", b"\xff" + post % (b"Content-Length: 99999\r\n", b"x")
+    yield "post_twice", b"\xff" + post % (b"Content-Length: 1\r\nContent-Length: 2\r\n", b"xy")
+    yield "post_both", b"\xff" + post % (chunked + b"Content-Length: 1\r\n", b"1\r\nx\r\n0\r\n\r\n")
+    yield "put_old", b"\xff" + b"PUT /x HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"
+    yield "head", b"\xff" + b"HEAD / HTTP/1.1\r\n\r\n" + b"DELETE /y HTTP/1.1\r\nH:\r\n\r\n"
+    yield "target_too_long", b"\xff" + b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\n\r\n"
+    yield "headers_too_many", b"\xff" + get % (b"A: b\r\n" * 60)
+    yield "header_too_long", b"\xff" + get % (b"A: " + b"b" * 9000 + b"\r\n")
+    yield "nul", b"\xff" + get % b"A: b\x00c\r\n"
+    yield "folded", b"\xff" + get % b"A: b\r\n c\r\n"
+    yield "garbage", b"\xff" + bytes(range(256))
+    yield "socket", b"\x1f" + shake + frame(1, b'{"id":1}') + frame(9, b"p") + frame(8, b"\x03\xe8")
+    yield "socket_parts", b"\x01" + shake + frame(1, b"a", False) + frame(9, b"") + frame(0, b"b")
+    yield "socket_long", b"\xff" + shake + frame(1, b"x" * 4000) + frame(1, b"x" * 5000)
+    yield "socket_plain", b"\xff" + shake + frame(1, b"not masked", masked=False)
+    yield "socket_claims", b"\xff" + shake + b"\x81\xff" + b"\x7f" + b"\xff" * 7 + b"1234"
+    yield "socket_pings", b"\xff" + shake + frame(9, b"") * 200
+    yield "socket_no_utf8", b"\xff" + shake + frame(1, b"\xc0\xaf")
+    yield "upgrade_h2c", b"\xff" + get % b"Connection: Upgrade\r\nUpgrade: h2c\r\n" + get % b""
+
+
 def main():
     root = pathlib.Path(sys.argv[1])
-    for target in (wire, json, journal, segment, state, config, control, feed, recording):
+    for target in (wire, json, journal, segment, state, config, control, feed, recording, http):
         folder = root / "test/fuzz/corpus" / target.__name__
         folder.mkdir(parents=True, exist_ok=True)
         for name, data in target(root):
