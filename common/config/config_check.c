@@ -149,12 +149,6 @@ static void check_binance(const struct sp_config_files *files, const struct sp_w
                           "worlds.%s.venue.binance.%s: a paper world must not reach %s",
                           world->id.s, keys[i], urls[i]);
     }
-    if (world->instrument_count == 1) return;
-    sp_problems_error(problems, place(files->operation_shown, venue, KEYS("binance")),
-                      "use one world for each instrument",
-                      "worlds.%s.venue.binance: executions are numbered per instrument there; one "
-                      "instrument is supported",
-                      world->id.s);
 }
 
 static void check_world(const struct sp_config_files *files, const struct sp_world_config *world,

@@ -274,7 +274,8 @@ static void on_report(struct binance *venue, struct sp_binance_pushed *pushed)
     if (!venue->base.up) return; /* who comes up asks for everything */
     record.body.venue_report = pushed->report;
     record.body.venue_report.report_seq = ++venue->report_seq;
-    sp_binance_know(venue, pushed->report.venue_order_id, &pushed->report.client_order_id);
+    sp_binance_know(venue, &pushed->report.symbol, pushed->report.venue_order_id,
+                    &pushed->report.client_order_id);
     sp_binance_told(venue, &pushed->report.client_order_id);
     venue->base.callbacks.on_message(venue->base.callbacks.ctx, &record);
 }
@@ -403,7 +404,6 @@ sp_status sp_venue_open_binance(struct sp_loop *loop, const struct sp_binance_op
     venue->loop = loop;
     venue->options = *options;
     venue->config = &options->world->binance;
-    venue->symbol = options->world->instruments[0].symbol;
     sp_binance_pace_init(&venue->pace, options->weight_percent);
     /* Copies of the key's public half pass through other modules: no core file of this process. */
     sp_status status = prctl(PR_SET_DUMPABLE, 0) == 0

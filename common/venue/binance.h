@@ -21,7 +21,7 @@
 #include "common/venue/venue.h"
 
 struct sp_binance_options {
-    const struct sp_world_config *world; /* outlives the connection; of one instrument */
+    const struct sp_world_config *world; /* outlives the connection */
     bool reports;
     uint32_t weight_percent;
 };

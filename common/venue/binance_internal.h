@@ -32,7 +32,6 @@ struct binance {
     struct sp_loop *loop;
     struct sp_binance_options options;
     const struct sp_binance_config *config;
-    sp_name symbol; /* the one instrument */
     struct sp_http_client *http;
     struct sp_binance_keys *keys;
     struct sp_timer *timer;
@@ -55,8 +54,8 @@ struct binance {
     /* Rings, the oldest makes room. */
     uint32_t known_next, absent_next, expected_next;
     struct {
-        uint64_t venue_order_id;
-        sp_name client_order_id;
+        uint64_t venue_order_id; /* numbered per symbol */
+        sp_name symbol, client_order_id;
     } known[BINANCE_KNOWN_MAX];
     struct {
         sp_name client_order_id; /* empty: free */
@@ -89,7 +88,8 @@ sp_status sp_binance_send(struct sp_venue *base, const struct sp_record *request
 void sp_binance_forget_jobs(struct binance *venue);
 /* Once none of them can be answered any more. */
 void sp_binance_free_jobs(struct binance *venue);
-void sp_binance_know(struct binance *venue, uint64_t venue_order_id, const sp_name *client_id);
+void sp_binance_know(struct binance *venue, const sp_name *symbol, uint64_t venue_order_id,
+                     const sp_name *client_id);
 /* The stream told of that order. */
 void sp_binance_told(struct binance *venue, const sp_name *client_order_id);
 /* Whether the stream failed to tell of an accepted order in time. */

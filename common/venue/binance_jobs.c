@@ -54,23 +54,24 @@ void sp_binance_free_jobs(struct binance *venue)
 
 /* ---- What is remembered ---- */
 
-void sp_binance_know(struct binance *venue, uint64_t venue_order_id, const sp_name *client_id)
+static const sp_name *known_of(const struct binance *venue, const sp_name *symbol,
+                               uint64_t venue_order_id)
 {
     for (uint32_t i = 0; i < BINANCE_KNOWN_MAX; i++) {
-        if (venue->known[i].venue_order_id == venue_order_id) return;
-    }
-    uint32_t at = venue->known_next++ % BINANCE_KNOWN_MAX;
-    venue->known[at].venue_order_id = venue_order_id;
-    venue->known[at].client_order_id = *client_id;
-}
-
-static const sp_name *known_of(const struct binance *venue, uint64_t venue_order_id)
-{
-    for (uint32_t i = 0; i < BINANCE_KNOWN_MAX; i++) {
-        if (venue->known[i].venue_order_id == venue_order_id)
-            return &venue->known[i].client_order_id;
+        if (venue->known[i].venue_order_id != venue_order_id) continue;
+        if (sp_name_eq(&venue->known[i].symbol, symbol)) return &venue->known[i].client_order_id;
     }
     return NULL;
+}
+
+void sp_binance_know(struct binance *venue, const sp_name *symbol, uint64_t venue_order_id,
+                     const sp_name *client_id)
+{
+    if (known_of(venue, symbol, venue_order_id) != NULL) return;
+    uint32_t at = venue->known_next++ % BINANCE_KNOWN_MAX;
+    venue->known[at].venue_order_id = venue_order_id;
+    venue->known[at].symbol = *symbol;
+    venue->known[at].client_order_id = *client_id;
 }
 
 static void found(struct binance *venue, const sp_name *client_id)
@@ -240,9 +241,10 @@ static void on_order_answer(void *ctx, const struct sp_http_answer *answer)
         fail(job, SP_TIMEOUT, err.text);
         return;
     }
-    sp_binance_know(job->venue, done.venue_order_id, &order->client_order_id);
+    sp_binance_know(job->venue, &order->symbol, done.venue_order_id, &order->client_order_id);
     if (done.pair_venue_order_id != 0)
-        sp_binance_know(job->venue, done.pair_venue_order_id, &order->pair_client_order_id);
+        sp_binance_know(job->venue, &order->symbol, done.pair_venue_order_id,
+                        &order->pair_client_order_id);
     accepted(job->venue, &order->client_order_id);
     finish(job, &done);
 }
@@ -266,10 +268,18 @@ static void on_cancel_answer(void *ctx, const struct sp_http_answer *answer)
 
 /* ---- Lists ---- */
 
+/* The account may hold orders in instruments that are not configured. */
+static bool is_traded(const struct binance *venue, const struct sp_record *record)
+{
+    if (record->kind != SP_REC_ORDER_VIEW) return true;
+    return sp_world_instrument(venue->options.world, record->body.order_view.symbol.s) != NULL;
+}
+
 static void keep(void *ctx, const struct sp_record *record)
 {
     struct binance_job *job = ctx;
 
+    if (!is_traded(job->venue, record)) return;
     if (job->count == job->room) {
         uint32_t room = job->room == 0 ? 16 : job->room * 2;
         struct sp_record *grown =
@@ -291,7 +301,7 @@ static void know_orders(struct binance_job *job)
     for (uint32_t i = 0; i < job->count; i++) {
         const struct sp_order_view *view = &job->records[i].body.order_view;
         if (job->records[i].kind != SP_REC_ORDER_VIEW) continue;
-        sp_binance_know(job->venue, view->venue_order_id, &view->client_order_id);
+        sp_binance_know(job->venue, &view->symbol, view->venue_order_id, &view->client_order_id);
         found(job->venue, &view->client_order_id);
     }
 }
@@ -336,7 +346,7 @@ static void name_order(void *ctx, const struct sp_record *record)
     struct binance_job *job = ctx;
     const struct sp_order_view *view = &record->body.order_view;
 
-    sp_binance_know(job->venue, view->venue_order_id, &view->client_order_id);
+    sp_binance_know(job->venue, &view->symbol, view->venue_order_id, &view->client_order_id);
     for (uint32_t i = 0; i < job->count; i++) {
         struct sp_fill_view *fill = &job->records[i].body.fill_view;
         if (fill->venue_order_id == view->venue_order_id)
@@ -375,7 +385,7 @@ static void resolve(struct binance_job *job)
 
     for (uint32_t i = 0; i < job->count; i++) {
         struct sp_fill_view *fill = &job->records[i].body.fill_view;
-        const sp_name *known = known_of(job->venue, fill->venue_order_id);
+        const sp_name *known = known_of(job->venue, &fill->symbol, fill->venue_order_id);
         if (fill->client_order_id.s[0] == '\0' && known != NULL) fill->client_order_id = *known;
         bool open = fill->client_order_id.s[0] == '\0';
         if (open && (first == 0 || fill->venue_order_id < first)) first = fill->venue_order_id;
@@ -384,9 +394,10 @@ static void resolve(struct binance_job *job)
         succeed(job);
         return;
     }
-    sp_status status = job->rounds++ < ROUNDS_MAX
-                           ? sp_binance_all_orders(&job->venue->symbol, first, &call, &err)
-                           : SP_FAIL(&err, SP_AGAIN, "an execution of an order that is not told");
+    sp_status status =
+        job->rounds++ < ROUNDS_MAX
+            ? sp_binance_all_orders(&job->request.body.venue_query.symbol, first, &call, &err)
+            : SP_FAIL(&err, SP_AGAIN, "an execution of an order that is not told");
     if (status == SP_OK)
         status = sp_binance_ask(job->venue, &call, false, job, on_fill_orders, &err);
     if (status != SP_OK) fail(job, SP_AGAIN, err.text);
@@ -420,15 +431,23 @@ static void on_fills(void *ctx, const struct sp_http_answer *answer)
 
 /* ---- Sending ---- */
 
+/* Open orders of several instruments are asked for at once: that answer is of one moment. */
+static const sp_name *one_symbol(const struct binance *venue)
+{
+    const struct sp_world_config *world = venue->options.world;
+
+    return world->instrument_count == 1 ? &world->instruments[0].symbol : NULL;
+}
+
 static sp_status make_query(struct binance *venue, const struct sp_venue_query *query,
                             struct sp_binance_call *call, struct sp_err *err)
 {
     if (sp_name_is(&query->what, "order"))
         return sp_binance_order_query(&query->symbol, &query->client_order_id, call, err);
     if (sp_name_is(&query->what, "open_orders"))
-        return sp_binance_open_orders(&venue->symbol, call, err);
+        return sp_binance_open_orders(one_symbol(venue), call, err);
     if (sp_name_is(&query->what, "fills"))
-        return sp_binance_trades(&venue->symbol, query->after_trade_id, call, err);
+        return sp_binance_trades(&query->symbol, query->after_trade_id, call, err);
     if (!sp_name_is(&query->what, "balances"))
         return SP_FAIL(err, SP_UNSUPPORTED, "no such question: %s", query->what.s);
     sp_binance_account(call);

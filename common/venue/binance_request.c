@@ -152,7 +152,8 @@ sp_status sp_binance_order_query(const sp_name *symbol, const sp_name *client_or
 sp_status sp_binance_open_orders(const sp_name *symbol, struct sp_binance_call *out,
                                  struct sp_err *err)
 {
-    begin(out, SP_BINANCE_GET, "/api/v3/openOrders", 6);
+    begin(out, SP_BINANCE_GET, "/api/v3/openOrders", symbol != NULL ? 6 : 80);
+    if (symbol == NULL) return SP_OK;
     return put_name(out, "symbol", symbol, err);
 }
 

@@ -36,6 +36,7 @@ SP_NODISCARD sp_status sp_binance_cancel(const struct sp_venue_cancel *cancel,
 /* One order by our id. */
 SP_NODISCARD sp_status sp_binance_order_query(const sp_name *symbol, const sp_name *client_order_id,
                                               struct sp_binance_call *out, struct sp_err *err);
+/* Of one instrument, or with NULL of all. */
 SP_NODISCARD sp_status sp_binance_open_orders(const sp_name *symbol, struct sp_binance_call *out,
                                               struct sp_err *err);
 /* Orders from that number of the venue on, oldest first: at most a thousand. */

@@ -13,8 +13,9 @@
 struct loading {
     struct sp_books *books;
     uint32_t intents, orders;
-    bool adapts;    /* saved under another configuration */
-    uint32_t links; /* how many there are to be */
+    uint64_t newest_trade_id; /* of an older snapshot: of all instruments */
+    bool adapts;              /* saved under another configuration */
+    uint32_t links;           /* how many there are to be */
     uint32_t link_rows;
     uint32_t link_at[SP_BOOK_LINKS_MAX];         /* where the link of a row is now, or NOT_YET */
     struct sp_link_book idle[SP_BOOK_LINKS_MAX]; /* until a trade needs it */
@@ -54,7 +55,6 @@ static void save_state(const struct sp_books *books, struct sp_rows_writer *out)
                                 .fill_total = books->fill_total,
                                 .plan_total = books->plan_total,
                                 .command_total = books->command_total,
-                                .max_venue_trade_id = books->max_venue_trade_id,
                                 .incidents = books->incidents,
                                 .breaker = (uint8_t)books->breaker,
                                 .breaker_threats = books->breaker_threats,
@@ -142,9 +142,11 @@ static void save_trades(const struct sp_books *books, struct sp_rows_writer *out
 }
 
 static void save_result(const char *scope, const struct sp_result_book *result,
-                        const struct sp_instrument_config *instrument, struct sp_rows_writer *out)
+                        const struct sp_instrument_config *instrument, uint64_t newest_trade_id,
+                        struct sp_rows_writer *out)
 {
-    struct sp_book_result row = {.realised = result->realised,
+    struct sp_book_result row = {.newest_trade_id = newest_trade_id,
+                                 .realised = result->realised,
                                  .peak = result->peak,
                                  .day = result->day,
                                  .realised_today = result->realised_today,
@@ -162,10 +164,10 @@ static void save_result(const char *scope, const struct sp_result_book *result,
 /* Those of the links are in their own rows. An instrument that no longer trades has none. */
 static void save_results(const struct sp_books *books, struct sp_rows_writer *out)
 {
-    save_result(VENUE_ROW, &books->venue, NULL, out);
+    save_result(VENUE_ROW, &books->venue, NULL, 0, out);
     for (uint32_t i = 0; i < books->instrument_count; i++)
         save_result(books->instruments[i].symbol.s, &books->instruments[i].result,
-                    &books->world->instruments[i], out);
+                    &books->world->instruments[i], books->instruments[i].newest_trade_id, out);
 }
 
 /* What the configuration begins with. */
@@ -265,7 +267,7 @@ static bool load_state(void *ctx, const union sp_body *body)
     books->fill_total = row->fill_total;
     books->plan_total = row->plan_total;
     books->command_total = row->command_total;
-    books->max_venue_trade_id = row->max_venue_trade_id;
+    loading->newest_trade_id = row->max_venue_trade_id;
     books->incidents = row->incidents;
     books->breaker = (enum sp_breaker)row->breaker;
     books->breaker_threats = row->breaker_threats;
@@ -512,6 +514,9 @@ static bool load_result(void *ctx, const union sp_body *body)
         const struct sp_instrument_config *now = &books->world->instruments[i];
         if (!sp_name_eq(&books->instruments[i].symbol, &row->scope)) continue;
         result = &books->instruments[i].result;
+        /* Older snapshots hold one number, of a venue that counts all instruments together. */
+        books->instruments[i].newest_trade_id =
+            row->newest_trade_id > 0 ? row->newest_trade_id : loading->newest_trade_id;
         if (!loading->adapts) continue;
         if (sp_name_eq(&row->base, &now->base) && sp_name_eq(&row->quote, &now->quote)) continue;
         loading->why = "an instrument has another base or quote";

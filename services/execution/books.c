@@ -418,8 +418,11 @@ static void fold_fill(struct sp_books *books, const struct sp_record *record)
     move_balances(books, instrument, fill);
     books->fills[books->fill_total++ % SP_FILLS_MAX] = (struct sp_fill_book){.fill = *fill};
     if (books->fill_count < SP_FILLS_MAX) books->fill_count++;
-    if (fill->venue_trade_id > books->max_venue_trade_id) {
-        books->max_venue_trade_id = fill->venue_trade_id;
+    for (uint32_t i = 0; i < books->instrument_count; i++) {
+        struct sp_instrument_book *book = &books->instruments[i];
+        bool newer = fill->venue_trade_id > book->newest_trade_id;
+        if (newer && sp_name_eq(&book->symbol, &fill->symbol))
+            book->newest_trade_id = fill->venue_trade_id;
     }
     books->version = record->seq;
 }

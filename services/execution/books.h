@@ -109,7 +109,6 @@ struct sp_books {
     uint32_t order_count, trade_count, fill_count, plan_count, command_count;
     uint32_t link_count, retired_count, asset_count, scope_count, instrument_count, flatten_count;
     uint64_t fill_total, plan_total, command_total; /* ever: positions in the rings */
-    uint64_t max_venue_trade_id;
     uint64_t incidents; /* impossible steps: our books and the venue disagree */
     struct sp_order orders[SP_ORDERS_MAX];
     struct sp_trade_book trades[SP_TRADES_MAX];

@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#define FILL_VIEWS_MAX 512
+#define FILL_VIEWS_MAX 512 /* of each instrument */
 
 struct answer {
     struct sp_bus *bus;
@@ -45,11 +45,44 @@ static void send_order_views(struct answer *answer, const struct sp_books *books
     }
 }
 
-/* The newest executions, oldest first. */
-static void send_fill_views(struct answer *answer, const struct sp_books *books, uint32_t count)
+/* Which executions are shown: of each instrument those at `from` and behind it. */
+struct shown {
+    uint32_t count;
+    uint64_t from[SP_SYMBOLS_MAX];
+};
+
+/* SP_SYMBOLS_MAX: it is not traded any more, so the venue is not asked about it either. */
+static uint32_t instrument_of(const struct sp_books *books, const struct sp_fill *fill)
 {
-    for (uint64_t n = books->fill_total - count; n < books->fill_total; n++) {
+    for (uint32_t i = 0; i < books->instrument_count; i++) {
+        if (sp_name_eq(&books->instruments[i].symbol, &fill->symbol)) return i;
+    }
+    return SP_SYMBOLS_MAX;
+}
+
+static void pick_fills(const struct sp_books *books, struct shown *shown)
+{
+    uint32_t counts[SP_SYMBOLS_MAX] = {0};
+
+    *shown = (struct shown){0};
+    for (uint32_t back = 1; back <= books->fill_count; back++) {
+        uint64_t n = books->fill_total - back;
+        uint32_t i = instrument_of(books, &books->fills[n % SP_FILLS_MAX].fill);
+        if (i == SP_SYMBOLS_MAX || counts[i] == FILL_VIEWS_MAX) continue;
+        counts[i]++;
+        shown->count++;
+        shown->from[i] = n;
+    }
+}
+
+/* The newest of each instrument, oldest first. */
+static void send_fill_views(struct answer *answer, const struct sp_books *books,
+                            const struct shown *shown)
+{
+    for (uint64_t n = books->fill_total - books->fill_count; n < books->fill_total; n++) {
         const struct sp_fill *fill = &books->fills[n % SP_FILLS_MAX].fill;
+        uint32_t i = instrument_of(books, fill);
+        if (i == SP_SYMBOLS_MAX || n < shown->from[i]) continue;
         answer->frame.body.fill_view =
             (struct sp_fill_view){.request_id = answer->request_id,
                                   .venue_trade_id = fill->venue_trade_id,
@@ -118,11 +151,12 @@ void sp_books_answer(struct sp_bus *bus, const struct sp_execution *x, uint32_t 
 {
     struct answer answer = {.bus = bus, .peer = peer, .request_id = request_id};
     const struct sp_books *books = &x->books;
-    uint32_t fills = books->fill_count < FILL_VIEWS_MAX ? books->fill_count : FILL_VIEWS_MAX;
+    struct shown shown;
 
-    send_header(&answer, x, epoch, fills);
+    pick_fills(books, &shown);
+    send_header(&answer, x, epoch, shown.count);
     send_order_views(&answer, books);
-    send_fill_views(&answer, books, fills);
+    send_fill_views(&answer, books, &shown);
     for (uint32_t i = 0; i < books->asset_count; i++) {
         answer.frame.body.balance_view = (struct sp_balance_view){.request_id = request_id,
                                                                   .asset = books->assets[i].asset,

@@ -65,6 +65,7 @@ struct sp_execution {
     sp_mono rules_asked;    /* 0: ask */
     uint64_t fills_request; /* question for missed fills under way */
     sp_mono fills_asked;
+    uint32_t fills_of;    /* the instrument that is asked about: each has its own numbers */
     uint64_t fills_seen;  /* highest execution in the answer under way */
     uint64_t last_report; /* of this connection; 0: none yet */
     bool reconciled;

@@ -21,6 +21,7 @@ struct sp_result_book {
 /* An instrument of the world that trades. */
 struct sp_instrument_book {
     sp_name symbol;
+    uint64_t newest_trade_id; /* highest number of an execution booked; venues number per symbol */
     struct sp_result_book result;
 };
 

@@ -39,6 +39,7 @@ static struct sp_record *venue_record(struct sp_turn *turn, enum sp_kind kind, c
 /* One answer holds so many executions at most: the question is repeated until none is left. */
 static void ask_fills_after(struct sp_turn *turn, uint64_t after)
 {
+    const struct sp_books *books = &turn->x->books;
     struct sp_effect *effect = sp_decision_effect(turn->decision, SP_XE_ASK);
 
     turn->x->fills_request = ++turn->x->last_request_id;
@@ -48,14 +49,39 @@ static void ask_fills_after(struct sp_turn *turn, uint64_t after)
     effect->message.body.venue_query = (struct sp_venue_query){.request_id = turn->x->fills_request,
                                                                .what = sp_name_of("fills"),
                                                                .after_trade_id = after};
+    effect->message.body.venue_query.symbol = books->instruments[turn->x->fills_of].symbol;
+}
+
+/* Executions are numbered per instrument: one after the other is asked about. */
+static void ask_fills_of(struct sp_turn *turn, uint32_t instrument)
+{
+    uint64_t newest = turn->x->books.instruments[instrument].newest_trade_id;
+
+    turn->x->fills_of = instrument;
+    ask_fills_after(turn, newest > FILLS_BACK ? newest - FILLS_BACK : 0);
 }
 
 void sp_x_catch_up(struct sp_turn *turn)
 {
-    uint64_t newest = turn->x->books.max_venue_trade_id;
+    turn->x->caught_up = turn->x->books.instrument_count == 0;
+    if (!turn->x->caught_up) ask_fills_of(turn, 0);
+}
 
-    turn->x->caught_up = false;
-    ask_fills_after(turn, newest > FILLS_BACK ? newest - FILLS_BACK : 0);
+static void fills_answered(struct sp_turn *turn, const struct sp_venue_answer *answer)
+{
+    struct sp_execution *x = turn->x;
+
+    x->fills_request = 0;
+    if (!answer->ok) return; /* the timer asks again */
+    bool is_last = x->fills_of + 1 >= x->books.instrument_count;
+    if (answer->items > 0) {
+        x->caught_up = false;
+        ask_fills_after(turn, x->fills_seen);
+    } else if (!is_last) {
+        ask_fills_of(turn, x->fills_of + 1);
+    } else {
+        x->caught_up = true;
+    }
 }
 
 /* Filters may change while orders rest and positions are open. */
@@ -288,10 +314,7 @@ static void on_answer(struct sp_turn *turn)
     if (answer->reports > 0 && !SP_BUG(last_report_unmissed))
         watch_report_numbers(turn, answer->reports, false);
     if (answer->request_id == x->fills_request) {
-        x->fills_request = 0;
-        if (!answer->ok) return; /* the timer asks again */
-        x->caught_up = answer->items == 0;
-        if (answer->items > 0) ask_fills_after(turn, x->fills_seen);
+        fills_answered(turn, answer);
         return;
     }
     for (uint32_t i = 0; i < SP_PENDING_MAX; i++) {

@@ -43,7 +43,7 @@ void sp_r_ask_books(struct sp_turn *turn)
     r->cut.ours.order_count = r->cut.ours.fill_count = r->cut.ours.balance_count = 0;
     r->cut.venues.order_count = r->cut.venues.fill_count = r->cut.venues.balance_count = 0;
     r->cut.asked_count = 0;
-    r->cut.fills_after = 0;
+    memset(r->cut.fills_after, 0, sizeof r->cut.fills_after);
     send_books_query(turn, SP_STEP_BEFORE);
 }
 
@@ -79,7 +79,21 @@ static void ask_fills_page(struct sp_turn *turn, uint64_t after)
     struct sp_venue_query *query = send_venue_query(turn, "fills");
 
     query->after_trade_id = after;
+    query->symbol = turn->r->world->instruments[turn->r->fills_of].symbol;
     turn->r->fills = (struct sp_list_read){.request_id = query->request_id};
+}
+
+/* A page of executions is read: the next one, or that of the next instrument, is asked for. */
+static void fills_page_end(struct sp_turn *turn)
+{
+    struct sp_reconciler *r = turn->r;
+
+    if (r->fills.seen > 0) {
+        ask_fills_page(turn, r->cut.venues.fills[r->cut.venues.fill_count - 1].venue_trade_id);
+    } else if (r->fills_of + 1 < r->world->instrument_count) {
+        r->fills_of++;
+        ask_fills_page(turn, r->cut.fills_after[r->fills_of]);
+    }
 }
 
 static void ask_venue(struct sp_turn *turn)
@@ -87,9 +101,11 @@ static void ask_venue(struct sp_turn *turn)
     struct sp_reconciler *r = turn->r;
 
     go_to(turn, SP_STEP_VENUE);
-    r->cut.fills_after = sp_cut_fills_after(&r->cut.ours);
+    for (uint32_t i = 0; i < r->world->instrument_count; i++)
+        r->cut.fills_after[i] = sp_cut_fills_after(&r->cut.ours, &r->world->instruments[i].symbol);
+    r->fills_of = 0;
     ask_list(turn, &r->open_orders, "open_orders");
-    ask_fills_page(turn, r->cut.fills_after);
+    ask_fills_page(turn, r->cut.fills_after[0]);
     ask_list(turn, &r->balances, "balances");
 }
 
@@ -231,9 +247,7 @@ static void list_end(struct sp_turn *turn, const struct sp_venue_answer *answer)
         lists[i]->done = true;
     }
     if (!known) return;
-    if (r->fills.done && answer->request_id == r->fills.request_id && r->fills.seen > 0) {
-        ask_fills_page(turn, r->cut.venues.fills[r->cut.venues.fill_count - 1].venue_trade_id);
-    }
+    if (r->fills.done && answer->request_id == r->fills.request_id) fills_page_end(turn);
     if (r->open_orders.done && r->fills.done && r->balances.done) venue_complete(turn);
 }
 

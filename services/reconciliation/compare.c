@@ -44,16 +44,17 @@ static sp_amt balance_of(const struct sp_holdings *side, const sp_name *asset)
     return sum;
 }
 
-uint64_t sp_cut_fills_after(const struct sp_holdings *ours)
+uint64_t sp_cut_fills_after(const struct sp_holdings *ours, const sp_name *symbol)
 {
     uint64_t lowest[SP_CUT_FILLS_MARGIN + 1];
-    uint32_t count = 0;
+    uint32_t count = 0, all = 0;
 
-    if (ours->fill_count < SP_CUT_OUR_FILLS_MAX) return 0;
     /* Below the lowest ones there may be some that were booked early and are out of view. */
     for (uint32_t i = 0; i < ours->fill_count; i++) {
         uint64_t id = ours->fills[i].venue_trade_id;
         uint32_t at = count;
+        if (!sp_name_eq(&ours->fills[i].symbol, symbol)) continue;
+        all++;
         while (at > 0 && lowest[at - 1] > id)
             at--;
         if (at > SP_CUT_FILLS_MARGIN) continue;
@@ -61,7 +62,7 @@ uint64_t sp_cut_fills_after(const struct sp_holdings *ours)
         memmove(&lowest[at + 1], &lowest[at], (count - 1 - at) * sizeof *lowest);
         lowest[at] = id;
     }
-    return lowest[count - 1] - 1;
+    return all < SP_CUT_OUR_FILLS_MAX ? 0 : lowest[count - 1] - 1;
 }
 
 uint32_t sp_cut_list_absent(struct sp_cut *cut)
@@ -186,13 +187,25 @@ static void missing_fill(struct sp_diffs *out, const struct sp_fill_view *fill)
                                               .venue_time = fill->venue_time};
 }
 
-static void compare_fills(struct sp_diffs *out, const char *installation, const struct sp_cut *cut)
+/* Whether its number is among those that were read, of an instrument of the world. */
+static bool in_view(const struct sp_world_config *world, const struct sp_cut *cut,
+                    const struct sp_fill_view *fill)
+{
+    for (uint32_t i = 0; i < world->instrument_count; i++) {
+        if (sp_name_eq(&world->instruments[i].symbol, &fill->symbol))
+            return fill->venue_trade_id > cut->fills_after[i];
+    }
+    return false;
+}
+
+static void compare_fills(struct sp_diffs *out, const struct sp_world_config *world,
+                          const char *installation, const struct sp_cut *cut)
 {
     uint32_t hint = 0;
 
     for (uint32_t i = 0; i < cut->venues.fill_count; i++) {
         const struct sp_fill_view *fill = &cut->venues.fills[i];
-        if (fill->venue_trade_id <= cut->fills_after) continue;
+        if (!in_view(world, cut, fill)) continue;
         const struct sp_fill_view *ours = find_fill(&cut->ours, fill, &hint);
         if (ours == NULL && !is_ours(installation, &fill->client_order_id)) {
             out->strangers++;
@@ -211,15 +224,14 @@ static void compare_fills(struct sp_diffs *out, const char *installation, const 
     hint = 0;
     for (uint32_t i = 0; i < cut->ours.fill_count; i++) {
         const struct sp_fill_view *fill = &cut->ours.fills[i];
-        if (fill->venue_trade_id <= cut->fills_after) continue;
+        if (!in_view(world, cut, fill)) continue;
         if (find_fill(&cut->venues, fill, &hint) != NULL) continue;
         struct sp_diff *diff = add(out, SP_DIFFERENCE_FILL_UNKNOWN, &fill->symbol);
         diff->client_order_id = fill->client_order_id;
         diff->venue_trade_id = fill->venue_trade_id;
         tell_fill(&diff->ours, fill);
         sp_text_printf(&diff->venues, "no such execution");
-        sp_text_printf(&diff->evidence, "all executions above %" PRIu64 " were read",
-                       cut->fills_after);
+        sp_text_printf(&diff->evidence, "all executions of %s around it were read", fill->symbol.s);
     }
 }
 
@@ -401,7 +413,7 @@ void sp_compare(const struct sp_world_config *world, const char *installation,
     out->found = 0;
     out->count = 0;
     out->strangers = 0;
-    compare_fills(out, installation, cut);
+    compare_fills(out, world, installation, cut);
     compare_orders(out, installation, cut);
     compare_balances(out, world, cut);
 }

@@ -14,7 +14,7 @@
 #define SP_CUT_FILLS_MAX    4096
 #define SP_CUT_BALANCES_MAX 32
 #define SP_CUT_ASKED_MAX    64
-/* The gateway shows its newest executions, this many at most. */
+/* The gateway shows its newest executions, this many at most of each instrument. */
 #define SP_CUT_OUR_FILLS_MAX 512
 /* Executions may be booked out of order within this many numbers. */
 #define SP_CUT_FILLS_MARGIN 100
@@ -31,7 +31,8 @@ struct sp_holdings {
 struct sp_cut {
     struct sp_books_header header;
     struct sp_holdings ours, venues;
-    uint64_t fills_after; /* executions numbered above this are compared */
+    /* Per instrument of the world, which numbers its executions: those above this are compared. */
+    uint64_t fills_after[SP_SYMBOLS_MAX];
     /* Orders that live in our books and are not open at the venue, as the venue tells when asked
      * for each one; state NONE: it does not know the order. */
     uint32_t asked_count;
@@ -56,8 +57,9 @@ struct sp_diffs {
     struct sp_diff at[SP_DIFFS_MAX];
 };
 
-/* Number below the oldest execution of ours that can be compared; 0 if all of ours are in view. */
-uint64_t sp_cut_fills_after(const struct sp_holdings *ours);
+/* Number below the oldest execution of ours in an instrument that can be compared; 0 if all of ours
+ * in it are in view. */
+uint64_t sp_cut_fills_after(const struct sp_holdings *ours, const sp_name *symbol);
 /* Lists our live orders that are not among the venue's open ones into cut->asked, to be asked for.
  * Returns how many there are: more than SP_CUT_ASKED_MAX are not listed. */
 uint32_t sp_cut_list_absent(struct sp_cut *cut);

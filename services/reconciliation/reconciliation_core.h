@@ -76,6 +76,7 @@ struct sp_reconciler {
     sp_mono next_at, asked_at;
     uint64_t last_request, books_request, asked_request;
     struct sp_list_read open_orders, fills, balances;
+    uint32_t fills_of; /* the instrument whose executions are read */
     bool header_seen;
     struct sp_books_header seen;        /* frames counted, of the answer "books" */
     struct sp_books_header after;       /* the second header */

@@ -244,8 +244,22 @@ static void query_fills(struct io *io, const struct sp_peer *peer,
     struct sp_err err = {0};
 
     struct sp_venue_span span = {.after = query->after_trade_id, .max = FILLS_PER_ANSWER};
+    int instrument = sp_exchange_instrument(&io->exchange, &query->symbol);
+    struct sp_venue_fill_query find = {.account = OUR_ACCOUNT,
+                                       .instrument = (uint32_t)instrument,
+                                       .from_no = query->after_trade_id + 1,
+                                       .until = {INT64_MAX},
+                                       .from_oldest = true,
+                                       .max = FILLS_PER_ANSWER};
+    bool of_all = query->symbol.s[0] == '\0';
+    if (!of_all && instrument < 0) {
+        answer(io, peer, query->request_id, SP_NOT_FOUND, "no such instrument");
+        return;
+    }
     sp_status status =
-        sp_venue_store_fills(io->store, &io->exchange, &span, send_fill_view, &to, &err);
+        of_all
+            ? sp_venue_store_fills(io->store, &io->exchange, &span, send_fill_view, &to, &err)
+            : sp_venue_store_find_fills(io->store, &io->exchange, &find, send_fill_view, &to, &err);
     io->answer.body.venue_answer.items = to.count;
     answer(io, peer, query->request_id, status, err.text);
 }

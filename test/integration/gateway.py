@@ -2,8 +2,9 @@
 """The whole operation over the protocol of Binance Spot, at spoor-venue's own port.
 
 Execution and reconciliation speak REST and WebSocket instead of the native protocol; market data
-stay where they were. Trades open and close, the books equal the venue's to the last digit,
-execution is killed while it trades and comes back. Nothing that the run left behind holds the key
+stay where they were. Trades open and close in two instruments, the books equal the venue's to the
+last digit, execution is killed while it trades and comes back, and what its user data do not tell
+is found out for each instrument. Nothing that the run left behind holds the key
 or the secret. What must not trade ends with 78 and a text that says why: a laxer file mode, a host
 that is not loopback, a wrong secret, and a key that may withdraw.
 
@@ -26,6 +27,7 @@ import urllib.request
 from chaos import configure
 from system import System, check_books, check_orders, free_port
 
+SYMBOLS = ("BTCUSDT", "ETHUSDT")
 KEY = "canarykey0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 TOKEN = "canarytoken0123456789"
 # What goes wrong once each while it trades: orders are then UNKNOWN, or the stream is lost.
@@ -39,6 +41,22 @@ def write_secret(path, value, mode):
     path.touch(mode=0o600)
     path.write_text(json.dumps(value))
     path.chmod(mode)
+
+
+def two_symbols(system):
+    """A second instrument, and a link of its own that trades it."""
+    world = system.world
+    world["feed"]["symbols"] = list(SYMBOLS)
+    world["instruments"].append({**world["instruments"][0], "symbol": SYMBOLS[1], "base": "ETH"})
+    world["venue"]["balances"] = {"USDT": "20000", "BTC": "0", "ETH": "0"}
+    blueprint = json.loads(json.dumps(system.blueprint))
+    blueprint["trigger"]["symbol"] = SYMBOLS[1]
+    (system.config / "strategies" / "eth.json").write_text(json.dumps(blueprint))
+    system.operation["strategy_links"].append(
+        {**system.operation["strategy_links"][0], "id": "eth", "blueprint": "strategies/eth.json"})
+    for name in ("order_value_max", "position_value_max"):
+        system.operation["risk"][name] = "12000 USDT"
+    system.operation["risk"]["open_orders_max"] = 8
 
 
 def over_binance(system):
@@ -59,8 +77,9 @@ def over_binance(system):
     return secrets
 
 
-def closed_trades(system):
-    return len(system.records("execution", {"TRADE_CLOSED"}))
+def closed_trades(system, symbol=None):
+    return len([r for r in system.records("execution", {"TRADE_CLOSED"})
+                if symbol in (None, r["b"]["symbol"])])
 
 
 def reconciled(system):
@@ -70,31 +89,63 @@ def reconciled(system):
 def trade_and_kill(system):
     done = system.spoor("up", "--policy", "budget=20,backoff_max=1s", timeout=90)
     assert done.returncode == 0
-    url = system.world["venue"]["binance"]["rest"] + "/api/v3/exchangeInfo"
-    with urllib.request.urlopen(url, timeout=5) as answer:
-        if not json.load(answer)["symbols"][0]["ocoAllowed"]:
-            print("SKIPPED: this exchange takes no pairs, which protect every position of ours")
-            return False
     system.await_that("a reconciliation is clean",
                       lambda: any(b.get("clean") for b in reconciled(system)))
-    system.await_that("a trade is closed", lambda: closed_trades(system) >= 1, 60)
-    for kill in range(1):
-        before = closed_trades(system)
-        pid = system.status()["execution"]["pid"]
-        assert b"spoor-execution" in pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()
-        os.kill(pid, signal.SIGKILL)
-        system.await_that(f"a trade closes after kill {kill + 1}",
-                          lambda: closed_trades(system) > before, 60)
+    each_closes(system, "at first", lambda: None)
+    each_closes(system, "after a kill", lambda: kill_execution(system))
+    survive_silence(system)
     survive_faults(system)
     check_processes(system)
     system.spoor("down", timeout=60)
-    return True
 
 
-def control(system, method, params=None):
+def each_closes(system, when, act):
+    """In every instrument a trade closes after `act`."""
+    before = {symbol: closed_trades(system, symbol) for symbol in SYMBOLS}
+    act()
+    for symbol in SYMBOLS:
+        system.await_that(f"a trade in {symbol} closes {when}",
+                          lambda: closed_trades(system, symbol) > before[symbol], 60)
+
+
+def kill_execution(system):
+    pid = system.status()["execution"]["pid"]
+    assert b"spoor-execution" in pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()
+    os.kill(pid, signal.SIGKILL)
+
+
+def survive_silence(system):
+    """User data that lives and tells of no execution: it is found out by the orders that it should
+    have told of, and what happened meanwhile is caught up, of each instrument."""
+    def booked():
+        return {symbol: {r["b"]["venue_trade_id"] for r in system.records("execution", {"FILL"})
+                         if r["b"]["symbol"] == symbol} for symbol in SYMBOLS}
+
+    def executed(symbol):
+        truth = control(system, "GET", path="truth", params={"after_trade": newest})
+        return {row["trade_no"] for row in truth["fills"] if row["symbol"] == symbol}
+
+    before = booked()
+    newest = max(max(ids) for ids in before.values())
+    control(system, "POST", {"kind": "lose_event"})
+    for symbol in SYMBOLS:
+        system.await_that(f"an execution in {symbol} while nothing is told",
+                          lambda: executed(symbol), 60)
+    for symbol in SYMBOLS:
+        wanted = executed(symbol)
+        system.await_that(f"they are booked without having been told: {symbol}",
+                          lambda: wanted <= booked()[symbol], 30)
+    control(system, "DELETE")
+    each_closes(system, "after the silence", lambda: None)
+    lost = [r["b"]["reason"] for r in system.records("execution", {"VENUE_DISCONNECTED"})]
+    assert any("did not tell" in reason for reason in lost), lost
+    print(f"silent user data found out, executions of {' and '.join(SYMBOLS)} caught up")
+
+
+def control(system, method, params=None, path="faults"):
     """What the operator of the exchange asks for."""
     request = urllib.request.Request(
-        system.world["venue"]["binance"]["rest"] + "/spoor/v1/faults?"
+        system.world["venue"]["binance"]["rest"] + f"/spoor/v1/{path}?"
         + urllib.parse.urlencode(params or {}), method=method,
         headers={"Authorization": "Bearer " + TOKEN})
     with urllib.request.urlopen(request, timeout=5) as answer:
@@ -222,9 +273,9 @@ def main():
     try:
         with System(sys.argv[1], sys.argv[2], folder) as system:
             configure(system, None)
+            two_symbols(system)
             secrets = over_binance(system)
-            if not trade_and_kill(system):
-                return 77
+            trade_and_kill(system)
             fills = check_books(system)
             entries, _ = check_orders(system)
             print(f"{len(entries)} entries, {len(fills)} executions, "

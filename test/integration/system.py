@@ -168,9 +168,10 @@ def check_books(system):
     assert folded == ledger, f"journal and ledger differ: {set(folded) ^ set(ledger)}"
     assert folded == venue, f"journal and venue differ: {set(folded) ^ set(venue)}"
 
-    instrument = system.world["instruments"][0]
+    instruments = {i["symbol"]: i for i in system.world["instruments"]}
     balances = {a: e8(v) for a, v in system.world["venue"]["balances"].items()}
-    for side, px, qty, fee in folded.values():
+    for (symbol, _), (side, px, qty, fee) in folded.items():
+        instrument = instruments[symbol]
         sign = 1 if side == "BUY" else -1
         balances[instrument["base"]] += sign * qty
         balances[instrument["quote"]] -= sign * px_times_qty(px, qty) + fee

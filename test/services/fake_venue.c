@@ -76,7 +76,7 @@ static void say_report(struct fake_venue *v, const struct venue_order *order,
     *report = (struct sp_venue_report){.report_seq = ++v->report_seq,
                                        .client_order_id = order->id,
                                        .venue_order_id = order->number,
-                                       .symbol = sp_name_of("BTCUSDT"),
+                                       .symbol = order->symbol,
                                        .state = order->state,
                                        .filled_qty = order->filled,
                                        .side = order->side};
@@ -91,6 +91,17 @@ static void say_report(struct fake_venue *v, const struct venue_order *order,
 
 /* ---- What it does ---- */
 
+/* Executions are numbered per instrument. */
+static uint64_t next_trade_id(const struct fake_venue *v, const sp_name *symbol)
+{
+    uint64_t id = 1;
+
+    for (uint32_t i = 0; i < v->fill_count; i++) {
+        if (sp_name_eq(&v->fills[i].symbol, symbol)) id++;
+    }
+    return id;
+}
+
 static void execute(struct fake_venue *v, struct venue_order *order, sp_px px, sp_qty qty)
 {
     struct sp_fill_view *fill = &v->fills[v->fill_count];
@@ -100,10 +111,10 @@ static void execute(struct fake_venue *v, struct venue_order *order, sp_px px, s
     SP_ASSERT(order->filled.e8 + qty.e8 <= order->qty.e8);
     bool fits = sp_px_times_qty(px, qty, &value);
     SP_ASSERT(fits);
-    *fill = (struct sp_fill_view){.venue_trade_id = ++v->fill_count,
+    *fill = (struct sp_fill_view){.venue_trade_id = next_trade_id(v, &order->symbol),
                                   .client_order_id = order->id,
                                   .venue_order_id = order->number,
-                                  .symbol = sp_name_of("BTCUSDT"),
+                                  .symbol = order->symbol,
                                   .side = order->side,
                                   .px = px,
                                   .qty = qty,
@@ -111,6 +122,7 @@ static void execute(struct fake_venue *v, struct venue_order *order, sp_px px, s
                                   .fee_asset = sp_name_of("USDT"),
                                   .liquidity = SP_LIQUIDITY_TAKER,
                                   .venue_time = {1}};
+    v->fill_count++;
     int64_t sign = order->side == SP_SIDE_BUY ? 1 : -1;
     v->base.e8 += sign * qty.e8;
     v->quote.e8 -= sign * value.e8 + fill->fee.e8;
@@ -236,6 +248,7 @@ static struct venue_order *add(struct fake_venue *v, const struct sp_venue_order
 
     *order = (struct venue_order){.id = o->client_order_id,
                                   .pair = o->pair_client_order_id,
+                                  .symbol = o->symbol,
                                   .number = 1000 + v->order_count,
                                   .side = o->side,
                                   .type = o->type,
@@ -295,7 +308,7 @@ static void say_order(struct fake_venue *v, uint64_t request_id, const struct ve
         (struct sp_order_view){.request_id = request_id,
                                .client_order_id = order->id,
                                .venue_order_id = order->number,
-                               .symbol = sp_name_of("BTCUSDT"),
+                               .symbol = order->symbol,
                                .side = order->side,
                                .type = order->type,
                                .tif = order->tif,
@@ -317,7 +330,10 @@ static void receive_query(struct fake_venue *v, const struct sp_venue_query *que
         say_order(v, query->request_id, order);
         items = 1;
     } else if (sp_name_is(&query->what, "fills")) {
-        for (uint64_t i = query->after_trade_id; i < v->fill_count && items < 100; i++, items++) {
+        for (uint64_t i = 0; i < v->fill_count && items < 100; i++) {
+            if (!sp_name_eq(&v->fills[i].symbol, &query->symbol)) continue;
+            if (v->fills[i].venue_trade_id <= query->after_trade_id) continue;
+            items++;
             struct sp_record *record = say(v, SP_REC_FILL_VIEW);
             record->body.fill_view = v->fills[i];
             record->body.fill_view.request_id = query->request_id;

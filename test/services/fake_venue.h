@@ -20,6 +20,7 @@ struct venue_order {
     uint8_t side, type, tif, state;
     sp_qty qty, filled;
     sp_px px, stop_px;
+    sp_name symbol;
 };
 
 struct fake_venue {

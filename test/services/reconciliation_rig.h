@@ -149,6 +149,7 @@ static uint32_t answer_list(const struct sp_venue_query *query)
     for (uint32_t i = 0; i < rig->venues.fill_count && items < 100; i++) {
         if (!sp_name_is(&query->what, "fills")) break;
         if (rig->venues.fills[i].venue_trade_id <= query->after_trade_id) continue;
+        if (!sp_name_eq(&rig->venues.fills[i].symbol, &query->symbol)) continue;
         struct sp_record *record = push(SP_RI_VENUE, SP_REC_FILL_VIEW);
         record->body.fill_view = rig->venues.fills[i];
         record->body.fill_view.request_id = query->request_id;
