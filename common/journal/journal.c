@@ -446,6 +446,21 @@ static struct sp_journal *allocate(const struct sp_journal_options *options)
     return journal;
 }
 
+/* Files that a writer before us was making when it died; nobody reads them. */
+static sp_status remove_unfinished(const struct sp_journal *journal, struct sp_err *err)
+{
+    static const char *const names[] = {"segment.tmp", "index.tmp", "zip.tmp"};
+
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        char path[SP_SEGMENT_PATH_SIZE + 16];
+        snprintf(path, sizeof path, "%s/%s", journal->dir, names[i]);
+        if (access(path, F_OK) != 0 && errno == ENOENT) continue;
+        if (journal->port->unlink(journal->port->self, path) == 0 || errno == ENOENT) continue;
+        return SP_FAIL(err, SP_STORAGE, "cannot remove %s: %s", path, strerror(errno));
+    }
+    return SP_OK;
+}
+
 static sp_status open_recovered(struct sp_journal *journal,
                                 const struct sp_journal_options *options, struct sp_err *err)
 {
@@ -454,6 +469,7 @@ static sp_status open_recovered(struct sp_journal *journal,
 
     if (status == SP_OK) status = sp_file_make_dirs(options->port, options->dir, err);
     if (status == SP_OK) status = sp_journal_recover(options, &from, err);
+    if (status == SP_OK) status = remove_unfinished(journal, err);
     if (status != SP_OK) return status;
     journal->first_seq = from.first_seq;
     journal->next_seq = from.next_seq;

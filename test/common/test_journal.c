@@ -281,6 +281,25 @@ static void test_journal_helper_syncs_by_itself(void **state)
     folder_remove(&f);
 }
 
+/* What a writer left that died while it made a file. */
+static void test_journal_start_removes_unfinished_files(void **state)
+{
+    static const char *const names[] = {"segment.tmp", "index.tmp", "zip.tmp"};
+    struct folder f = folder_make();
+    struct sp_journal_options options = options_for(&f, 1);
+    struct sp_journal *journal = NULL;
+    char path[512];
+
+    (void)state;
+    for (uint32_t i = 0; i < 3; i++)
+        file_write(folder_path(&f, names[i], path), "half", 4);
+    assert_int_equal(sp_journal_open(&options, &journal, NULL), SP_OK);
+    sp_journal_close(journal);
+    for (uint32_t i = 0; i < 3; i++)
+        assert_int_not_equal(access(folder_path(&f, names[i], path), F_OK), 0);
+    folder_remove(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -293,6 +312,7 @@ int main(void)
         cmocka_unit_test(test_journal_reader_never_shows_half_a_batch),
         cmocka_unit_test(test_journal_reader_says_what_is_gone_and_what_is_foreign),
         cmocka_unit_test(test_journal_helper_syncs_by_itself),
+        cmocka_unit_test(test_journal_start_removes_unfinished_files),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

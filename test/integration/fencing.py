@@ -111,6 +111,9 @@ def stopped_holder(system):
     assert not changed, f"a superseded holder has written: {changed}"
     assert code == 77, f"the superseded holder ended with {code}"
     assert f"epoch {epoch} was superseded by {epoch + 1}" in system.text("execution")
+    # SQLite takes its log away when the file is closed: whoever comes next finds a closed one.
+    left = sorted(p.name for p in (system.data / "execution").glob("ledger.db*"))
+    assert left == ["ledger.db"], f"the superseded holder left the ledger open: {left}"
     system.end("venue", signal.SIGTERM)
     orders = set(system.venue_orders())
     assert orders == set(system.intents("buy")), f"sent by a superseded holder: {orders}"
