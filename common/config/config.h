@@ -63,7 +63,7 @@ struct sp_platform {
 };
 
 enum sp_world_type { SP_WORLD_NONE, SP_WORLD_BACKTEST, SP_WORLD_PAPER, SP_WORLD_LIVE };
-enum sp_feed_source { SP_FEED_NONE, SP_FEED_GENERATOR, SP_FEED_RECORDING };
+enum sp_feed_source { SP_FEED_NONE, SP_FEED_GENERATOR, SP_FEED_RECORDING, SP_FEED_BINANCE };
 
 /* The limits of one scope: all that is at the venue, one instrument, or one strategy link.
  * Zero = no such limit. */
@@ -98,10 +98,12 @@ struct sp_feed_config {
     sp_wall start;           /* generator: market time of its begin */
     sp_dur length;           /* generator: market time until FEED_ENDED; 0 = for ever */
     char file[SP_PATH_SIZE]; /* recording: raw combined-stream capture, .gz or plain */
-    sp_ratio speed;          /* market seconds per second; 0 = as fast as consumers allow */
-    bool lock_step;          /* services act in turns, on the market's clock (common/turns.h) */
-    bool record;             /* write Parquet */
-    sp_dur silence;          /* no message for this long (real time): CONNECTION_LOST */
+    char rest[SP_URL_SIZE];  /* binance: where the rules and books are asked for */
+    char stream[SP_URL_SIZE];
+    sp_ratio speed; /* market seconds per second; 0 = as fast as consumers allow */
+    bool lock_step; /* services act in turns, on the market's clock (common/turns.h) */
+    bool record;    /* write Parquet */
+    sp_dur silence; /* no message for this long (real time): CONNECTION_LOST */
 };
 
 struct sp_balance_config {

@@ -49,29 +49,48 @@ static void check_lock_step(const struct sp_strict_node *feed, const struct sp_w
                       world->id.s);
 }
 
+/* Keys of another source. */
+static void check_absent(const struct sp_strict_node *feed, const char *sort, const char *shown,
+                         const char *const keys[], struct sp_problems *problems)
+{
+    for (size_t i = 0; keys[i] != NULL; i++) {
+        if (sp_strict_get(feed, keys[i]) == NULL) continue;
+        sp_problems_error(problems, place(shown, feed, KEYS(keys[i])),
+                          "remove it, or set another \"source\"",
+                          "feed.%s: a %s has no %s to choose", keys[i], sort, keys[i]);
+    }
+}
+
+static void check_live(const struct sp_strict_node *feed, const char *shown,
+                       struct sp_problems *problems)
+{
+    const char *const keys[] = {"rest", "stream"};
+    const char *const others[] = {"seed", "start", "length", "file", "speed", "lock_step", NULL};
+
+    check_absent(feed, "live market", shown, others, problems);
+    for (size_t i = 0; i < SP_COUNT_OF(keys); i++) {
+        if (sp_strict_get(feed, keys[i]) != NULL) continue;
+        sp_problems_error(problems, place(shown, feed, KEYS("source")),
+                          "https://api.binance.com and wss://stream.binance.com:9443 are Binance",
+                          "feed: \"%s\" is missing", keys[i]);
+    }
+}
+
 static void check_feed(const struct sp_config_files *files, const struct sp_world_config *world,
                        struct sp_problems *problems)
 {
-    static const char *const generator_only[] = {"seed", "start", "length"};
+    const char *const generated[] = {"seed", "start", "length", "rest", "stream", NULL};
     const struct sp_strict_node *feed = sp_strict_get(
         sp_strict_get(sp_strict_get(files->operation, "worlds"), world->id.s), "feed");
     const char *shown = files->operation_shown;
 
+    if (world->feed.source == SP_FEED_BINANCE) return check_live(feed, shown, problems);
     check_lock_step(feed, world, shown, problems);
     if (world->feed.source == SP_FEED_GENERATOR) {
-        if (sp_strict_get(feed, "file") == NULL) return;
-        sp_problems_error(problems, place(shown, feed, KEYS("file")),
-                          "remove it, or set \"source\": \"recording\"",
-                          "worlds.%s.feed.file: a generator reads no file", world->id.s);
+        check_absent(feed, "generator", shown, KEYS("file", "rest", "stream"), problems);
         return;
     }
-    for (size_t i = 0; i < sizeof generator_only / sizeof *generator_only; i++) {
-        const char *key = generator_only[i];
-        if (sp_strict_get(feed, key) == NULL) continue;
-        sp_problems_error(
-            problems, place(shown, feed, KEYS(key)), "remove it, or set \"source\": \"generator\"",
-            "worlds.%s.feed.%s: a recording has no %s to choose", world->id.s, key, key);
-    }
+    check_absent(feed, "recording", shown, generated, problems);
     if (world->feed.file[0] == '\0') {
         sp_problems_error(problems, place(shown, feed, KEYS("source")),
                           "add \"file\": \"../../data/btcusdt.gz\" (a raw combined-stream capture)",

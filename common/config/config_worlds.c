@@ -1,7 +1,6 @@
 #include "common/config/config_tables.h"
 
-static const char *const sources[] = {"generator", "recording", NULL};
-static const char *const sources_later[] = {"live", "binance", NULL};
+static const char *const sources[] = {"generator", "recording", "binance", NULL};
 static const struct sp_field feed_fields[] = {
     {.key = "source",
      .doc = "where market data comes from",
@@ -9,7 +8,6 @@ static const struct sp_field feed_fields[] = {
      .required = true,
      .words = sources,
      .word_base = SP_FEED_GENERATOR,
-     .later = sources_later,
      .example = "\"generator\"",
      SP_AT(sp_feed_config, source)},
     {.key = "symbols",
@@ -40,6 +38,16 @@ static const struct sp_field feed_fields[] = {
      .type = SP_VALUE_PATH,
      .example = "\"../../data/btcusdt.gz\"",
      SP_AT(sp_feed_config, file)},
+    {.key = "rest",
+     .doc = "binance: where the venue's rules and books are asked for",
+     .type = SP_VALUE_URL,
+     .example = "\"https://api.binance.com\"",
+     SP_AT(sp_feed_config, rest)},
+    {.key = "stream",
+     .doc = "binance: where its market streams come from",
+     .type = SP_VALUE_URL,
+     .example = "\"wss://stream.binance.com:9443\"",
+     SP_AT(sp_feed_config, stream)},
     {.key = "speed",
      .doc = "market seconds per second, or as fast as the consumers allow",
      .type = SP_VALUE_SPEED,

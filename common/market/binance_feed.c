@@ -335,6 +335,11 @@ static sp_status finish(struct scan *s)
     if (s->seen & KEY_e) {
         if (is(s->event, "trade")) return finish_trade(s);
         if (is(s->event, "depthUpdate")) return finish_delta(s);
+        if (is(s->event, "serverShutdown")) {
+            s->out->type = SP_FEED_SHUTDOWN;
+            s->out->time.ns = 0;
+            return SP_OK;
+        }
         return bad(s, SP_UNSUPPORTED, "an event that is not read here");
     }
     s->out->time.ns = 0;

@@ -1,5 +1,6 @@
-/* Reads one payload of the Binance Spot market streams: `trade`, `bookTicker` and `depthUpdate`,
- * bare or inside the combined `{"stream":..,"data":..}`, and the REST depth answer.
+/* Reads one payload of the Binance Spot market streams: `trade`, `bookTicker`, `depthUpdate` and
+ * `serverShutdown`, bare or inside the combined `{"stream":..,"data":..}`, and the REST answer for
+ * the depth.
  *
  * A small scanner for exactly these shapes: keys in any order, each once; keys it does not know are
  * skipped if their value is a plain scalar; everything else is an error that says at which byte.
@@ -13,7 +14,13 @@
 #define SP_FEED_LEVELS_MAX  8192
 #define SP_FEED_SYMBOL_SIZE 24
 
-enum sp_feed_type { SP_FEED_TRADE, SP_FEED_QUOTE, SP_FEED_DELTA, SP_FEED_SNAPSHOT };
+enum sp_feed_type {
+    SP_FEED_TRADE,
+    SP_FEED_QUOTE,
+    SP_FEED_DELTA,
+    SP_FEED_SNAPSHOT,
+    SP_FEED_SHUTDOWN /* the venue will end this connection; nothing else is set */
+};
 
 struct sp_feed_levels {
     uint32_t count;

@@ -115,7 +115,9 @@ static void emit_message(struct recording *rec, struct sp_market_event *out)
         begin_parts(rec);
         emit_part(rec, out);
         return;
+    case SP_FEED_SHUTDOWN: break;
     }
+    SP_ASSERT(rec->message.type != SP_FEED_SHUTDOWN); /* refused when its line was parsed */
 }
 
 static void emit_error(struct recording *rec, const struct sp_err *why, struct sp_market_event *out)
@@ -161,6 +163,8 @@ static sp_status parse_line(struct recording *rec, size_t len, struct sp_err *er
     if (st != SP_OK) return st;
     st = sp_feed_parse(rec->line + payload, len - payload, &rec->message, err);
     if (st != SP_OK) return st;
+    if (rec->message.type == SP_FEED_SHUTDOWN)
+        return SP_FAIL(err, SP_UNSUPPORTED, "the venue ended the connection");
     if (rec->message.symbol[0] != '\0' &&
         !sp_name_is(&rec->instrument.symbol, rec->message.symbol)) {
         return SP_FAIL(err, SP_INVALID, "is about %s, not %s", rec->message.symbol,

@@ -411,6 +411,17 @@ static void take_book(struct sp_marketdata *md, const struct sp_market_event *ev
     lane->book_was_right = is_right;
 }
 
+static void take_loss(struct sp_marketdata *md, const struct sp_market_event *event,
+                      struct sp_md_step *step)
+{
+    struct sp_md_lane *lane = &md->lanes[event->symbol];
+
+    sp_book_sync_reset(&lane->sync);
+    lane->book_was_right = false;
+    set_gap(md, event->symbol, step);
+    step->gap.reason = event->body.data_gap.reason;
+}
+
 void sp_marketdata_step(struct sp_marketdata *md, const struct sp_market_event *event,
                         struct sp_md_step *step)
 {
@@ -418,6 +429,10 @@ void sp_marketdata_step(struct sp_marketdata *md, const struct sp_market_event *
     step->bar_count = 0;
     step->in_parts = false;
     step->has_gap = false;
+    if (event->kind == SP_REC_DATA_GAP) {
+        take_loss(md, event, step);
+        return;
+    }
     md->messages++;
     close_bars(md, event->time, step);
     if (event->kind == SP_REC_TRADE) {

@@ -42,7 +42,7 @@ enum sp_md_input {
 };
 
 struct sp_md_options {
-    sp_name feed;   /* "generator", "recording" */
+    sp_name feed;   /* "generator", "recording", "binance" */
     sp_text source; /* what is played: the same text is the same market */
     bool outlives;  /* the market goes on while the operation is stopped */
     sp_ratio speed; /* 0: as fast as the consumers */
@@ -125,7 +125,8 @@ struct sp_md_step {
     bool has_gap;
     struct sp_data_gap gap;
 };
-/* Takes one TRADE, QUOTE, BOOK_DELTA or BOOK_SNAPSHOT into books and bars. */
+/* Takes one TRADE, QUOTE, BOOK_DELTA or BOOK_SNAPSHOT into books and bars; a DATA_GAP of the source
+ * takes the book of its symbol away until the next snapshot. */
 void sp_marketdata_step(struct sp_marketdata *md, const struct sp_market_event *event,
                         struct sp_md_step *step);
 /* Forgets books and bars: the source was sought. */

@@ -4,6 +4,7 @@
 #include "common/market/recording.h"
 #include "common/persist/persistor_factory.h"
 #include "common/rerun.h"
+#include "common/venue/binance_stream.h"
 #include "proto/decimal.h"
 #include "services/marketdata/play.h"
 
@@ -12,20 +13,25 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define WATCH_NS        (25 * SP_NS_PER_MS)
-#define READY_AT_ONCE   (3 * SP_NS_PER_S) /* ready without a book after this long */
-#define SOURCE_PATH_MAX 100
+#define WATCH_NS           (25 * SP_NS_PER_MS)
+#define WEIGHT_PERCENT     20 /* of an address's requests; execution has 60, reconciliation 20 */
+#define CONNECTION_LIFE_NS (INT64_C(23) * 3600 * SP_NS_PER_S)
+#define READY_AT_ONCE      (3 * SP_NS_PER_S) /* ready without a book after this long */
+#define SOURCE_PATH_MAX    100
 
 struct io {
     struct sp_service *service;
     struct sp_shell *shell;
+    struct sp_binance_stream *stream; /* NULL: the source is not live */
+    struct sp_binance_stream_stats stats;
     struct sp_md_play play;
     struct sp_timer *rest; /* until the next turn of play */
     sp_mono started;
     uint64_t failures_told, dropped_told;
     struct {
         struct sp_metric *ticks, *messages, *errors, *gaps, *lag, *silent, *outage, *paused,
-            *waiting, *drops, *rows, *files, *rows_lost, *record_queue, *record_stall;
+            *connections, *ups, *books, *waiting, *drops, *rows, *files, *rows_lost, *record_queue,
+            *record_stall;
     } metrics;
     struct sp_record answer;
     struct sp_marketdata core;
@@ -97,6 +103,15 @@ static sp_status open_recording(struct sp_source *source, const struct sp_world_
     return SP_OK;
 }
 
+/* What it is called; it is opened when all else stands. */
+static void describe_binance(const struct sp_world_config *world, struct sp_md_options *options)
+{
+    options->feed = sp_name_of("binance");
+    options->outlives = true;
+    sp_text_printf(&options->source, "binance: %.90s, %u symbols", world->feed.stream,
+                   world->feed.symbol_count);
+}
+
 static sp_status open_core(const struct sp_config *config, struct sp_source *source,
                            struct sp_marketdata *core, struct sp_err *err)
 {
@@ -112,11 +127,52 @@ static sp_status open_core(const struct sp_config *config, struct sp_source *sou
     }
     if (world->feed.source == SP_FEED_RECORDING) {
         status = open_recording(source, world, &options, err);
+    } else if (world->feed.source == SP_FEED_BINANCE) {
+        describe_binance(world, &options);
     } else {
         status = open_generator(source, world, &options, err);
     }
     if (status != SP_OK) return status;
     return sp_marketdata_init(core, &options, err);
+}
+
+static void on_live_data(void *ctx)
+{
+    struct io *io = ctx;
+
+    SP_IGNORE(!sp_md_play_turn(&io->play)); /* a live source has no more than it gives at once */
+}
+
+static bool is_book_right(void *ctx, uint32_t symbol)
+{
+    const struct io *io = ctx;
+
+    return sp_book_sync_is_right(&io->core.lanes[symbol].sync);
+}
+
+static sp_status open_binance(struct io *io, struct sp_err *err)
+{
+    const struct sp_world_config *world = sp_config_world(io->service->config);
+    struct sp_instrument instruments[SP_MD_SYMBOLS_MAX];
+    struct sp_binance_stream_options options = {.rest = world->feed.rest,
+                                                .stream = world->feed.stream,
+                                                .instrument_count = world->feed.symbol_count,
+                                                .instruments = instruments,
+                                                .weight_percent = WEIGHT_PERCENT,
+                                                .life = {CONNECTION_LIFE_NS},
+                                                .seed = (uint64_t)sp_clock_wall().ns ^
+                                                        io->service->role.epoch,
+                                                .ctx = io,
+                                                .on_data = on_live_data,
+                                                .is_book_right = is_book_right};
+
+    for (uint32_t i = 0; i < world->feed.symbol_count; i++) {
+        const struct sp_instrument_config *rules =
+            sp_world_instrument(world, world->feed.symbols[i].s);
+        SP_ASSERT(rules != NULL); /* checked with the configuration */
+        instruments[i] = instrument_of(rules);
+    }
+    return sp_binance_stream_open(io->service->loop, &options, &io->stream, &io->play.source, err);
 }
 
 static sp_status open_recorder(struct io *io, struct sp_err *err)
@@ -174,6 +230,14 @@ static void register_metrics(struct io *io)
         sp_metrics_gauge(m, "spoor_feed_waiting", "", "1 while paced by a consumer");
     io->metrics.drops =
         sp_metrics_gauge(m, "spoor_publish_drops", "", "records that met a full queue");
+    if (io->play.live) {
+        io->metrics.connections = sp_metrics_gauge(m, "spoor_feed_connections", "",
+                                                   "connections to the venue that data come from");
+        io->metrics.ups =
+            sp_metrics_gauge(m, "spoor_feed_connected_total", "", "connections that came up");
+        io->metrics.books =
+            sp_metrics_gauge(m, "spoor_feed_books_taken_total", "", "snapshots of books taken");
+    }
     if (io->play.recording == NULL) return;
     io->metrics.rows = sp_metrics_gauge(m, "spoor_recorder_rows", "", "rows given to files");
     io->metrics.files = sp_metrics_gauge(m, "spoor_recorder_files", "", "files completed");
@@ -224,6 +288,12 @@ static void update_metrics(struct io *io)
     sp_metric_set(io->metrics.outage, core->outage_open);
     sp_metric_set(io->metrics.paused, core->run.paused);
     sp_metric_set(io->metrics.waiting, io->play.waiting);
+    if (io->stream != NULL) {
+        struct sp_binance_stream_stats stats = sp_binance_stream_stats(io->stream);
+        sp_metric_set(io->metrics.connections, stats.connections);
+        sp_metric_set(io->metrics.ups, (int64_t)stats.ups);
+        sp_metric_set(io->metrics.books, (int64_t)stats.snapshots);
+    }
     sp_metric_set(io->metrics.drops, (int64_t)sp_bus_stats(io->service->bus).publish_drops);
 }
 
@@ -260,8 +330,12 @@ static void on_request(void *ctx, const struct sp_peer *peer, const struct sp_re
     SP_IGNORE(sp_bus_reply(service->bus, peer, &io->answer)); /* the asker has gone */
 }
 
-static const char *doing(const struct io *io)
+static const char *doing(struct io *io)
 {
+    if (io->stream != NULL) {
+        io->stats = sp_binance_stream_stats(io->stream);
+        if (io->stats.state[0] != '\0') return io->stats.state;
+    }
     if (io->core.outage_open) return "CONNECTION_LOST: the feed is silent";
     if (io->core.run.paused) return "the feed is paused";
     if (io->play.mode == SP_MD_RUN_UP) return "running up to where the market is";
@@ -343,7 +417,9 @@ static sp_status init(struct sp_service *service, struct sp_err *err)
     io->started = sp_clock_mono();
     io->play.service = service;
     io->play.core = &io->core;
-    io->play.can_seek = sp_config_world(service->config)->feed.source == SP_FEED_GENERATOR;
+    enum sp_feed_source source = sp_config_world(service->config)->feed.source;
+    io->play.can_seek = source == SP_FEED_GENERATOR;
+    io->play.live = source == SP_FEED_BINANCE;
     sp_status status = open_core(service->config, &io->play.source, &io->core, err);
     struct sp_shell_options shell = {.service = service,
                                      .core = &sp_marketdata_core,
@@ -360,7 +436,12 @@ static sp_status init(struct sp_service *service, struct sp_err *err)
     register_metrics(io);
     sp_service_set_phase(service, SP_PHASE_REPLAY);
     status = sp_md_play_add_streams(&io->play, err);
-    if (status == SP_OK) status = sp_md_play_start(&io->play, err);
+    if (status == SP_OK && io->play.live) {
+        status = open_binance(io, err);
+        if (status == SP_OK) sp_md_play_start_live(&io->play);
+    } else if (status == SP_OK) {
+        status = sp_md_play_start(&io->play, err);
+    }
     if (status == SP_OK) status = add_timers(io, err);
     return status;
 }

@@ -241,7 +241,8 @@ static sp_status next_event(struct sp_md_play *play, struct sp_err *err)
     sp_text why = {{0}};
 
     sp_status status = sp_source_next(&play->source, event, err);
-    if (status != SP_OK || event->kind == SP_REC_FEED_ERROR) return status;
+    bool is_market = event->kind != SP_REC_FEED_ERROR && event->kind != SP_REC_DATA_GAP;
+    if (status != SP_OK || !is_market) return status;
     if (sp_md_is_possible(event, play->last, &why)) return SP_OK;
     event->kind = SP_REC_FEED_ERROR;
     event->body.feed =
@@ -255,6 +256,8 @@ static bool read_one(struct sp_md_play *play)
     struct sp_err err = {0};
 
     sp_status status = next_event(play, &err);
+    play->dry = status == SP_AGAIN;
+    if (play->dry) return false;
     if (status == SP_CLOSED) {
         end_source(play, "the source has no more");
         return false;
@@ -291,7 +294,8 @@ static void take_pending(struct sp_md_play *play, bool silently)
     play->last = play->pending.time;
     play->has_pending = false;
     if (silently) return;
-    publish_event(play);
+    if (!play->opened) open_streams(play, play->last);
+    if (play->pending.kind != SP_REC_DATA_GAP) publish_event(play);
     if (!play->step.has_gap) return;
     message(play)->body.data_gap = play->step.gap;
     sp_log(SP_LOG_WARN, "data_gap", "symbol=%s reason=\"%s\"", play->step.gap.symbol.s,
@@ -392,14 +396,14 @@ static void count_room(struct sp_md_play *play)
 
 static bool is_due(const struct sp_md_play *play)
 {
-    if (play->whole_turn) return true;
+    if (play->whole_turn || play->live) return true;
     if (is_paced(play)) return play->outs[play->pending.symbol].room >= RECORDS_PER_EVENT;
     return play->pending.time.ns <= play->market.ns;
 }
 
 static void after_data(struct sp_md_play *play)
 {
-    if (is_paced(play)) play->market = play->last;
+    if (is_paced(play) || play->live) play->market = play->last;
     if (flowed(play)) {
         message(play);
         tell(play, SP_MD_FLOWS);
@@ -414,12 +418,12 @@ static bool go_live(struct sp_md_play *play, sp_mono now)
 
     if (is_paced(play)) {
         count_room(play);
-    } else {
+    } else if (!play->live) {
         play->market = clock_now(play, now);
     }
     for (uint32_t n = 0; (n < EVENTS_PER_TURN || play->whole_turn) && more; n++) {
         if (!play->has_pending && !read_one(play)) {
-            more = play->mode == SP_MD_LIVE;
+            more = play->mode == SP_MD_LIVE && !play->dry;
             continue;
         }
         more = is_due(play);
@@ -474,7 +478,7 @@ bool sp_md_play_turn(struct sp_md_play *play)
         more = play->mode == SP_MD_RUN_UP ? run_up(play, now)
                : play->conductor != NULL  ? go_step(play)
                                           : go_live(play, now);
-    } else if (!is_paced(play) && play->mode == SP_MD_LIVE) {
+    } else if (!is_paced(play) && !play->live && play->mode == SP_MD_LIVE) {
         play->market = clock_now(play, now);
     }
     sp_shell_set_market(play->shell, play->market);
@@ -516,24 +520,39 @@ static sp_status find_first(struct sp_md_play *play, struct sp_err *err)
                    play->early_error.reason.s);
 }
 
-sp_status sp_md_play_start(struct sp_md_play *play, struct sp_err *err)
+/* Of a market whose first time is known. */
+static const struct sp_md_plan *begin(struct sp_md_play *play, sp_wall wall)
 {
-    sp_wall wall = sp_clock_wall();
-    sp_status status = find_first(play, err);
-
-    if (status != SP_OK) return status;
     struct sp_event note = {.id = SP_MD_NOTE_PLAN, .wall = wall, .market = play->first};
+
     sp_shell_note(play->shell, &note);
     const struct sp_md_plan *plan = sp_marketdata_plan(play->core, wall, play->first);
     play->clock_mono = sp_clock_mono();
     play->clock_market = plan->market;
     play->target = plan->market;
     play->market = plan->market;
-    play->last = play->first;
     message(play);
     tell(play, SP_MD_START);
     sp_log(SP_LOG_INFO, "feed_started", "source=\"%s\" plan=\"%s\"", play->core->options.source.s,
            plan->why.s);
+    return plan;
+}
+
+void sp_md_play_start_live(struct sp_md_play *play)
+{
+    play->first = sp_clock_wall();
+    SP_IGNORE(begin(play, play->first) == NULL); /* there is nothing to run up to */
+    play->mode = SP_MD_LIVE;
+}
+
+sp_status sp_md_play_start(struct sp_md_play *play, struct sp_err *err)
+{
+    sp_wall wall = sp_clock_wall();
+    sp_status status = find_first(play, err);
+
+    if (status != SP_OK) return status;
+    const struct sp_md_plan *plan = begin(play, wall);
+    play->last = play->first;
     if (play->early_errors > 0) {
         play->core->error_count += play->early_errors;
         message(play)->body.feed = play->early_error;
@@ -549,7 +568,8 @@ sp_status sp_md_play_start(struct sp_md_play *play, struct sp_err *err)
 
 void sp_md_play_resumed(struct sp_md_play *play)
 {
-    if (play->mode == SP_MD_LIVE && !is_paced(play)) play->mode = SP_MD_RUN_UP;
+    /* A live source has gone on; the first change that follows shows the hole in the book. */
+    if (play->mode == SP_MD_LIVE && !is_paced(play) && !play->live) play->mode = SP_MD_RUN_UP;
 }
 
 void sp_md_play_note(struct sp_md_play *play)

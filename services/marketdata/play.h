@@ -6,6 +6,9 @@
  *           each consumer of its stream is at most SP_MD_WINDOW records behind
  *   OVER    the source has no more
  *
+ * A live source is never behind: it is in LIVE from the start, and what it sends is published as it
+ * comes, whether or not somebody keeps up.
+ *
  * In lock-step an event is published when everybody is done with the one before.
  *
  * A stream begins with STREAM_STARTED in each epoch: a paced consumer that has it is there, and
@@ -46,11 +49,13 @@ struct sp_md_play {
     bool stepped;                       /* in lock-step: the first turns were given */
     struct sp_source source;
     bool can_seek; /* cheaper than reading: the generator */
+    bool live;     /* the source has events when it says so: they are due at once */
     enum sp_md_mode mode;
     bool waiting;    /* speed 0: for consumers */
     bool opened;     /* the streams have begun */
     bool whole_turn; /* between two parts of a book event */
     bool has_pending;
+    bool dry; /* a live source has nothing more for now */
     struct sp_market_event pending;
     sp_wall first;  /* market time of the source's first event */
     sp_wall sought; /* how far a run-up has sought */
@@ -76,7 +81,10 @@ SP_NODISCARD sp_status sp_md_play_add_streams(struct sp_md_play *play, struct sp
 SP_NODISCARD sp_status sp_md_play_start(struct sp_md_play *play, struct sp_err *err);
 /* Gives the core a message; of *message only the body is the caller's. */
 void sp_md_play_tell(struct sp_md_play *play, enum sp_md_input input, struct sp_record *message);
-/* One turn. True if more is due at once. */
+/* Instead of that for a live source: nothing was read yet, and the streams begin with the first
+ * event. The market's clock is ours until then, and that of the newest event afterwards. */
+void sp_md_play_start_live(struct sp_md_play *play);
+/* One turn; of a live source also whenever it has something. True if more is due at once. */
 bool sp_md_play_turn(struct sp_md_play *play);
 /* After a turn with nothing more: how long until the next has something to do, unless a message
  * comes first. 1 ms to 25 ms. */

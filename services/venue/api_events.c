@@ -156,19 +156,22 @@ void sp_api_say_shutdown(struct sp_api *api)
     sp_jtext_put_string(event, "e", "serverShutdown");
     sp_jtext_put_ms(event, "E", sp_api_now(api));
     sp_jtext_end(event, '}');
-    for (uint32_t i = 0; i < api->socket_count; i++)
+    for (uint32_t i = 0; i < api->socket_count; i++) {
         say(api, &api->sockets[i]);
+        api->sockets[i].told = true;
+    }
 }
 
 bool sp_api_cut(struct sp_api *api, const char *which)
 {
-    bool all = strcmp(which, "all") == 0;
+    bool all = strcmp(which, "all") == 0, told = strcmp(which, "told") == 0;
     bool user = all || strcmp(which, "user") == 0;
     bool market = all || strcmp(which, "market") == 0;
 
     for (uint32_t i = 0; i < api->socket_count; i++) {
         const struct sp_api_socket *socket = &api->sockets[i];
-        if (socket->is_market ? market : user) sp_http_drop(api->server, socket->connection);
+        if ((told && socket->told) || (socket->is_market ? market : user))
+            sp_http_drop(api->server, socket->connection);
     }
-    return user || market;
+    return user || market || told;
 }

@@ -24,6 +24,7 @@ struct sp_api_socket {
     uint64_t connection;
     bool is_market; /* follows streams; else /ws-api/v3 */
     sp_mono since;
+    bool told;      /* that it will be cut off */
     int64_t second; /* in which it sent so many messages */
     uint32_t messages;
 };
@@ -90,7 +91,7 @@ void sp_api_tell_ended(struct sp_api *api);
 void sp_api_report_transfer(struct sp_api *api, const struct sp_venue_transfer *transfer);
 /* Says good-bye to everyone; nobody is cut off. */
 void sp_api_say_shutdown(struct sp_api *api);
-/* Cuts off "user", "market" or "all". False: no such word. */
+/* Cuts off "user", "market", "all", or "told": who was said good-bye. False: no such word. */
 bool sp_api_cut(struct sp_api *api, const char *which);
 
 /* ---- control.c ---- */

@@ -184,11 +184,12 @@ static void act_stream_drop(struct sp_api *api, struct sp_rest_call *call)
     }
 }
 
-static void cut_all(void *ctx, const void *bytes, size_t len_bytes)
+/* Who came since stays: a client may have replaced its connection in time. */
+static void cut_told(void *ctx, const void *bytes, size_t len_bytes)
 {
     (void)bytes;
     (void)len_bytes;
-    SP_IGNORE(!sp_api_cut(ctx, "all")); /* a word that it knows */
+    SP_IGNORE(!sp_api_cut(ctx, "told")); /* a word that it knows */
 }
 
 static void act_server_shutdown(struct sp_api *api, struct sp_rest_call *call)
@@ -197,7 +198,7 @@ static void act_server_shutdown(struct sp_api *api, struct sp_rest_call *call)
 
     if (!take_number(call, "ms", MS_MAX, &ms)) return;
     struct sp_later_item item = {.after = {(ms > 0 ? ms : CUT_AFTER_MS) * SP_NS_PER_MS},
-                                 .fn = cut_all,
+                                 .fn = cut_told,
                                  .ctx = api};
     sp_api_say_shutdown(api);
     if (sp_later_add(api->later, &item) != SP_OK) {

@@ -12,12 +12,14 @@ static void test_config_check_reference_faults(void **state)
          "worlds.practice.feed.symbols: there is no instrument ETHUSDT",
          "describe it in \"instruments\" of the same world"},
         {OPERATION, "\"seed\": 7,", "\"seed\": 7, \"file\": \"x.gz\",", 10,
-         "worlds.practice.feed.file: a generator reads no file",
-         "remove it, or set \"source\": \"recording\""},
+         "feed.file: a generator has no file to choose", "remove it, or set another \"source\""},
         {OPERATION, "\"seed\": 7,", "\"seed\": 7, \"lock_step\": true,", 10,
          "worlds.practice.feed.lock_step: the market waits for the services, so it has no speed of "
          "its own",
          "\"speed\": \"max\""},
+        {OPERATION, "\"seed\": 7,", "\"seed\": 7, \"stream\": \"wss://x.example\",", 10,
+         "feed.stream: a generator has no stream to choose",
+         "remove it, or set another \"source\""},
         {OPERATION, ", \"BTC\": \"0\"", "", 19, "worlds.practice.instruments: BTC has no balance",
          "add \"BTC\": \"0\" to worlds.practice.venue.balances"},
         {OPERATION, "\"capital\": \"10000 USDT\"", "\"capital\": \"10001 USDT\"", 40,
@@ -49,6 +51,20 @@ static void test_config_check_persistors_must_keep_what_matters(void **state)
     EXPECT(*state, cases);
 }
 
+static void test_config_check_a_live_market_has_addresses_and_its_own_pace(void **state)
+{
+    struct fixture *f = *state;
+
+    put_all(f);
+    put(f, OPERATION, "\"generator\"", "\"binance\"");
+    assert_int_equal(load(f, NULL), SP_CONFIG);
+    assert_int_equal(f->problems.errors, 5);
+    assert_string_equal(f->problems.at[0].text, "feed: \"rest\" is missing");
+    assert_string_equal(f->problems.at[1].text, "feed: \"stream\" is missing");
+    assert_string_equal(f->problems.at[2].text, "feed.seed: a live market has no seed to choose");
+    assert_string_equal(f->problems.at[4].text, "feed.speed: a live market has no speed to choose");
+}
+
 static void test_config_check_recording_must_be_there_and_takes_no_seed(void **state)
 {
     struct fixture *f = *state;
@@ -60,8 +76,7 @@ static void test_config_check_recording_must_be_there_and_takes_no_seed(void **s
     assert_int_equal(f->problems.errors, 3);
     assert_string_equal(f->problems.at[0].text, "worlds.practice.feed: \"file\" is missing");
     assert_int_equal(f->problems.at[0].line, 8);
-    assert_string_equal(f->problems.at[1].text,
-                        "worlds.practice.feed.seed: a recording has no seed to choose");
+    assert_string_equal(f->problems.at[1].text, "feed.seed: a recording has no seed to choose");
     assert_int_equal(f->problems.at[2].line, 11);
     put(f, OPERATION,
         "\"generator\",\n        \"symbols\": [\"BTCUSDT\"],\n        \"seed\": 7,\n"
@@ -345,6 +360,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_config_check_reference_faults),
         cmocka_unit_test(test_config_check_persistors_must_keep_what_matters),
+        cmocka_unit_test(test_config_check_a_live_market_has_addresses_and_its_own_pace),
         cmocka_unit_test(test_config_check_recording_must_be_there_and_takes_no_seed),
         cmocka_unit_test(test_config_check_blueprint_must_fit_its_link),
         cmocka_unit_test(test_config_check_all_faults_of_all_files_come_at_once),

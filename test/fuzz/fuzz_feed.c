@@ -21,6 +21,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     case SP_FEED_QUOTE:
         FUZZ_CHECK(message.quote.bid_px.e8 >= 0 && message.quote.ask_px.e8 >= 0);
         break;
+    case SP_FEED_SHUTDOWN: break;
     case SP_FEED_DELTA:
     case SP_FEED_SNAPSHOT:
         FUZZ_CHECK(message.bids.count <= SP_FEED_LEVELS_MAX);
