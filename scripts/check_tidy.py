@@ -125,10 +125,25 @@ def check_style(root):
             check_c(rel, text, problems.append)
         if path.suffix == ".h":
             check_guard(rel, text, guards, problems.append)
+    problems += check_names_of_tests(root)
     for problem in problems:
         print(problem)
     print(f"{count} files, {len(problems)} problems")
     return 1 if problems or not count else 0
+
+
+def check_names_of_tests(root):
+    """What the documentation names as a test is a function or a file below test/."""
+    sources = [p for p in (root / "test").rglob("*") if p.suffix in (".c", ".py")]
+    known = {p.stem for p in sources} | {p.name for p in sources if p.suffix == ".py"}
+    for path in sources:
+        if path.suffix == ".c":
+            known |= set(re.findall(r"\btest_[a-z0-9_]+", path.read_text()))
+    for path in (root / "docs" / "proofs.md", root / "docs" / "bus.md"):
+        for name in sorted(set(re.findall(r"\btest_[a-z0-9_]+\b|\b[a-z_]+\.py\b",
+                                          path.read_text()))):
+            if name not in known and name != "test_bus_":
+                yield f"{path.relative_to(root)}: there is no test {name}"
 
 
 def check_format(root):

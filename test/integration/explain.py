@@ -168,9 +168,25 @@ def check_filters(data):
         out, _ = run("journal", "dump", "--id", text, "--data", data)
         got = [json.loads(line) for line in out.splitlines()]
         assert [(r["s"], r["k"]) for r in got] == [(r["s"], r["k"]) for r in want] and got, out
+    def found(*filters):
+        return [json.loads(line) for line in
+                run("journal", *filters, "--data", data, "--json")[0].splitlines()]
+    times = sorted({r["t"] for r in lines})
+    early, late = times[len(times) // 3], times[2 * len(times) // 3]
+    assert found("--since", early) == [r for r in lines if r["t"] >= early]
+    assert found("--until", late) == [r for r in lines if r["t"] < late]
+    assert found("--since", early, "--until", late, "--kind", "FILL") == [
+        r for r in lines if early <= r["t"] < late and r["k"] == "FILL"]
+    link = intent["b"]["strategy_link_id"]
+    got = found("--strategy", link)
+    assert intent in got and all(r["b"].get("strategy_link_id", link) == link for r in got)
+    assert [r for r in lines if r["b"].get("strategy_link_id") == link and r not in got] == []
+    assert not [r for r in found("--strategy", "nobody") if "strategy_link_id" in r["b"]]
+    run("journal", "--since", "nonsense", "--data", data, code=64)
+
     out, _ = run("journal", "dump", "execution", "--data", data)
     assert out == (data / "execution" / "00000000000000000001.jsonl").read_text()
-    say("records are found by kind, cause and id, short or whole")
+    say("records are found by kind, cause, time, strategy and id, short or whole")
 
 
 def check_export(data):
