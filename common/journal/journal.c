@@ -486,8 +486,8 @@ static sp_status open_recovered(struct sp_journal *journal,
         status = begin_segment(journal, err);
     }
     /* A trim whose writer died before all of its files were deleted. */
-    if (status == SP_OK && from.trimmed_to > from.first_seq)
-        status = sp_journal_delete_before(journal, from.trimmed_to, err);
+    if (status == SP_OK && from.trim.first_kept > from.first_seq && !from.trim.by_repair)
+        status = sp_journal_delete_before(journal, from.trim.first_kept, err);
     if (status == SP_OK) status = append_started(journal, options, &from, err);
     if (status == SP_OK) status = start_helper(journal, err);
     return status;

@@ -16,7 +16,7 @@
 
 /* A trim is asked for by hand, so it is looked for where every line begins, and rarely decoded. */
 static sp_status look_at_line(const char *text, size_t len_bytes, const sp_name *stream,
-                              uint64_t *trimmed_to, struct sp_err *err)
+                              struct sp_begin_trim *trim, struct sp_err *err)
 {
     static const char kind[] = "\"k\":\"JOURNAL_TRIMMED\"";
     struct sp_line_meta meta;
@@ -28,19 +28,21 @@ static sp_status look_at_line(const char *text, size_t len_bytes, const sp_name 
     if (record == NULL) return SP_FAIL(err, SP_NO_MEMORY, "memory is exhausted");
     if (sp_json_decode_line(text, len_bytes, stream, record, &meta, NULL) == SP_OK &&
         record->kind == SP_REC_JOURNAL_TRIMMED)
-        *trimmed_to = record->body.journal_trimmed.first_seq;
+        *trim = (struct sp_begin_trim){
+            .first_kept = record->body.journal_trimmed.first_seq,
+            .by_repair = sp_name_is(&record->body.journal_trimmed.limited_by, "repair")};
     free(record);
     return SP_OK;
 }
 
 sp_status sp_begin_look(const struct sp_segment_cursor *cursor, const struct sp_batch *batch,
-                        uint64_t *trimmed_to, struct sp_err *err)
+                        struct sp_begin_trim *trim, struct sp_err *err)
 {
     sp_status status = SP_OK;
 
     for (uint32_t i = 0; i < batch->count && status == SP_OK; i++)
         status = look_at_line(batch->line[i].text, batch->line[i].len_bytes, &cursor->head.stream,
-                              trimmed_to, err);
+                              trim, err);
     return status;
 }
 
@@ -71,7 +73,7 @@ sp_status sp_begin_missing(const char *dir, uint64_t first_seq, struct sp_err *e
 }
 
 /* The newest of a segment by its index. SP_NOT_FOUND: there is no index, or it does not hold. */
-static sp_status look_by_index(const char *dir, uint64_t first_seq, uint64_t *trimmed_to,
+static sp_status look_by_index(const char *dir, uint64_t first_seq, struct sp_begin_trim *trim,
                                struct sp_err *err)
 {
     struct sp_segment_file file = {0};
@@ -97,11 +99,11 @@ static sp_status look_by_index(const char *dir, uint64_t first_seq, uint64_t *tr
     }
     sp_index_close(index);
     if (status != SP_OK) return SP_NOT_FOUND;
-    return count > 0 ? look_at_line(line, at.len_bytes, &stream, trimmed_to, err) : SP_OK;
+    return count > 0 ? look_at_line(line, at.len_bytes, &stream, trim, err) : SP_OK;
 }
 
 /* The newest of a segment by all its lines, up to what does not verify: others tell of that. */
-static sp_status look_by_reading(const char *dir, uint64_t first_seq, uint64_t *trimmed_to,
+static sp_status look_by_reading(const char *dir, uint64_t first_seq, struct sp_begin_trim *trim,
                                  struct sp_err *err)
 {
     struct sp_segment_cursor cursor = {0};
@@ -110,7 +112,7 @@ static sp_status look_by_reading(const char *dir, uint64_t first_seq, uint64_t *
 
     while (status == SP_OK) {
         status = sp_segment_next(&cursor, &batch, err);
-        if (status == SP_OK) status = sp_begin_look(&cursor, &batch, trimmed_to, err);
+        if (status == SP_OK) status = sp_begin_look(&cursor, &batch, trim, err);
     }
     sp_segment_close(&cursor);
     return status == SP_IO || status == SP_NO_MEMORY ? status : SP_OK;
@@ -119,14 +121,13 @@ static sp_status look_by_reading(const char *dir, uint64_t first_seq, uint64_t *
 /* From the newest segment back to the one that has a JOURNAL_TRIMMED: that is the newest of all,
  * and none before it keeps less. */
 static sp_status look_in(const char *dir, const struct sp_segment_list *list, bool by_index,
-                         uint64_t *trimmed_to, struct sp_err *err)
+                         struct sp_begin_trim *trim, struct sp_err *err)
 {
     sp_status status = SP_OK;
 
-    for (size_t i = list->count; i > 0 && *trimmed_to == 0 && status == SP_OK; i--) {
-        status = by_index ? look_by_index(dir, list->first[i - 1], trimmed_to, err) : SP_NOT_FOUND;
-        if (status == SP_NOT_FOUND)
-            status = look_by_reading(dir, list->first[i - 1], trimmed_to, err);
+    for (size_t i = list->count; i > 0 && trim->first_kept == 0 && status == SP_OK; i--) {
+        status = by_index ? look_by_index(dir, list->first[i - 1], trim, err) : SP_NOT_FOUND;
+        if (status == SP_NOT_FOUND) status = look_by_reading(dir, list->first[i - 1], trim, err);
     }
     return status;
 }
@@ -138,17 +139,17 @@ sp_status sp_begin_check(const char *dir, uint64_t below_seq, struct sp_begin *o
 
     for (int i = 0; i < TRIES_MAX; i++) {
         struct sp_segment_list list;
-        uint64_t trimmed_to = 0;
+        struct sp_begin_trim trim = {0};
         sp_status status = sp_segment_list_read(dir, &list, err);
         if (status != SP_OK) return status;
         uint64_t first = list.first[0];
         *out = (struct sp_begin){.first_seq = first};
         while (below_seq > 0 && list.count > 0 && list.first[list.count - 1] >= below_seq)
             list.count--;
-        if (first > 1) status = look_in(dir, &list, i == 0, &trimmed_to, err);
+        if (first > 1) status = look_in(dir, &list, i == 0, &trim, err);
         sp_segment_list_free(&list);
         if (status != SP_OK) return status;
-        if (sp_begin_is_known(dir, first, trimmed_to, &out->accepted)) return SP_OK;
+        if (sp_begin_is_known(dir, first, trim.first_kept, &out->accepted)) return SP_OK;
         /* Once more, without trust in the indexes, unless nothing was deleted meanwhile. */
         if (first == before) break;
         before = first;

@@ -12,10 +12,14 @@
 
 #include "common/journal/journal_segment.h"
 
-/* Looks for JOURNAL_TRIMMED in a batch that the cursor has just read; the newest is what counts.
- * SP_NO_MEMORY. */
+/* What the newest JOURNAL_TRIMMED says. */
+struct sp_begin_trim {
+    uint64_t first_kept; /* 0: there is none */
+    bool by_repair;      /* it was accepted that what is before is gone; what comes back stays */
+};
+/* Looks for JOURNAL_TRIMMED in a batch that the cursor has just read. SP_NO_MEMORY. */
 SP_NODISCARD sp_status sp_begin_look(const struct sp_segment_cursor *cursor,
-                                     const struct sp_batch *batch, uint64_t *trimmed_to,
+                                     const struct sp_batch *batch, struct sp_begin_trim *trim,
                                      struct sp_err *err);
 /* Whether it is known why nothing before `first_seq` is held: it is 1, `trimmed_to` reaches it, or
  * an operator has accepted it, then *accepted. */

@@ -209,7 +209,7 @@ static sp_status check_begin(const struct sp_journal_options *options, struct sp
 {
     struct sp_begin begin = {0};
 
-    if (out->first_seq <= 1 || out->trimmed_to >= out->first_seq) return SP_OK;
+    if (out->first_seq <= 1 || out->trim.first_kept >= out->first_seq) return SP_OK;
     sp_status status = sp_begin_check(options->dir, out->segment_first_seq, &begin, err);
     out->begin_accepted = begin.accepted;
     return status;
@@ -225,7 +225,7 @@ static sp_status recover_last(const struct sp_journal_options *options,
 
     do {
         status = sp_segment_next(cursor, &batch, err);
-        if (status == SP_OK) status = sp_begin_look(cursor, &batch, &out->trimmed_to, err);
+        if (status == SP_OK) status = sp_begin_look(cursor, &batch, &out->trim, err);
     } while (status == SP_OK);
     if (status == SP_IO || status == SP_NO_MEMORY) return status;
     if (status != SP_CORRUPT) cursor->why = NULL;

@@ -21,7 +21,7 @@ struct expected {
     bool known;
     uint64_t first_seq;
     uint32_t prev_crc, epoch;
-    uint64_t trimmed_to; /* what the newest JOURNAL_TRIMMED up to it keeps; 0: none */
+    struct sp_begin_trim trim; /* up to it */
 };
 
 static sp_status check_order(const struct sp_segment_cursor *cursor,
@@ -36,7 +36,7 @@ static sp_status check_order(const struct sp_segment_cursor *cursor,
 }
 
 /* SP_OK: whole, or torn at the end of the last one. */
-static sp_status walk(struct sp_segment_cursor *cursor, bool is_last, uint64_t *trimmed_to,
+static sp_status walk(struct sp_segment_cursor *cursor, bool is_last, struct sp_begin_trim *trim,
                       struct sp_err *err)
 {
     struct sp_batch batch;
@@ -44,7 +44,7 @@ static sp_status walk(struct sp_segment_cursor *cursor, bool is_last, uint64_t *
 
     do {
         status = sp_segment_next(cursor, &batch, err);
-        if (status == SP_OK) status = sp_begin_look(cursor, &batch, trimmed_to, err);
+        if (status == SP_OK) status = sp_begin_look(cursor, &batch, trim, err);
     } while (status == SP_OK);
     if (status == SP_CLOSED) return SP_OK;
     if (status != SP_AGAIN && status != SP_CORRUPT) return status;
@@ -71,12 +71,12 @@ static sp_status look_at(const char *dir, uint64_t first_seq, bool is_last,
         status = check_order(&cursor, expected, err);
     }
     if (status == SP_OK) {
-        status = walk(&cursor, is_last, &expected->trimmed_to, err);
+        status = walk(&cursor, is_last, &expected->trim, err);
         out->whole_segment = false;
         out->at = cursor.at;
         out->next_seq = cursor.next_seq;
-        *expected = (struct expected){true, cursor.next_seq, cursor.crc, cursor.epoch,
-                                      expected->trimmed_to};
+        *expected =
+            (struct expected){true, cursor.next_seq, cursor.crc, cursor.epoch, expected->trim};
     }
     sp_segment_close(&cursor);
     return status;
@@ -196,8 +196,9 @@ sp_status sp_repair_look(const char *dir, struct sp_repair *out, struct sp_err *
     out->segments = (uint32_t)(list.count - i);
     sp_segment_list_free(&list);
     bool accepted = false;
-    out->begin_missing = (status == SP_OK || status == SP_CORRUPT) &&
-                         !sp_begin_is_known(dir, out->first_seq, expected.trimmed_to, &accepted);
+    out->begin_missing =
+        (status == SP_OK || status == SP_CORRUPT) &&
+        !sp_begin_is_known(dir, out->first_seq, expected.trim.first_kept, &accepted);
     if (status == SP_OK && out->begin_missing) status = sp_begin_missing(dir, out->first_seq, &why);
     if (status == SP_OK) return SP_OK;
     if (err != NULL) *err = why;

@@ -3,6 +3,7 @@
 #define SP_COMMON_JOURNAL_WRITER_H
 
 #include "common/journal/journal.h"
+#include "common/journal/journal_begin.h"
 #include "common/journal/journal_segment.h"
 
 /* Where a recovered journal goes on. */
@@ -16,9 +17,9 @@ struct sp_recovered {
     uint64_t segment_first_seq;
     uint64_t segment_bytes;
     bool sealed;
-    uint64_t unsynced_at; /* offset behind which nothing was ever promised */
-    uint64_t trimmed_to;  /* what the newest JOURNAL_TRIMMED of the last segment keeps; 0: none */
-    bool begin_accepted;  /* nothing but an operator's note says why first_seq is not 1 */
+    uint64_t unsynced_at;      /* offset behind which nothing was ever promised */
+    struct sp_begin_trim trim; /* of the last segment */
+    bool begin_accepted;       /* nothing but an operator's note says why first_seq is not 1 */
     /* A tail that was cut off; bytes 0 if none. */
     uint64_t torn_bytes;
     sp_text torn_kept_in;

@@ -269,6 +269,27 @@ static void test_journal_begin_is_accepted_by_repair_and_recorded_once(void **st
     drop(&f);
 }
 
+/* What was accepted as lost and turns up again is not deleted. */
+static void test_journal_begin_that_is_put_back_stays(void **state)
+{
+    static struct sp_repair look;
+    struct folder f = make(false);
+    char path[SP_SEGMENT_PATH_SIZE], aside[SP_SEGMENT_PATH_SIZE];
+    sp_text kept_in = {0};
+
+    (void)state;
+    assert_int_equal(sp_segment_path(f.path, 1, path, NULL), SP_OK);
+    snprintf(aside, sizeof aside, "%.480s/aside", f.path);
+    assert_int_equal(rename(path, aside), 0);
+    assert_int_equal(sp_repair_look(f.path, &look, NULL), SP_CORRUPT);
+    assert_int_equal(sp_repair_do(f.path, &look, quick_port(), &kept_in, NULL), SP_OK);
+    assert_int_equal(open_in(&f, 2, NULL), SP_OK);
+    assert_int_equal(rename(aside, path), 0);
+    assert_int_equal(open_in(&f, 3, NULL), SP_OK);
+    check_known(&f, 1);
+    drop(&f);
+}
+
 /* Damage behind: the record of retention goes with what is cut off, and the note stays for it. */
 static void test_journal_begin_stays_known_when_its_record_is_cut_off(void **state)
 {
@@ -326,6 +347,7 @@ int main(void)
         cmocka_unit_test(test_journal_begin_before_the_record_is_known),
         cmocka_unit_test(test_journal_begin_trusts_no_index),
         cmocka_unit_test(test_journal_begin_is_accepted_by_repair_and_recorded_once),
+        cmocka_unit_test(test_journal_begin_that_is_put_back_stays),
         cmocka_unit_test(test_journal_begin_stays_known_when_its_record_is_cut_off),
         cmocka_unit_test(test_journal_begin_every_call_of_its_repair_may_fail),
     };

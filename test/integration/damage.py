@@ -153,6 +153,31 @@ def case_repair():
         system.spoor("ledger", "verify")
 
 
+def case_begin_vanished():
+    """Nobody asked for it: refused until it is put back, or accepted and a snapshot stands in."""
+    with fresh() as system:
+        for _ in range(3):
+            run_and_end(system, signal.SIGTERM)
+        first, second = segments(system)[:2]
+        lost = int(second.name[:20]) - 1
+        aside = system.data / "aside"
+        first.rename(aside)
+        said = f"records 1 to {lost} were deleted"
+        expect_refusal(system, 65, "CORRUPT", "no JOURNAL_TRIMMED", said, "spoor journal repair")
+        assert said in system.spoor("journal", "verify", "execution", expect=65).stderr
+        shown = system.spoor("journal", "execution", expect=65)
+        assert said in shown.stderr and f"{lost + 1}" in shown.stdout, shown
+        told = system.spoor("journal", "repair", "execution", expect=65)
+        assert f"lost    records 1 to {lost}" in told.stdout and "goes    nothing" in told.stdout
+        told = system.spoor("journal", "repair", "execution", "--yes")
+        assert f"begins with record {lost + 1}" in told.stdout, told.stdout
+        system.spoor("journal", "verify", "execution")
+        expect_refusal(system, 65, "no sound snapshot")
+        aside.rename(first)
+        run_and_end(system, signal.SIGTERM)
+        system.spoor("journal", "verify", "execution")
+
+
 def case_full_output():
     """What cannot be written out is no success."""
     with fresh() as system:
@@ -319,7 +344,7 @@ def case_full_disk():
 
 def main():
     cases = [case_clean_stop_and_second_instance, case_torn_tail, case_flipped_byte_in_the_middle,
-             case_repair, case_full_output,
+             case_repair, case_begin_vanished, case_full_output,
              case_missing_state, case_foreign_journal, case_unknown_key_and_wrong_type,
              case_port_in_use, case_disk_reserve, case_full_disk]
     for case in cases:
