@@ -96,6 +96,13 @@ def journal(root):
     last = 2 ** 53 - 2
     yield "last_sequences", STAMPED + (SEGMENT % last + RECORD % (last, 0, 0, 1)
                                        + RECORD % (last + 1, 0, 0, 1)).encode()
+    # It does not begin with record 1: unexplained, and as retention leaves it.
+    yield "begin_vanished", STAMPED + second.encode()
+    for name, begin in (("begin_trimmed", 4), ("last_sequences_trimmed", last)):
+        text = RECORD % (begin + 1, 0, 0, 77)
+        text = text.replace('"CURSOR"', '"JOURNAL_TRIMMED"')
+        text = text.replace('"inputs":77', f'"first_seq":{begin}')
+        yield name, STAMPED + (SEGMENT % begin + RECORD % (begin, 0, 0, 1) + text).encode()
     yield "seal_counts_all", STAMPED + (SEGMENT % 1 + SEAL % (2 ** 53 - 1, 2 ** 53 - 1)).encode()
     yield "seal_of_later_epoch", STAMPED + (first + second + SEAL % (2, 5)).replace(
         'seal":{"epoch":7,"count":2', 'seal":{"epoch":4294967294,"count":2').encode()
