@@ -26,6 +26,7 @@ FAULTS = [
     ("common/a.c", "/* FIX" "ME */\n", "tidy", "FIX" "ME"),
     ("docs/a.md", "later: TO" "DO\n", "tidy", "TO" "DO"),
     ("common/a.c", "int x;", "tidy", "no newline"),
+    ("docs/proofs.md", "test_good, and test_nowhere\n", "tidy", "there is no test test_nowhere"),
     ("common/a.c", "int *other(int a,\n           int b)\n{\n    return 0;\n}\n", "tidy",
      "common/a.c:1: other is extern"),
     ("common/a.h", "#pragma once\n", "tidy", "no header guard"),
@@ -45,7 +46,7 @@ SOUND = {
     "services/x/x_core.c": "static void f(void)\n{\n    book->open(1);\n    /* time(NULL) */\n}\n",
     "services/supervisor/s_core.c": '#include "common/good.h"\n',
     "services/backtest/b.c": '#include "services/x/x_core.h"\n',
-    "test/t.c": "#include <zmq.h>\n",
+    "test/t.c": "#include <zmq.h>\n\nint test_good;\n",
 }
 
 
