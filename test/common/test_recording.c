@@ -22,7 +22,7 @@ static sp_status parse(const char *json, struct sp_err *err)
     return sp_feed_parse(json, strlen(json), &message, err);
 }
 
-static void test_recording_reads_the_four_payloads(void **state)
+static void test_recording_reads_the_five_payloads(void **state)
 {
     struct sp_err err = {0};
 
@@ -64,6 +64,12 @@ static void test_recording_reads_the_four_payloads(void **state)
         SP_OK);
     assert_int_equal(message.type, SP_FEED_SNAPSHOT);
     assert_int_equal(message.time.ns, 0);
+
+    assert_int_equal(parse("{\"stream\":\"!serverShutdown\",\"data\":{\"e\":\"serverShutdown\","
+                           "\"E\":5}}",
+                           &err),
+                     SP_OK);
+    assert_int_equal(message.type, SP_FEED_SHUTDOWN);
 }
 
 static void test_recording_refuses_payloads_that_are_wrong(void **state)
@@ -358,7 +364,7 @@ static void test_recording_a_cut_gzip_file_is_corrupt(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_recording_reads_the_four_payloads),
+        cmocka_unit_test(test_recording_reads_the_five_payloads),
         cmocka_unit_test(test_recording_refuses_payloads_that_are_wrong),
         cmocka_unit_test(test_recording_refuses_a_payload_cut_at_every_byte),
         cmocka_unit_test(test_recording_market_time_is_the_venues_and_never_runs_back),

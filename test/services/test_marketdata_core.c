@@ -431,6 +431,13 @@ static void test_marketdata_core_gives_its_book_in_parts(void **state)
     assert_int_equal(part.bids.at[0].px.e8, (1000 - SP_LEVELS_MAX) * SP_FX_ONE);
     assert_int_equal(part.last_update_id, 5);
     assert_false(sp_marketdata_snapshot(&rig.md, 0, 2, &part));
+
+    event = (struct sp_market_event){.time = {FIRST}, .kind = SP_REC_DATA_GAP};
+    sp_text_printf(&event.body.data_gap.reason, "the connection was lost");
+    sp_marketdata_step(&rig.md, &event, &step);
+    assert_true(step.has_gap);
+    assert_string_equal(step.gap.reason.s, "the connection was lost");
+    assert_false(sp_marketdata_snapshot(&rig.md, 0, 0, &part));
 }
 
 int main(void)
