@@ -117,6 +117,7 @@ struct sp_binance_config {
     char ws_api[SP_URL_SIZE];
     char key[SP_PATH_SIZE];
     sp_dur absence; /* how long an order must not be found to be known not to exist */
+    sp_dur renew;   /* age at which a connection for user data is replaced */
 };
 
 struct sp_world_config {

@@ -159,6 +159,14 @@ static const struct sp_field binance_fields[] = {
      .max = "10m",
      .example = "\"45s\"",
      SP_AT(sp_world_config, binance.absence)},
+    {.key = "renew",
+     .doc = "age at which the connection for user data is replaced: the venue ends it after a day",
+     .type = SP_VALUE_DURATION,
+     .fallback = "23h",
+     .min = "1s",
+     .max = "23h",
+     .example = "\"23h\"",
+     SP_AT(sp_world_config, binance.renew)},
 };
 static const struct sp_table binance_table =
     SP_TABLE(binance_fields, "a venue that speaks the protocol of Binance Spot");

@@ -17,8 +17,6 @@
 #define PING_EVERY_NS   (10 * SP_NS_PER_S)
 #define SILENCE_NS      (25 * SP_NS_PER_S)
 #define CLOCK_SAMPLES   3
-/* The venue ends a connection after a day: ours is renewed before, at a moment of our own. */
-#define CONNECTION_NS (23 * 3600 * SP_NS_PER_S)
 
 static void enter(struct binance *venue, enum binance_step step)
 {
@@ -345,7 +343,7 @@ static void watch_stream(struct binance *venue, sp_mono now)
         sp_binance_down(venue, "user data is silent");
     } else if (sp_binance_is_untold(venue, now)) {
         sp_binance_down(venue, "user data did not tell of an accepted order");
-    } else if (sp_mono_since(now, venue->opened).ns >= CONNECTION_NS) {
+    } else if (sp_mono_since(now, venue->opened).ns >= venue->config->renew.ns) {
         sp_binance_down(venue, "renewed before its day is over");
     } else if (sp_mono_since(now, venue->pinged).ns >= PING_EVERY_NS) {
         venue->pinged = now;

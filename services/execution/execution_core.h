@@ -42,6 +42,7 @@ struct sp_pending {
     uint64_t request_id;     /* of the send, cancel or question under way; 0 if none */
     sp_mono since;           /* of the send, or since unknown */
     sp_mono asked;           /* last question */
+    uint32_t questions;      /* asked so far */
     uint32_t absent_answers; /* consecutive "not found" */
     bool is_question;
 };

@@ -13,12 +13,15 @@
  */
 #include "services/execution/execution_internal.h"
 
+#include "common/journal/state_rows.h"
 #include "common/planted_bug.h"
 
 #include <string.h>
 
 #define ANSWER_LIMIT_NS     (INT64_C(2000) * 1000000)
 #define QUESTION_EVERY_NS   (INT64_C(250) * 1000000)
+#define LADDER_FIRST_NS     (INT64_C(500) * 1000000) /* doubles with each question */
+#define LADDER_MOST_NS      (INT64_C(15000) * 1000000)
 #define ABSENT_AFTER_NS     (INT64_C(2000) * 1000000)
 #define ABSENT_ANSWERS      3
 #define VENUE_LOST_AFTER_NS (INT64_C(1000) * 1000000)
@@ -135,6 +138,7 @@ static void ask_order(struct sp_turn *turn, struct sp_pending *pending,
     pending->is_question = true;
     pending->request_id = ++turn->x->last_request_id;
     pending->asked = turn->event->now;
+    pending->questions++;
     effect->message.kind = SP_REC_VENUE_QUERY;
     effect->message.body.venue_query =
         (struct sp_venue_query){.request_id = pending->request_id,
@@ -482,6 +486,25 @@ static void watch_connection(struct sp_turn *turn)
     sp_x_breaker_opens(turn, id, "connection to the venue lost", &at);
 }
 
+/* The practice venue's local socket takes a question at any time. Over a network they are asked
+ * 0.5, 1, 2, 4, 8 and then every 15 s (a third of the time that proves absence, if that is less),
+ * each up to a quarter later by its order's name, so that many orders do not ask at once. */
+static bool question_is_due(const struct sp_turn *turn, const struct sp_pending *pending)
+{
+    const struct sp_binance_config *binance = &turn->x->books.world->binance;
+    sp_mono last = pending->questions > 0 ? pending->asked : pending->since;
+    int64_t pause = LADDER_FIRST_NS, most = binance->absence.ns / 3;
+
+    if (binance->rest[0] == '\0')
+        return sp_mono_since(turn->event->now, pending->asked).ns >= QUESTION_EVERY_NS;
+    if (most > LADDER_MOST_NS) most = LADDER_MOST_NS;
+    for (uint32_t i = 0; i < pending->questions && pause < most; i++)
+        pause *= 2;
+    if (pause > most) pause = most;
+    uint32_t spread = sp_rows_crc_name(0, &pending->client_order_id) % 256;
+    return sp_mono_since(turn->event->now, last).ns >= pause + pause / 1024 * spread;
+}
+
 static void watch_order(struct sp_turn *turn, const struct sp_order *order)
 {
     struct sp_pending *pending = sp_x_pending(turn->x, &order->intent.client_order_id);
@@ -501,8 +524,7 @@ static void watch_order(struct sp_turn *turn, const struct sp_order *order)
     if (pending == NULL) return;
     if (pending->is_question) {
         if (waits) sp_x_order_event(turn, SP_REC_ORDER_UNKNOWN, order, "its answer cannot come");
-        bool due = sp_mono_since(now, pending->asked).ns >= QUESTION_EVERY_NS;
-        if (due) ask_order(turn, pending, order);
+        if (question_is_due(turn, pending)) ask_order(turn, pending, order);
     } else if (sp_mono_since(now, pending->since).ns >= ANSWER_LIMIT_NS) {
         if (sp_order_is_in_flight(order->state) && order->state != SP_ORDER_STATE_UNKNOWN) {
             enum sp_kind kind =

@@ -72,7 +72,8 @@ def over_binance(system):
                                     "control": "../secrets/token"}
     system.world["venue"]["binance"] = {"rest": f"http://127.0.0.1:{port}",
                                         "ws_api": f"ws://127.0.0.1:{port}",
-                                        "key": "../secrets/key.json", "absence": "2s"}
+                                        "key": "../secrets/key.json", "absence": "2s",
+                                        "renew": "12s"}
     system.write_config()
     return secrets
 
@@ -91,10 +92,11 @@ def trade_and_kill(system):
     assert done.returncode == 0
     system.await_that("a reconciliation is clean",
                       lambda: any(b.get("clean") for b in reconciled(system)))
-    each_closes(system, "at first", lambda: None)
+    system.await_that("a trade is closed", lambda: closed_trades(system) >= 1, 60)
     each_closes(system, "after a kill", lambda: kill_execution(system))
     survive_silence(system)
     survive_faults(system)
+    survive_shutdown(system)
     check_processes(system)
     system.spoor("down", timeout=60)
 
@@ -135,11 +137,26 @@ def survive_silence(system):
         wanted = executed(symbol)
         system.await_that(f"they are booked without having been told: {symbol}",
                           lambda: wanted <= booked()[symbol], 30)
+    system.await_that("the silence is found out",
+                      lambda: disconnects(system, "did not tell") > 0, 60)
     control(system, "DELETE")
-    each_closes(system, "after the silence", lambda: None)
-    lost = [r["b"]["reason"] for r in system.records("execution", {"VENUE_DISCONNECTED"})]
-    assert any("did not tell" in reason for reason in lost), lost
     print(f"silent user data found out, executions of {' and '.join(SYMBOLS)} caught up")
+
+
+def disconnects(system, why):
+    return len([r for r in system.records("execution", {"VENUE_DISCONNECTED"})
+                if why in r["b"]["reason"]])
+
+
+def survive_shutdown(system):
+    """The exchange announces its end; and a connection that is as old as allowed is replaced (by
+    the configuration after seconds, else before its day is over)."""
+    system.await_that("a connection is renewed", lambda: disconnects(system, "renewed") > 0)
+    control(system, "POST", {"what": "server_shutdown"}, "act")
+    system.await_that("its end was heard", lambda: disconnects(system, "shuts down") > 0)
+    system.await_that("connected anew", lambda: system.records(
+        "execution", {"VENUE_CONNECTED", "VENUE_DISCONNECTED"})[-1]["k"] == "VENUE_CONNECTED")
+    print(f"{disconnects(system, 'renewed')} connections renewed, a shutdown survived")
 
 
 def control(system, method, params=None, path="faults"):
@@ -212,6 +229,7 @@ def check_refusals(system, secrets):
     write_secret(secrets / "key.json", {"api_key": KEY, "secret": SECRET}, 0o440)
     refused(system, "chmod 0400")
     write_secret(secrets / "key.json", {"api_key": KEY, "secret": SECRET}, 0o400)
+    check_waits(system)
     rights = {"enableWithdrawals": False, "enableSpotAndMarginTrading": True}
     with Rights({**rights, "enableWithdrawals": True}) as url:
         binance.update(rest=url, ws_api=url.replace("http", "ws"))
@@ -222,6 +240,26 @@ def check_refusals(system, secrets):
     with Rights({"code": -1022, "msg": "Signature for this request is not valid."}, 400) as url:
         binance.update(rest=url, ws_api=url.replace("http", "ws"))
         refused(system, "Signature for this request")
+
+
+def check_waits(system):
+    """429 and 418: no request comes before the time the exchange asked for is over."""
+    binance = system.world["venue"]["binance"]
+    for status in (429, 418):
+        error = {"code": -1003, "msg": "Too much request weight used."}
+        with Rights(error, status, limit_first=True) as url:
+            binance.update(rest=url, ws_api=url.replace("http", "ws"))
+            system.write_config()
+            with subprocess.Popen([system.build / "spoor-execution", "--config", system.config],
+                                  stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                  stderr=subprocess.DEVNULL) as process:
+                try:
+                    system.await_that(f"a request after {status}", lambda: len(Rights.heard) > 1)
+                finally:
+                    process.kill()
+        pause = Rights.heard[1] - Rights.heard[0]
+        assert pause >= Rights.WAIT_S - 0.05, f"asked again {pause:.3f} s after {status}"
+        print(f"{status} with Retry-After {Rights.WAIT_S}: nothing was asked before")
 
 
 def refused(system, why):
@@ -236,18 +274,27 @@ def refused(system, why):
 
 
 class Rights:
-    """A venue that tells the time, and what a key may do."""
+    """A venue that tells the time, and what a key may do. With `limit_first` it refuses the first
+    request with that status, and has Rights.heard tell when requests came."""
+    WAIT_S = 3
+    heard = []
 
-    def __init__(self, answer, status=200):
+    def __init__(self, answer, status=200, limit_first=False):
+        Rights.heard = []
+
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
             def do_GET(self):
-                is_time = self.path.startswith("/api/v3/time")
+                Rights.heard.append(time.monotonic())
+                limits = limit_first and len(Rights.heard) == 1
+                is_time = self.path.startswith("/api/v3/time") and not limits
                 value = {"serverTime": int(time.time() * 1000)} if is_time else answer
                 body = json.dumps(value).encode()
                 self.send_response(200 if is_time else status)
                 self.send_header("Content-Length", str(len(body)))
+                if limits:
+                    self.send_header("Retry-After", str(Rights.WAIT_S))
                 self.end_headers()
                 self.wfile.write(body)
 
