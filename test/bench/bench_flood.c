@@ -1,9 +1,13 @@
 /* A strategy that plans as fast as it is answered: an order that no market fills and that expires
  * at once, and as soon as it has ended, or was refused, the next. Its instance is "strategy.LINK".
+ *
+ * With BENCH_FLOOD_EVERY_US in the environment it waits for a trade of the market instead, and so
+ * long at least since its last plan: then tick_received is when marketdata had that trade.
  */
 #include "common/service.h"
 #include "proto/ids.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define AGAIN_NS       (1000 * SP_NS_PER_MS)
@@ -17,6 +21,8 @@ struct flood {
     sp_px px; /* of the market */
     struct sp_ref cause;
     sp_mono planned;
+    sp_dur every; /* 0: as soon as it is answered */
+    bool ended;   /* the last plan's order, or the plan */
     uint64_t ids;
 };
 static struct flood flood;
@@ -32,7 +38,8 @@ static struct sp_id mint(enum sp_id_type type)
     return sp_id_mint(type, &source);
 }
 
-static void plan(void)
+/* `tick`: 0 for now. */
+static void plan(sp_mono tick)
 {
     struct sp_record record = {.kind = SP_REC_PLAN_READY,
                                .stream = flood.service->stream,
@@ -42,6 +49,7 @@ static void plan(void)
     struct sp_err err = {0};
 
     flood.planned = sp_clock_mono();
+    flood.ended = false;
     sp_record_add_cause(&record, &flood.cause);
     record.body.plan = (struct sp_plan){.plan_id = {mint(SP_ID_PLN)},
                                         .trade_id = {mint(SP_ID_TRD)},
@@ -57,7 +65,7 @@ static void plan(void)
                                         .stop_px = {PERCENT(flood.px, 60)},
                                         .target_px = {PERCENT(flood.px, 140)},
                                         .reference_px = flood.px,
-                                        .tick_received = flood.planned};
+                                        .tick_received = tick.ns != 0 ? tick : flood.planned};
     if (sp_journal_append(flood.service->journal, &record, 1, &err) != SP_OK ||
         sp_bus_publish(flood.service->bus, &record, &err) != SP_OK)
         sp_assert_fail("plan", err.text);
@@ -66,11 +74,17 @@ static void plan(void)
 /* Begins, and begins anew if an answer was missed. */
 static void on_market(void *ctx, const struct sp_record *record)
 {
+    sp_dur gone = sp_mono_since(sp_clock_mono(), flood.planned);
+
     (void)ctx;
     if (record->kind != SP_REC_TRADE) return;
     flood.px = record->body.trade.px;
     flood.cause = sp_record_ref(record);
-    if (sp_mono_since(sp_clock_mono(), flood.planned).ns >= AGAIN_NS) plan();
+    if (flood.every.ns > 0 && flood.ended && gone.ns >= flood.every.ns) {
+        plan(record->body.trade.received);
+    } else if (gone.ns >= AGAIN_NS) {
+        plan((sp_mono){0});
+    }
 }
 
 static bool is_own_end(const struct sp_record *record)
@@ -88,7 +102,9 @@ static bool is_own_end(const struct sp_record *record)
 static void on_fact(void *ctx, const struct sp_record *record)
 {
     (void)ctx;
-    if (flood.px.e8 > 0 && is_own_end(record)) plan();
+    if (flood.px.e8 == 0 || !is_own_end(record)) return;
+    flood.ended = true;
+    if (flood.every.ns == 0) plan((sp_mono){0});
 }
 
 static void on_notice(void *ctx, const struct sp_sub_notice *notice)
@@ -111,6 +127,9 @@ static sp_status init(struct sp_service *service, struct sp_err *err)
                                    .on_record = on_fact,
                                    .on_notice = on_notice};
 
+    const char *every = getenv("BENCH_FLOOD_EVERY_US");
+
+    if (every != NULL) flood.every = (sp_dur){strtol(every, NULL, 10) * SP_NS_PER_US};
     flood.service = service;
     flood.link = sp_name_of(service->instance.s + strlen("strategy."));
     service->state = &flood;

@@ -4,8 +4,12 @@ physical floor measured at interleaved moments of the same run.
 The product measures itself: ORDER_SENT.since_tick, in execution's journal, runs from the moment
 marketdata had the tick behind the plan until the order's bytes were handed to the venue's socket,
 with its intent synced in between. Only entries are counted: a protective order has no tick.
+
+A strategy opens and closes a trade for each entry, a few a second; so most samples are of one
+that plans an entry on a tick as often as it is told to, bench-flood: an order that expires at once.
 """
 import json
+import os
 import subprocess
 import threading
 import time
@@ -16,6 +20,8 @@ SERVICES = ("marketdata", "venue", "execution", "reconciliation", "strategy.ema"
 BAR_FRAME_BYTES = 128    # about what the two hops carry; their time hardly depends on it
 PLAN_FRAME_BYTES = 1024
 FLOOR_EVERY_US = 20000
+OFTEN = "strategy.often"
+OFTEN_SPEED = "20x"
 WARM_UP_ORDERS = 5
 
 
@@ -33,6 +39,16 @@ def make_nervous(system, speed):
     workers["route"]["params"]["valid"] = "2s"
     system.operation["risk"].update(order_value_max="20000 USDT", position_value_max="20000 USDT",
                                     daily_loss_max="9000 USDT", drawdown_max="99%")
+    system.write_config()
+
+
+def make_frequent(system):
+    """One link, for the strategy that plans on ticks; no limit stops it."""
+    link = system.operation["strategy_links"][0]
+    link.update(id=OFTEN.partition(".")[2], capital="5000 USDT", on_stop="keep")
+    system.operation["strategy_links"] = [link]
+    system.operation["risk"].update(price_collar="50%", open_orders_max=4)
+    system.world["feed"].update(source="generator", seed=7, speed=OFTEN_SPEED)
     system.write_config()
 
 
@@ -78,11 +94,11 @@ class Entries:
 class Floor:
     """bench-floor beside the running system, on the same disk."""
 
-    def __init__(self, bench, folder, record_bytes):
+    def __init__(self, bench, folder, every_us, record_bytes):
         self.folder = folder
         folder.mkdir()
         self.process = subprocess.Popen(
-            [bench / "bench-floor", folder, str(FLOOR_EVERY_US), str(BAR_FRAME_BYTES),
+            [bench / "bench-floor", folder, str(every_us), str(BAR_FRAME_BYTES),
              str(PLAN_FRAME_BYTES), str(record_bytes)],
             stdin=subprocess.PIPE, stdout=open(folder / "samples", "wb"))
 
@@ -160,30 +176,53 @@ def wait_for(entries, processes, count, seconds):
         entries.read()
 
 
-def watch(system, processes, entries, bench, folder, seconds):
-    """Our entries and the floor's samples of so many seconds."""
-    entries.read()
-    before = len(entries.since_tick_ns)
-    floor = Floor(bench, system.folder / folder, percentile(entries.batch_bytes, 50))
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        processes.check()
-        time.sleep(0.2)
-    floor_ns = floor.end()
-    entries.read()
-    return summary(entries.since_tick_ns[before:]), summary(floor_ns)
+class Run:
+    """Processes whose entries are measured."""
+
+    def __init__(self, system, processes, bench, every_us):
+        self.system, self.processes, self.bench = system, processes, bench
+        self.every_us = every_us  # the floor's
+        self.entries = Entries(system.data / "execution")
+        wait_for(self.entries, processes, WARM_UP_ORDERS, 60)
+
+    def watch(self, folder, seconds, count):
+        """Our entries and the floor's samples of that many of ours, or so many seconds."""
+        entries = self.entries
+        entries.read()
+        before = len(entries.since_tick_ns)
+        floor = Floor(self.bench, self.system.folder / folder, self.every_us,
+                      percentile(entries.batch_bytes, 50))
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and len(entries.since_tick_ns) - before < count:
+            self.processes.check()
+            time.sleep(0.5)
+            entries.read()
+        floor_ns = floor.end()
+        entries.read()
+        ours, floor = summary(entries.since_tick_ns[before:]), summary(floor_ns)
+        return {"record_bytes": percentile(entries.batch_bytes, 50), "order": ours, "floor": floor,
+                "ratio_p50": ours["p50_ns"] / floor["p50_ns"],
+                "ratio_p99": ours["p99_ns"] / floor["p99_ns"]}
+
+    def read_too(self, seconds, count):
+        with Readers(self.system) as readers:
+            return self.watch("floor_read", seconds, count) | {"commands": readers.runs}
 
 
 def measure(system, bench, seconds, speed):
-    """{order, floor, ratios, read: the same with readers beside it} of one run."""
+    """{order, floor, ratios} of a whole strategy flow."""
     make_nervous(system, speed)
-    entries = Entries(system.data / "execution")
     with Processes(system, SERVICES) as processes:
-        wait_for(entries, processes, WARM_UP_ORDERS, 60)
-        ours, floor = watch(system, processes, entries, bench, "floor", seconds)
-        with Readers(system) as readers:
-            read = watch(system, processes, entries, bench, "floor_read", seconds / 3)
-    return {"speed": speed, "record_bytes": percentile(entries.batch_bytes, 50), "order": ours,
-            "floor": floor, "ratio_p50": ours["p50_ns"] / floor["p50_ns"],
-            "ratio_p99": ours["p99_ns"] / floor["p99_ns"],
-            "read": {"order": read[0], "floor": read[1], "commands": readers.runs}}
+        return Run(system, processes, bench, FLOOR_EVERY_US).watch("floor", seconds, 1 << 30)
+
+
+def measure_often(system, bench, every_us, count, seconds):
+    """{order, floor, ratios, read: the same with readers beside it} of `count` entries each, or of
+    so many seconds; the floor as often as ours."""
+    make_frequent(system)
+    os.environ["BENCH_FLOOD_EVERY_US"] = str(every_us)
+    with Processes(system, SERVICES[:-1]) as processes:
+        processes.add(OFTEN, bench / "bench-flood")
+        run = Run(system, processes, bench, every_us)
+        result = run.watch("floor", seconds, count)
+        return result | {"read": run.read_too(seconds, count)}

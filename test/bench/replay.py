@@ -26,8 +26,12 @@ class Processes:
         system.logs.mkdir(exist_ok=True)
         self.running = {name: self.start(name) for name in names}
 
-    def start(self, name):
-        program = self.system.build / f"spoor-{name.partition('.')[0]}"
+    def add(self, name, program):
+        """One more; what it is called as an instance, and its program."""
+        self.running[name] = self.start(name, program)
+
+    def start(self, name, program=None):
+        program = program or self.system.build / f"spoor-{name.partition('.')[0]}"
         with open(self.system.logs / f"{name}.log", "wb") as log:
             return subprocess.Popen([program, "--config", self.system.config, "--instance", name],
                                     stdin=subprocess.DEVNULL, stdout=log, stderr=log)
