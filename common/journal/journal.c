@@ -35,7 +35,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define SEGMENT_BYTES_DEFAULT (UINT64_C(64) * 1024 * 1024)
+#define SEGMENT_BYTES_DEFAULT (UINT64_C(16) * 1024 * 1024)
 #define SYNC_EVERY_DEFAULT_NS (500 * SP_NS_PER_MS)
 #define BUF_BYTES             (SP_BATCH_RECORDS_MAX * (SP_JSON_LINE_MAX + 1))
 #define REWRITE_BYTES         4096

@@ -21,7 +21,7 @@ struct sp_journal_options {
     const char *installation;        /* a name; foreign journals are refused */
     const char *world;               /* a name; "" or NULL if none */
     uint32_t epoch;                  /* from sp_role_acquire: above all in the journal */
-    uint64_t segment_bytes;          /* rotate above this; 0 = 64 MiB */
+    uint64_t segment_bytes;          /* rotate above this; 0 = 16 MiB */
     sp_dur sync_every;               /* lazy sync by the helper thread; 0 = 500 ms; <0 = never */
     sp_dur compress_after;           /* age at which sealed segments are; 0 = never */
     uint64_t noted_seq;              /* highest sequence a snapshot or ledger says was synced: W */

@@ -15,6 +15,8 @@
 /* Room for the longest batch, so that a whole one can be looked at before any of it is given. */
 #define SEGMENT_BUF_BYTES (SP_BATCH_RECORDS_MAX * (SP_JSON_LINE_MAX + 1) + READ_BYTES)
 #define READ_BYTES        ((size_t)64 * 1024)
+#define FIRST_READ_BYTES  ((size_t)4 * 1024) /* often nothing but the SEGMENT line is wanted */
+#define SEAL_BYTES        1024               /* the last two lines of most segments */
 #define WINDOW_BYTES      (2 * (SP_JSON_LINE_MAX + 1) + SP_SEGMENT_LINE_MAX)
 
 sp_status sp_segment_damaged(const struct sp_segment_cursor *cursor, const char *why,
@@ -45,10 +47,11 @@ static sp_status fill(struct sp_segment_cursor *cursor, struct sp_err *err)
         cursor->buf_at = cursor->at;
     }
     size_t room = SEGMENT_BUF_BYTES - cursor->buf_len;
+    size_t wanted = cursor->buf_at + cursor->buf_len == 0 ? FIRST_READ_BYTES : READ_BYTES;
     SP_ASSERT(room > 0);
-    ssize_t n = sp_segment_file_read(&cursor->file, cursor->buf + cursor->buf_len,
-                                     room < READ_BYTES ? room : READ_BYTES,
-                                     cursor->buf_at + cursor->buf_len);
+    ssize_t n =
+        sp_segment_file_read(&cursor->file, cursor->buf + cursor->buf_len,
+                             room < wanted ? room : wanted, cursor->buf_at + cursor->buf_len);
     if (n < 0) return read_failed(cursor, err);
     if (n == 0) return SP_AGAIN;
     cursor->buf_len += (size_t)n;
@@ -361,36 +364,44 @@ sp_status sp_segment_seek(struct sp_segment_cursor *cursor, uint64_t seq, struct
     return SP_OK;
 }
 
+/* Whether the text ends with a sound SEAL and with enough of the line before it to tell. */
+static bool ends_with_seal(const struct sp_segment_cursor *cursor, const char *text, size_t len,
+                           struct sp_line *out)
+{
+    struct sp_line before = {0}, last = {0};
+
+    if (len == 0 || text[len - 1] != '\n') return false;
+    const char *end = memrchr(text, '\n', len - 1);
+    if (end == NULL) return false;
+    const char *start = memrchr(text, '\n', (size_t)(end - text));
+    start = start != NULL ? start + 1 : text;
+    sp_line_parse(start, (size_t)(end - start), &before);
+    size_t last_len = (size_t)(text + len - 1 - (end + 1));
+    sp_line_parse(end + 1, last_len, &last);
+    if (before.type == SP_LINE_BAD || last.type != SP_LINE_SEAL) return false;
+    if (!sp_line_crc_holds(end + 1, last_len, before.crc)) return false;
+    if (last.seal.last_seq + 1 != cursor->head.first_seq + last.seal.count) return false;
+    *out = last;
+    return true;
+}
+
 sp_status sp_segment_read_seal(struct sp_segment_cursor *cursor, struct sp_line *out,
                                struct sp_err *err)
 {
-    char *text = NULL;
-    size_t len = 0;
-    struct sp_line before = {0}, last = {0};
+    static const size_t windows[] = {SEAL_BYTES, WINDOW_BYTES};
     int64_t end_at = sp_segment_file_size(&cursor->file);
+    bool sound = false;
 
     if (end_at < 0) return read_failed(cursor, err);
     uint64_t size = (uint64_t)end_at;
-    sp_status status =
-        read_rest(cursor, size > WINDOW_BYTES ? size - WINDOW_BYTES : 0, &text, &len, err);
-    if (status != SP_OK) return status;
-
-    bool sound = len > 0 && text[len - 1] == '\n';
-    const char *end = sound ? memrchr(text, '\n', len - 1) : NULL;
-    if (end != NULL) {
-        const char *start = memrchr(text, '\n', (size_t)(end - text));
-        start = start != NULL ? start + 1 : text;
-        sp_line_parse(start, (size_t)(end - start), &before);
-        size_t last_len = (size_t)(text + len - 1 - (end + 1));
-        sp_line_parse(end + 1, last_len, &last);
-        sound = before.type != SP_LINE_BAD && last.type == SP_LINE_SEAL &&
-                sp_line_crc_holds(end + 1, last_len, before.crc) &&
-                last.seal.last_seq + 1 == cursor->head.first_seq + last.seal.count;
+    for (uint32_t i = 0; i < sizeof windows / sizeof windows[0] && !sound; i++) {
+        char *text = NULL;
+        size_t len = 0;
+        uint64_t from = size > windows[i] ? size - windows[i] : 0;
+        sp_status status = read_rest(cursor, from, &text, &len, err);
+        if (status != SP_OK) return status;
+        sound = ends_with_seal(cursor, text, len, out);
+        free(text);
     }
-    free(text);
-    if (end == NULL || !sound) {
-        return sp_segment_damaged(cursor, "an older segment without a sound seal", err);
-    }
-    *out = last;
-    return SP_OK;
+    return sound ? SP_OK : sp_segment_damaged(cursor, "an older segment without a sound seal", err);
 }

@@ -354,11 +354,27 @@ static sp_status add_kind(struct part *part, enum sp_kind kind, struct sp_lookup
     return status;
 }
 
+static bool every_time(const void *ctx, sp_wall earliest, sp_wall latest)
+{
+    (void)ctx;
+    (void)earliest;
+    (void)latest;
+    return true;
+}
+
 sp_status sp_lookup_kind(struct sp_lookup *lookup, enum sp_kind kind, struct sp_lookup_numbers *out)
 {
+    return sp_lookup_kind_in(lookup, kind, every_time, NULL, out);
+}
+
+sp_status sp_lookup_kind_in(struct sp_lookup *lookup, enum sp_kind kind, sp_lookup_times_fn *times,
+                            const void *ctx, struct sp_lookup_numbers *out)
+{
     for (uint32_t i = 0; i < lookup->part_count; i++) {
+        struct sp_index_facts facts = sp_index_facts(lookup->parts[i].index);
         uint32_t before = out->count;
         sp_status status;
+        if (!times(ctx, facts.time_min, facts.time_max)) continue;
         while ((status = add_kind(&lookup->parts[i], kind, out)) != SP_OK) {
             if (status == SP_NO_MEMORY) return status;
             out->count = before;

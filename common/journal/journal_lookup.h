@@ -48,9 +48,16 @@ const char *sp_lookup_line(struct sp_lookup *lookup, uint32_t number, size_t *le
 /* The number of the first listed record at or behind the sequence; the count if there is none. */
 uint32_t sp_lookup_seek(struct sp_lookup *lookup, uint64_t seq);
 
+/* Whether records from `earliest` to `latest` are of interest. */
+typedef bool sp_lookup_times_fn(const void *ctx, sp_wall earliest, sp_wall latest);
+
 /* Adds the records of a kind, ascending. SP_NO_MEMORY: some may be missing. */
 SP_NODISCARD sp_status sp_lookup_kind(struct sp_lookup *lookup, enum sp_kind kind,
                                       struct sp_lookup_numbers *out);
+/* The same, without the segments whose times are of no interest. */
+SP_NODISCARD sp_status sp_lookup_kind_in(struct sp_lookup *lookup, enum sp_kind kind,
+                                         sp_lookup_times_fn *times, const void *ctx,
+                                         struct sp_lookup_numbers *out);
 bool sp_lookup_newest(struct sp_lookup *lookup, enum sp_kind kind, uint32_t *number);
 /* Adds the mentions of ids that end with the same `bits` bits (1 to 128): by segment, and in each
  * by id, type and number; so of one id, its numbers ascend. SP_NO_MEMORY: some may be missing. */

@@ -71,6 +71,15 @@ static void add_anchor(struct sp_evidence *e, const struct sp_feed *feed)
                                                     .speed = feed->speed};
 }
 
+/* The market's time at a moment behind the anchor. */
+static sp_wall market_by(const struct anchor *anchor, sp_wall wall)
+{
+    __int128 passed = (__int128)(wall.ns - anchor->wall.ns) * anchor->speed.e8 / SP_FX_ONE;
+    __int128 market = anchor->market.ns + passed;
+
+    return market > 0 && market < INT64_MAX ? (sp_wall){(int64_t)market} : wall;
+}
+
 /* The anchors of the market clock, which are few. */
 static void add_anchors(struct sp_evidence *e)
 {
@@ -396,16 +405,44 @@ static int compare_items(const void *a_, const void *b_)
     return (a > b) - (a < b);
 }
 
-uint32_t sp_evidence_of_kinds(struct sp_evidence *e, const enum sp_kind *kinds, uint32_t count,
-                              uint32_t **out)
+/* What a segment is asked for. */
+struct wanted {
+    const struct sp_evidence *evidence;
+    struct sp_evidence_span span;
+};
+
+static bool overlap(sp_wall first, sp_wall last, struct sp_evidence_span span)
 {
+    return first.ns <= span.to.ns && last.ns >= span.from.ns;
+}
+
+/* The market clock may run from each anchor on, forwards or not at all. */
+static bool may_hold(const void *ctx, sp_wall earliest, sp_wall latest)
+{
+    const struct wanted *wanted = ctx;
+
+    if (overlap(earliest, latest, wanted->span)) return true;
+    for (size_t i = 0; i < wanted->evidence->anchor_count; i++) {
+        const struct anchor *anchor = &wanted->evidence->anchors[i];
+        sp_wall first = anchor->wall.ns > earliest.ns ? anchor->wall : earliest;
+        if (first.ns > latest.ns) continue;
+        if (overlap(market_by(anchor, first), market_by(anchor, latest), wanted->span)) return true;
+    }
+    return false;
+}
+
+uint32_t sp_evidence_of_kinds_in(struct sp_evidence *e, const enum sp_kind *kinds, uint32_t count,
+                                 struct sp_evidence_span span, uint32_t **out)
+{
+    struct wanted wanted = {e, span};
     struct sp_lookup_numbers all = {0};
 
     for (uint32_t i = 0; i < e->stream_count; i++) {
         uint32_t before = all.count;
         if (e->journals[i].lookup == NULL) continue;
         for (uint32_t k = 0; k < count; k++) {
-            sp_status status = sp_lookup_kind(e->journals[i].lookup, kinds[k], &all);
+            sp_status status =
+                sp_lookup_kind_in(e->journals[i].lookup, kinds[k], may_hold, &wanted, &all);
             if (status == SP_NO_MEMORY) sp_memory_end();
             check_memory(e, i);
         }
@@ -415,6 +452,14 @@ uint32_t sp_evidence_of_kinds(struct sp_evidence *e, const enum sp_kind *kinds, 
     if (all.count > 0) qsort(all.at, all.count, sizeof *all.at, compare_items);
     *out = all.at;
     return all.count;
+}
+
+uint32_t sp_evidence_of_kinds(struct sp_evidence *e, const enum sp_kind *kinds, uint32_t count,
+                              uint32_t **out)
+{
+    struct sp_evidence_span ever = {{INT64_MIN}, {INT64_MAX}};
+
+    return sp_evidence_of_kinds_in(e, kinds, count, ever, out);
 }
 
 bool sp_evidence_newest(struct sp_evidence *e, enum sp_kind kind, uint32_t *item)
@@ -445,8 +490,5 @@ sp_wall sp_evidence_market_time(const struct sp_evidence *e, sp_wall wall)
     for (size_t i = 0; i < e->anchor_count; i++) {
         if (e->anchors[i].wall.ns <= wall.ns) anchor = &e->anchors[i];
     }
-    if (anchor == NULL) return wall;
-    __int128 passed = (__int128)(wall.ns - anchor->wall.ns) * anchor->speed.e8 / SP_FX_ONE;
-    __int128 market = anchor->market.ns + passed;
-    return market > 0 && market < INT64_MAX ? (sp_wall){(int64_t)market} : wall;
+    return anchor != NULL ? market_by(anchor, wall) : wall;
 }

@@ -37,6 +37,11 @@ struct sp_evidence_id {
     struct sp_id id;
 };
 
+/* Both inclusive. */
+struct sp_evidence_span {
+    sp_wall from, to;
+};
+
 /* Journals are the sub-directories that hold one; damage is noted in its stream, not an error.
  * SP_NOT_FOUND if there is none, SP_IO. */
 SP_NODISCARD sp_status sp_evidence_load(const char *data_dir, struct sp_evidence **out,
@@ -64,6 +69,10 @@ uint32_t sp_evidence_find_ids(struct sp_evidence *evidence, enum sp_id_type type
 /* Items of these kinds, in order; returns how many. The caller frees *out. */
 uint32_t sp_evidence_of_kinds(struct sp_evidence *evidence, const enum sp_kind *kinds,
                               uint32_t count, uint32_t **out);
+/* The same, without some of those that are outside of a span of time, by the clock of their records
+ * and by the market's: what it costs is a matter of the span, not of the history. */
+uint32_t sp_evidence_of_kinds_in(struct sp_evidence *evidence, const enum sp_kind *kinds,
+                                 uint32_t count, struct sp_evidence_span span, uint32_t **out);
 /* Newest item of a kind, by its sequence in its stream and then by time; false if there is none. */
 bool sp_evidence_newest(struct sp_evidence *evidence, enum sp_kind kind, uint32_t *item);
 /* First item that mentions the id and whose line holds the text; false if none does. */

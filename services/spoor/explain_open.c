@@ -210,8 +210,9 @@ static void add_events(const struct sp_explain *x, struct moments *moments,
     const enum sp_kind child_ready = SP_REC_CHILD_READY;
     struct ready ready = {0};
     uint32_t *items = NULL;
+    struct sp_evidence_span span = {moments->from, moments->to};
     uint32_t count =
-        sp_evidence_of_kinds(x->evidence, kinds, sizeof kinds / sizeof kinds[0], &items);
+        sp_evidence_of_kinds_in(x->evidence, kinds, sizeof kinds / sizeof kinds[0], span, &items);
 
     ready.count = sp_evidence_of_kinds(x->evidence, &child_ready, 1, &ready.items);
     for (uint32_t i = 0; i < count; i++) {

@@ -6,7 +6,7 @@
  * newest segment has no index and is read whole; it is full to its half on average, and here as the
  * number of records has it. Prints what it measured; judges nothing. Runs in the folder it is
  * started in.
- * bench-why [--json] [RECORDS]
+ * bench-why [--json] [RECORDS [FORM]], FORM: plain, zipped or both
  */
 #include "../common/folder.h"
 #include "../proto/filler.h"
@@ -165,6 +165,21 @@ static double mb_of(const char *path, const char *suffix)
     return bytes / 1e6;
 }
 
+/* The segment that is read whole. */
+static double newest_mb(const char *path)
+{
+    struct sp_segment_list list;
+    struct sp_segment_cursor cursor = {0};
+    struct sp_err err = {0};
+
+    must(sp_segment_list_read(path, &list, &err), &err);
+    must(sp_segment_open(&cursor, path, list.first[list.count - 1], &err), &err);
+    double bytes = (double)sp_segment_file_size(&cursor.file);
+    sp_segment_close(&cursor);
+    sp_segment_list_free(&list);
+    return bytes / 1e6;
+}
+
 static void explain_once(uint64_t trade)
 {
     struct sp_evidence *evidence = NULL;
@@ -235,27 +250,33 @@ static double open_ms(const char *path)
     return ms;
 }
 
-static void bench(const char *path, uint64_t trades)
+static void measure_form(const char *path, const char *form, uint64_t trades)
+{
+    static const char *const asked[] = {"p50_ms", "max_ms", "cpu_p50_ms", "open_cpu_ms"};
+
+    SP_IGNORE(open_ms(path) < 0); /* the page cache has it then */
+    double opened = open_ms(path);
+    struct measured m = measure(trades);
+    report(form, asked, (double[]){m.p50_ms, m.max_ms, m.cpu_p50_ms, opened}, 4);
+}
+
+static void bench(const char *path, uint64_t trades, const char *form)
 {
     static const char *const made[] = {"records",  "segments", "mb",     "write_s",  "index_s",
                                        "index_mb", "zip_s",    "zip_mb", "newest_mb"};
-    static const char *const asked[] = {"p50_ms", "max_ms", "cpu_p50_ms", "open_cpu_ms"};
     struct sp_keeper_done indexed, zipped;
 
-    double write_ms = write_history(path, trades);
+    double write_ms = write_history(path, trades), zip_ms = 0;
     double index_ms = keep(path, (sp_dur){0}, &indexed), mb = mb_of(path, ".jsonl");
-    SP_IGNORE(open_ms(path) < 0); /* the page cache has it then */
-    double opened = open_ms(path);
-    struct measured plain = measure(trades);
-    report("plain", asked, (double[]){plain.p50_ms, plain.max_ms, plain.cpu_p50_ms, opened}, 4);
-    double zip_ms = keep(path, (sp_dur){1}, &zipped);
-    opened = open_ms(path);
-    plain = measure(trades);
-    report("zipped", asked, (double[]){plain.p50_ms, plain.max_ms, plain.cpu_p50_ms, opened}, 4);
+    if (strcmp(form, "zipped") != 0) measure_form(path, "plain", trades);
+    if (strcmp(form, "plain") != 0) {
+        zip_ms = keep(path, (sp_dur){1}, &zipped);
+        measure_form(path, "zipped", trades);
+    }
     report("made", made,
            (double[]){(double)trades * LIFE, indexed.indexed + 1, mb, write_ms / 1e3,
                       index_ms / 1e3, mb_of(path, ".idx"), zip_ms / 1e3, mb_of(path, ".zst"),
-                      mb_of(path, ".jsonl")},
+                      newest_mb(path)},
            9);
 }
 
@@ -273,7 +294,7 @@ int main(int argc, char **argv)
     snprintf(dir, sizeof dir, "%s", template);
     snprintf(path, sizeof path, "%s/execution", dir);
     prepare();
-    bench(path, count / LIFE);
+    bench(path, count / LIFE, argc > 2 ? argv[2] : "both");
     folder_remove_path(dir);
     return 0;
 }

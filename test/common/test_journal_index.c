@@ -1,4 +1,5 @@
 /* Indexes of segments: every id is found, nothing else is, and damage costs nothing but time. */
+#include "common/journal/journal_lookup.h"
 #include "segments_fixture.h"
 
 #include <poll.h>
@@ -280,6 +281,79 @@ static void test_journal_index_is_made_beside_the_writer(void **state)
     folder_remove(&f);
 }
 
+/* Records of the wanted times; the fixture's times are their sequences. */
+static bool wanted_times(const void *ctx, sp_wall earliest, sp_wall latest)
+{
+    const int64_t *time = ctx;
+
+    return earliest.ns <= *time && latest.ns >= *time;
+}
+
+static void test_journal_index_leaves_out_other_times(void **state)
+{
+    struct folder f = folder_make();
+    struct sp_keeper_done done;
+    struct sp_lookup *lookup = NULL;
+    struct sp_lookup_numbers all = {0}, some = {0};
+
+    (void)state;
+    segments_write(&f, 1, 4);
+    assert_int_equal(keep(&f, &done), SP_OK);
+    assert_int_equal(sp_lookup_open(f.path, &lookup, NULL), SP_OK);
+    assert_int_equal(sp_lookup_kind(lookup, SP_REC_FILL, &all), SP_OK);
+    struct sp_segment_list list = segments_of(&f);
+    for (uint32_t i = 0; i < all.count; i++) {
+        struct sp_index_record record;
+        bool found = false;
+        assert_true(sp_lookup_record(lookup, all.at[i], &record));
+        some.count = 0;
+        assert_int_equal(
+            sp_lookup_kind_in(lookup, SP_REC_FILL, wanted_times, &record.time.ns, &some), SP_OK);
+        for (uint32_t n = 0; n < some.count; n++)
+            found = found || some.at[n] == all.at[i];
+        assert_true(found);
+        assert_true(some.count < all.count); /* those of its segment only */
+    }
+    assert_true(all.count > list.count);
+    int64_t never = 1;
+    some.count = 0;
+    assert_int_equal(sp_lookup_kind_in(lookup, SP_REC_FILL, wanted_times, &never, &some), SP_OK);
+    assert_int_equal(some.count, 0);
+    sp_segment_list_free(&list);
+    free(some.at);
+    free(all.at);
+    sp_lookup_close(lookup);
+    folder_remove(&f);
+}
+
+/* Who reads the end of a segment looks at a little of it first: a long line is no damage. */
+static void test_journal_index_finds_a_seal_behind_a_long_line(void **state)
+{
+    struct folder f = folder_make();
+    struct sp_segment_list list;
+    uint32_t longest = 0;
+
+    (void)state;
+    segments_write_of(&f, 1, 40, 3000);
+    list = segments_of(&f);
+    for (uint32_t i = 0; i + 1 < list.count; i++) {
+        struct sp_segment_cursor cursor = {0};
+        struct sp_batch batch;
+        struct sp_line seal = {0};
+        assert_int_equal(sp_segment_open(&cursor, f.path, list.first[i], NULL), SP_OK);
+        assert_int_equal(sp_segment_read_seal(&cursor, &seal, NULL), SP_OK);
+        assert_int_equal(seal.seal.last_seq + 1, list.first[i + 1]);
+        while (sp_segment_next(&cursor, &batch, NULL) == SP_OK) {
+            uint32_t len = (uint32_t)batch.line[batch.count - 1].len_bytes;
+            if (len > longest) longest = len;
+        }
+        sp_segment_close(&cursor);
+    }
+    assert_true(longest > 1024);
+    sp_segment_list_free(&list);
+    folder_remove(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -288,6 +362,8 @@ int main(void)
         cmocka_unit_test(test_journal_index_of_another_segment_is_made_again),
         cmocka_unit_test(test_journal_index_is_not_made_of_a_damaged_segment),
         cmocka_unit_test(test_journal_index_is_made_beside_the_writer),
+        cmocka_unit_test(test_journal_index_leaves_out_other_times),
+        cmocka_unit_test(test_journal_index_finds_a_seal_behind_a_long_line),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
