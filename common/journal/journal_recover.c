@@ -21,9 +21,6 @@
 #include <unistd.h>
 
 #define NAME_BYTES 64
-/* No writer comes this far in a lifetime; one that went on from here might write what no reader
- * takes. */
-#define SEQ_ROOM_BELOW (SP_SEGMENT_SEQ_MAX / 2)
 
 static sp_status check_owner(const struct sp_journal_options *options,
                              const struct sp_segment_cursor *cursor, struct sp_err *err)
@@ -234,7 +231,7 @@ static sp_status recover_last(const struct sp_journal_options *options,
     /* Only what is sealed is compressed, so nothing of it can be torn. */
     if (cursor->file.zip != NULL && !cursor->sealed)
         return sp_segment_damaged(cursor, "compressed, but not sealed", err);
-    if (cursor->next_seq > SEQ_ROOM_BELOW) {
+    if (cursor->next_seq > SP_SEGMENT_SEQ_ROOM_BELOW) {
         return sp_segment_damaged(cursor, "its sequence leaves no room for new records", err);
     }
     if (cursor->epoch >= options->epoch) {

@@ -103,6 +103,7 @@ def journal(root):
         text = text.replace('"CURSOR"', '"JOURNAL_TRIMMED"')
         text = text.replace('"inputs":77', f'"first_seq":{begin}')
         yield name, STAMPED + (SEGMENT % begin + RECORD % (begin, 0, 0, 1) + text).encode()
+    yield "last_room", STAMPED + (SEGMENT % (2 ** 52 - 1)).encode()
     yield "seal_counts_all", STAMPED + (SEGMENT % 1 + SEAL % (2 ** 53 - 1, 2 ** 53 - 1)).encode()
     yield "seal_of_later_epoch", STAMPED + (first + second + SEAL % (2, 5)).replace(
         'seal":{"epoch":7,"count":2', 'seal":{"epoch":4294967294,"count":2').encode()
