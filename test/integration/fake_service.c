@@ -136,9 +136,9 @@ int main(int argc, char **argv)
     if (strcmp(behaviour, "fork") == 0) have_a_deaf_child(dir, instance);
     sp_notify_send(fd, "PHASE=%s", "LOAD");
     if (strcmp(behaviour, "never") != 0) {
+        note(dir, "ready", instance); /* first: who waits for it notes its start at once */
         sp_notify_send(fd, "PHASE=READY");
         sp_notify_send(fd, "READY=1 EPOCH=%u", 1U);
-        note(dir, "ready", instance);
     }
     return live(fd, dir, instance, behaviour);
 }
