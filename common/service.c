@@ -7,6 +7,7 @@
 #include "common/service.h"
 
 #include "common/consumers.h"
+#include "common/failpoint.h"
 #include "common/notify.h"
 #include "common/persist/persistor_factory.h"
 #include "common/rerun.h"
@@ -180,6 +181,7 @@ static sp_status open_role_and_journal(struct life *life, struct sp_err *err)
     if (status != SP_OK) return status;
     status = sp_role_acquire(&service->role, service->dir, err);
     if (status != SP_OK) return status;
+    SP_FAILPOINT(epoch_taken);
     watch_storage(life);
     if (!life->spec->journal) return SP_OK;
 

@@ -1,58 +1,31 @@
 #include "common/shell.h"
 
+#include "common/failpoint.h"
 #include "common/log.h"
 #include "common/persist/persistor_factory.h"
 #include "common/planted_bug.h"
 #include "common/record_inputs.h"
 #include "common/retain.h"
+#include "common/shell_internal.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define CURSORS_MAX         SP_SNAPSHOT_CURSORS_MAX
 #define CURSOR_EVERY_INPUTS 256
 #define CURSOR_EVERY_NS     (100 * SP_NS_PER_MS)
 
-struct cursor {
-    struct sp_ref at;      /* consumed, as known in memory */
-    struct sp_ref written; /* consumed, as the journal says */
-    uint32_t unwritten;    /* inputs consumed since */
-};
-
 #define WALL_OF(shell) ((shell)->lock_step ? (shell)->market : sp_clock_wall())
 
-struct sp_shell {
-    struct sp_shell_options options;
-    struct sp_timer *cursor_timer;
-    sp_wall market;
-    bool lock_step;                   /* all clocks are the market's (common/turns.h) */
-    struct sp_input_recorder *inputs; /* NULL: not recorded */
-    uint32_t cursor_count;
-    struct cursor cursors[CURSORS_MAX];
-    struct sp_state_persistor *state;
-    struct sp_snapshots *snapshots; /* NULL: the core cannot save, or is not to */
-    struct {
-        struct sp_metric *taken, *failed, *ms, *generation, *age, *behind;
-    } metrics;          /* of snapshots; NULL where there are none */
-    struct sp_ref last; /* the last record applied */
-    sp_wall last_time;
-    struct sp_shell_stats stats;
-    bool busy; /* an effect must not start another event from within */
-    struct sp_decision decision;
-    struct sp_effect withdrawn[SP_DECISION_EFFECTS_MAX]; /* scratch of perform_all */
-};
-
-/* In the order of their names, so that cursors are written in one order whatever came first. */
-static struct cursor *find_cursor(struct sp_shell *shell, const sp_name *stream)
+struct sp_shell_cursor_at *sp_shell_find_cursor(struct sp_shell *shell, const sp_name *stream)
 {
-    struct cursor *at = shell->cursors, *end = at + shell->cursor_count;
+    struct sp_shell_cursor_at *at = shell->cursors, *end = at + shell->cursor_count;
 
     while (at < end && strcmp(at->at.stream.s, stream->s) < 0)
         at++;
     if (at < end && sp_name_eq(&at->at.stream, stream)) return at;
-    SP_ASSERT(shell->cursor_count++ < CURSORS_MAX);
+    SP_ASSERT(shell->cursor_count++ < SP_SNAPSHOT_CURSORS_MAX);
     memmove(at + 1, at, (size_t)(end - at) * sizeof *at);
-    *at = (struct cursor){.at = {.stream = *stream}};
+    *at = (struct sp_shell_cursor_at){.at = {.stream = *stream}};
     return at;
 }
 
@@ -93,9 +66,11 @@ static bool keep(struct sp_shell *shell)
         status =
             sp_journal_append(service->journal, decision->records, decision->record_count, &err);
     }
+    SP_FAILPOINT_BATCH(APPENDED, decision->records, decision->record_count);
     if (status == SP_OK && needs_sync(decision)) {
         status = sp_journal_sync(service->journal, &err);
         shell->stats.synced++;
+        SP_FAILPOINT_BATCH(SYNCED, decision->records, decision->record_count);
     }
     if (status != SP_OK) {
         sp_service_fail(service, &err);
@@ -120,6 +95,7 @@ static void tell_all(struct sp_shell *shell)
         SP_IGNORE(sp_bus_publish(shell->options.service->bus, &decision->records[i], NULL));
     }
     sp_bus_flush(shell->options.service->bus); /* the next event's sync may be long */
+    SP_FAILPOINT(told);
     if (shell->options.applied == NULL) return;
     for (uint32_t i = 0; i < decision->record_count; i++) {
         shell->options.applied(shell->options.ctx, &decision->records[i]);
@@ -180,7 +156,7 @@ static bool keep_own(struct sp_shell *shell)
     return keep_and_tell(shell);
 }
 
-static void write_cursor(struct sp_shell *shell, struct cursor *cursor)
+static void write_cursor(struct sp_shell *shell, struct sp_shell_cursor_at *cursor)
 {
     begin(shell, WALL_OF(shell));
     struct sp_record *record = sp_decision_add(&shell->decision, SP_REC_CURSOR, NULL);
@@ -350,108 +326,6 @@ void sp_shell_close(struct sp_shell *shell)
     free(shell);
 }
 
-static void fold(struct sp_shell *shell, const struct sp_record *record)
-{
-    if (!sp_ref_is_none(&record->in)) {
-        struct cursor *cursor = find_cursor(shell, &record->in.stream);
-        cursor->at = record->in;
-        cursor->written = record->in;
-    }
-    if (record->time.ns > shell->market.ns && record->kind != SP_REC_STREAM_STARTED) {
-        shell->market = record->time;
-    }
-    shell->last = sp_record_ref(record);
-    shell->last_time = record->time;
-    shell->stats.folded++;
-    shell->options.core->apply(shell->options.core_state, record);
-    if (shell->options.applied != NULL) shell->options.applied(shell->options.ctx, record);
-}
-
-sp_status sp_shell_replay(struct sp_shell *shell, uint64_t from_seq, struct sp_err *err)
-{
-    struct sp_service *service = shell->options.service;
-    struct sp_journal_reader *reader = NULL;
-    struct sp_record *record = malloc(sizeof *record);
-    uint64_t first = from_seq > 0 ? from_seq : sp_journal_first_seq(service->journal);
-
-    if (record == NULL) return SP_FAIL(err, SP_NO_MEMORY, "replay record");
-    if (from_seq == 0 && first > 1) {
-        free(record);
-        return SP_FAIL(err, SP_CORRUPT,
-                       "%s: records before %" PRIu64
-                       " were deleted, and no sound snapshot stands for "
-                       "them: restore %s.json from a backup, or the segments",
-                       service->dir, first, service->instance.s);
-    }
-    sp_status status = sp_journal_read(service->journal, first, &reader, err);
-    while (status == SP_OK) {
-        status = sp_journal_reader_next(reader, record, NULL, err);
-        if (status == SP_OK) fold(shell, record);
-    }
-    /* The market clock starts anew: what the feed says next may be earlier (another recording). */
-    shell->market = (sp_wall){0};
-    sp_journal_reader_close(reader);
-    free(record);
-    if (shell->snapshots != NULL) sp_snapshots_begin(shell->snapshots, from_seq);
-    return status == SP_AGAIN ? SP_OK : status;
-}
-
-/* Whether the journal holds the very record that the snapshot ends with: a journal that was put
- * back to an older state and went on from there does not. */
-static bool journal_has(struct sp_shell *shell, const struct sp_snapshot_base *base)
-{
-    struct sp_service *service = shell->options.service;
-    struct sp_journal_reader *reader = NULL;
-    uint64_t seq = base->at.seq;
-
-    if (!sp_name_eq(&base->at.stream, &service->stream)) return false;
-    if (seq < sp_journal_first_seq(service->journal)) return false;
-    if (seq >= sp_journal_next_seq(service->journal)) return false;
-    struct sp_record *record = malloc(sizeof *record);
-    sp_status status = record != NULL ? SP_OK : SP_NO_MEMORY;
-    if (status == SP_OK) status = sp_journal_read(service->journal, seq, &reader, NULL);
-    if (status == SP_OK) status = sp_journal_reader_next(reader, record, NULL, NULL);
-    bool same = status == SP_OK && record->seq == seq && record->epoch == base->at.epoch &&
-                record->time.ns == base->time.ns;
-    sp_journal_reader_close(reader);
-    free(record);
-    return same;
-}
-
-/* The sequence the snapshot reaches to; 0 without one. */
-static uint64_t restore_snapshot(struct sp_shell *shell)
-{
-    struct sp_snapshot_base base = {0};
-
-    if (shell->snapshots == NULL || !sp_snapshots_load(shell->snapshots, &base)) return 0;
-    if (!journal_has(shell, &base)) {
-        sp_snapshots_refuse(shell->snapshots, "it does not fit the journal");
-        return 0;
-    }
-    for (uint32_t i = 0; i < base.cursor_count; i++) {
-        struct cursor *cursor = find_cursor(shell, &base.cursors[i].stream);
-        cursor->at = base.cursors[i];
-        cursor->written = base.cursors[i];
-    }
-    return base.at.seq;
-}
-
-sp_status sp_shell_restore(struct sp_shell *shell, struct sp_err *err)
-{
-    sp_mono began = sp_clock_mono();
-    uint64_t seq = restore_snapshot(shell);
-    sp_status status =
-        sp_shell_replay(shell, seq > 0 ? seq + (SP_BUG(restore_skips_one) ? 2 : 1) : 0, err);
-
-    if (status != SP_OK) return status;
-    sp_log(SP_LOG_INFO, "state_restored", "from=%s folded=%" PRIu64 " ms=%" PRId64,
-           seq > 0 ? "snapshot" : "journal", shell->stats.folded,
-           (sp_clock_mono().ns - began.ns) / SP_NS_PER_MS);
-    shell->inputs = sp_input_recorder_of(shell->options.service, shell->options.core,
-                                         shell->options.core_state);
-    return SP_OK;
-}
-
 struct sp_ref sp_shell_cursor(const struct sp_shell *shell, const sp_name *stream)
 {
     for (uint32_t i = 0; i < shell->cursor_count; i++) {
@@ -466,7 +340,7 @@ struct sp_ref sp_shell_cursor(const struct sp_shell *shell, const sp_name *strea
 /* What must never be: see SP_BUG(cursor_before_effect). */
 static void write_cursor_early(struct sp_shell *shell, const struct sp_record *input)
 {
-    struct cursor *cursor = find_cursor(shell, &input->stream);
+    struct sp_shell_cursor_at *cursor = sp_shell_find_cursor(shell, &input->stream);
 
     cursor->at = sp_record_ref(input);
     cursor->unwritten++;
@@ -476,7 +350,7 @@ static void write_cursor_early(struct sp_shell *shell, const struct sp_record *i
 /* Puts the input's place into the last record, so that effect and cursor are one append. */
 static void move_cursor(struct sp_shell *shell, const struct sp_record *input)
 {
-    struct cursor *cursor = find_cursor(shell, &input->stream);
+    struct sp_shell_cursor_at *cursor = sp_shell_find_cursor(shell, &input->stream);
     struct sp_decision *decision = &shell->decision;
 
     cursor->at = sp_record_ref(input);
@@ -528,7 +402,7 @@ void sp_shell_event_at(struct sp_shell *shell, enum sp_event_type type, uint32_t
     if (type == SP_EVENT_RECORD) move_cursor(shell, record);
     if (keep(shell)) perform_all(shell, event.wall);
     if (type == SP_EVENT_RECORD) {
-        struct cursor *cursor = find_cursor(shell, &record->stream);
+        struct sp_shell_cursor_at *cursor = sp_shell_find_cursor(shell, &record->stream);
         if (cursor->unwritten >= CURSOR_EVERY_INPUTS) write_cursor(shell, cursor);
     }
     shell->busy = false;
@@ -582,7 +456,7 @@ void sp_shell_on_notice(void *ctx, const struct sp_sub_notice *notice)
     if (notice->type != SP_SUB_REWOUND) return;
     begin(shell, WALL_OF(shell));
     struct sp_record *record = sp_decision_add(&shell->decision, SP_REC_STREAM_REWOUND, NULL);
-    struct cursor *cursor = find_cursor(shell, &notice->stream);
+    struct sp_shell_cursor_at *cursor = sp_shell_find_cursor(shell, &notice->stream);
     record->body.stream_rewound = (struct sp_stream_rewound){.stream = notice->stream,
                                                              .seen_epoch = notice->seen_epoch,
                                                              .seen_seq = cursor->at.seq,

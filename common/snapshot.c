@@ -1,6 +1,7 @@
 #include "common/snapshot.h"
 
 #include "common/clock.h"
+#include "common/failpoint.h"
 #include "common/journal/state_rows.h"
 #include "common/log.h"
 #include "common/planted_bug.h"
@@ -187,8 +188,10 @@ static void *save_run(void *ctx)
         s->status = sp_rows_verify(s->text, writer.len_bytes, &s->err);
     }
     if (s->status == SP_OK) {
+        SP_FAILPOINT(snapshot_begun);
         s->status =
             sp_state_persistor_save(s->options.state, &header, s->text, writer.len_bytes, &s->err);
+        SP_FAILPOINT(snapshot_saved);
     }
     s->save.ns = sp_clock_mono().ns - begin.ns;
     atomic_store(&s->done, true);

@@ -1,6 +1,7 @@
 #include "common/venue/binance_answer.h"
 
 #include "common/config/strict_json.h"
+#include "common/planted_bug.h"
 #include "proto/decimal.h"
 
 #include <string.h>
@@ -81,6 +82,7 @@ enum sp_binance_outcome sp_binance_classify(int http_status, const struct sp_bin
     if (http_status == 418) return SP_BINANCE_BANNED;
     if (http_status == 429) return SP_BINANCE_LIMITED;
     /* 5xx with whatever text, 403 of a firewall, 409: nothing is proven. */
+    if (http_status >= 500 && SP_BUG(server_error_is_reject)) return SP_BINANCE_REFUSED;
     if (http_status != 400 && http_status != 401) return SP_BINANCE_UNKNOWN;
     if (error->code == -2013 || error->code == -2011) return SP_BINANCE_NOT_FOUND;
     /* An id is used once: who holds it is the very order that was sent. */

@@ -187,7 +187,8 @@ static bool allows(const void *state, const struct sp_effect *effect)
     const struct sp_order *order = order_of(x, &effect->message.body.venue_order.client_order_id);
     return order != NULL && x->reconciled && !x->stopping &&
            x->books.breaker == SP_BREAKER_CLOSED &&
-           sp_books_halt_of(&x->books, &order->intent.strategy_link_id) == NULL;
+           (SP_BUG(halt_unchecked) ||
+            sp_books_halt_of(&x->books, &order->intent.strategy_link_id) == NULL);
 }
 
 static void withdrawn(void *state, const struct sp_effect *effect, struct sp_decision *decision)

@@ -1,9 +1,11 @@
 #include "services/execution/execution_io.h"
 
+#include "common/failpoint.h"
 #include "common/turns.h"
 #include "common/venue/venue.h"
 #include "proto/decimal.h"
 #include "services/execution/books_answer.h"
+#include "services/execution/execution_metrics.h"
 #include "services/execution/flatten_book.h"
 #include "services/execution/last_words.h"
 #include "services/execution/ledger_watch.h"
@@ -39,12 +41,7 @@ struct io {
     uint32_t outcome_count;
     struct outcome outcomes[QUEUE_MAX];
     struct sp_record answer;
-    struct {
-        struct sp_metric *accepted, *refused, *expired, *sent, *fills, *duplicates, *incidents,
-            *live_orders, *in_flight, *allowed, *breaker, *tick_to_send, *appends, *syncs,
-            *disk_allows;
-    } metrics;
-    uint64_t sends_observed;
+    struct sp_execution_metrics metrics;
     uint64_t disk_checks; /* of the storage, as the core knows it */
     struct sp_execution core;
 };
@@ -111,6 +108,7 @@ static void connected(struct io *io, uint32_t generation)
     struct sp_record record = {.kind = SP_REC_VENUE_QUERY};
 
     record.body.venue_query.request_id = generation;
+    SP_FAILPOINT(venue_up);
     sp_log(SP_LOG_INFO, "venue_connected", "generation=%u next=reconcile", generation);
     sp_service_set_phase(io->service, SP_PHASE_RECONCILE);
     feed(io, SP_EVENT_MESSAGE, SP_XI_VENUE_UP, &record);
@@ -165,6 +163,12 @@ static void give_venue_message(void *ctx, const struct sp_record *message)
     feed(ctx, SP_EVENT_MESSAGE, SP_XI_VENUE_MESSAGE, message);
 }
 
+static void pass_message(const struct sp_record *message)
+{
+    if (message->kind == SP_REC_VENUE_ANSWER) SP_FAILPOINT(answer_received);
+    if (message->kind == SP_REC_VENUE_REPORT) SP_FAILPOINT(report_received);
+}
+
 static void on_venue_message(void *ctx, const struct sp_record *message)
 {
     struct io *io = ctx;
@@ -173,6 +177,7 @@ static void on_venue_message(void *ctx, const struct sp_record *message)
         sp_turns_go_on(io->turns);
         return;
     }
+    pass_message(message);
     sp_last_words_hear(&io->last_words, message);
     sp_turns_hold(io->turns, give_venue_message, io, message);
 }
@@ -229,7 +234,10 @@ static void perform(void *ctx, const struct sp_effect *effect)
         tell_outcome(io, SP_XI_NOT_SENT, &effect->message);
         return;
     }
+    if (effect->type == SP_XE_SEND) SP_FAILPOINT(order_before_send);
     status = sp_venue_send(io->venue, &effect->message, &err);
+    if (effect->type == SP_XE_SEND) SP_FAILPOINT(order_sent);
+    if (effect->message.kind == SP_REC_VENUE_CANCEL) SP_FAILPOINT(cancel_sent);
     io->turn.sent = true;
     if (effect->type != SP_XE_SEND) return; /* cancels and questions are repeated by the timer */
     tell_outcome(io, status == SP_OK ? SP_XI_SENT : SP_XI_NOT_SENT, &effect->message);
@@ -349,35 +357,6 @@ static void fill_status(struct sp_service *service, struct sp_service_status *st
 
 /* ---- Life ---- */
 
-static void update_metrics(struct io *io)
-{
-    const struct sp_execution *x = &io->core;
-    struct sp_journal_stats stats = sp_journal_stats(io->service->journal);
-    sp_text reason = {{0}}, next = {{0}};
-    uint32_t live = 0;
-
-    for (uint32_t i = 0; i < x->books.order_count; i++) {
-        if (sp_order_is_live(x->books.orders[i].state)) live++;
-    }
-    if (x->orders_sent != io->sends_observed && x->tick_to_send.ns > 0) {
-        io->sends_observed = x->orders_sent;
-        sp_metric_observe(io->metrics.tick_to_send, x->tick_to_send);
-    }
-    sp_metric_set(io->metrics.accepted, (int64_t)x->plans_accepted);
-    sp_metric_set(io->metrics.refused, (int64_t)x->plans_refused);
-    sp_metric_set(io->metrics.expired, (int64_t)x->plans_expired);
-    sp_metric_set(io->metrics.sent, (int64_t)x->orders_sent);
-    sp_metric_set(io->metrics.fills, (int64_t)x->fills);
-    sp_metric_set(io->metrics.duplicates, (int64_t)x->duplicates);
-    sp_metric_set(io->metrics.incidents, (int64_t)x->books.incidents);
-    sp_metric_set(io->metrics.live_orders, live);
-    sp_metric_set(io->metrics.in_flight, sp_books_in_flight(&x->books));
-    sp_metric_set(io->metrics.breaker, (int64_t)x->books.breaker);
-    sp_metric_set(io->metrics.allowed, trading_now(io, &reason, &next) == SP_TRADING_ALLOWED);
-    sp_metric_set(io->metrics.appends, (int64_t)stats.records);
-    sp_metric_set(io->metrics.syncs, (int64_t)stats.syncs);
-}
-
 static void watch_disk(struct io *io)
 {
     struct sp_storage *storage = &io->service->storage;
@@ -402,37 +381,11 @@ static void on_tick(void *ctx)
     if (!sp_turns_hold_back(io->turns)) feed(io, SP_EVENT_TIMER, SP_XT_TICK, NULL);
     if (io->core.reconciled) sp_service_set_phase(io->service, SP_PHASE_READY);
     sp_bus_set_market_time(io->service->bus, sp_shell_market(io->shell));
-    update_metrics(io);
+    sp_text reason = {{0}}, next = {{0}};
+    bool allowed = trading_now(io, &reason, &next) == SP_TRADING_ALLOWED;
+    struct sp_journal_stats journal = sp_journal_stats(io->service->journal);
+    sp_execution_metrics_update(&io->metrics, &io->core, &journal, allowed);
     sp_ledger_watch_tick(&io->ledger);
-}
-
-static void register_metrics(struct io *io)
-{
-    struct sp_metrics *m = io->service->metrics;
-
-    io->metrics.accepted = sp_metrics_gauge(m, "spoor_plans_accepted", "", "plans accepted");
-    io->metrics.refused = sp_metrics_gauge(m, "spoor_plans_refused", "", "plans refused");
-    io->metrics.expired = sp_metrics_gauge(m, "spoor_plans_expired", "", "plans expired");
-    io->metrics.sent = sp_metrics_gauge(m, "spoor_orders_sent", "", "order messages sent");
-    io->metrics.fills = sp_metrics_gauge(m, "spoor_fills", "", "executions booked");
-    io->metrics.duplicates =
-        sp_metrics_gauge(m, "spoor_fill_duplicates", "", "executions seen again and passed over");
-    io->metrics.incidents =
-        sp_metrics_gauge(m, "spoor_order_incidents", "", "impossible order steps");
-    io->metrics.live_orders = sp_metrics_gauge(m, "spoor_orders_live", "", "orders not ended");
-    io->metrics.in_flight =
-        sp_metrics_gauge(m, "spoor_orders_in_flight", "", "orders sent or unknown");
-    io->metrics.allowed = sp_metrics_gauge(m, "spoor_trading_allowed", "strategy=\"all\"",
-                                           "1 if risk may be increased");
-    io->metrics.disk_allows =
-        sp_metrics_gauge(m, "spoor_trading_allowed", "strategy=\"all\",reason=\"disk_reserve\"",
-                         "1 if risk may be increased");
-    io->metrics.breaker = sp_metrics_gauge(m, "spoor_breaker", "", "1 closed, 2 open, 3 half open");
-    io->metrics.appends = sp_metrics_gauge(m, "spoor_journal_records", "", "records appended");
-    io->metrics.syncs = sp_metrics_gauge(m, "spoor_journal_syncs", "", "journal syncs");
-    io->metrics.tick_to_send =
-        sp_metrics_histogram(m, "spoor_tick_to_send_seconds", "",
-                             "from the tick in marketdata to the order sent, intent synced");
 }
 
 static sp_status subscribe_fact(struct io *io, const sp_name *service, struct sp_err *err)
@@ -517,7 +470,7 @@ static sp_status init(struct sp_service *service, struct sp_err *err)
     service->state = io;
     io->service = service;
     sp_execution_init(&io->core, service->config);
-    register_metrics(io);
+    sp_execution_metrics_init(&io->metrics, service->metrics);
     sp_ledger_watch_init(&io->ledger, service);
     struct sp_shell_options shell = {.service = service,
                                      .core = &sp_execution_core,

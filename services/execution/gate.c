@@ -121,7 +121,8 @@ static bool check_state(const struct sp_gate_view *view, const struct sp_plan *p
 {
     sp_text reason = {{0}}, next = {{0}};
 
-    if (sp_gate_trading(view, &plan->strategy_link_id, &reason, &next) != SP_TRADING_ALLOWED) {
+    if (sp_gate_trading(view, &plan->strategy_link_id, &reason, &next) != SP_TRADING_ALLOWED &&
+        !(SP_BUG(halt_unchecked) && sp_books_halt_of(view->books, &plan->strategy_link_id))) {
         const char *gate = "reconciled";
         if (!view->venue_up || view->venue_waits) {
             gate = "venue";

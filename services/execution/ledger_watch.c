@@ -1,6 +1,7 @@
 #include "services/execution/ledger_watch.h"
 
 #include "common/clock.h"
+#include "common/failpoint.h"
 #include "common/log.h"
 
 #include <stdio.h>
@@ -65,7 +66,10 @@ void sp_ledger_watch_applied(struct sp_ledger_watch *watch, uint64_t seq)
 
 void sp_ledger_watch_flush(struct sp_ledger_watch *watch)
 {
-    if (watch->due > 0) sp_ledger_notify(watch->ledger, watch->due);
+    if (watch->due > 0) {
+        sp_ledger_notify(watch->ledger, watch->due);
+        SP_FAILPOINT(ledger_told);
+    }
     watch->due = 0;
 }
 

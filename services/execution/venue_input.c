@@ -287,6 +287,7 @@ static void answer_to_send(struct sp_turn *turn, const struct sp_pending *pendin
         turn->x->rules_asked = (sp_mono){0}; /* perhaps by a filter that is not ours yet */
     } else {
         sp_x_order_event(turn, SP_REC_ORDER_UNKNOWN, order, answer->reason.s);
+        if (SP_BUG(sent_again)) sp_x_send(turn, &order->intent);
     }
 }
 
