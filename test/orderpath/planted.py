@@ -1,0 +1,44 @@
+#!/usr/bin/env python3
+"""The order-path test catches the bugs that are named for it: with each planted, the rounds aimed
+at it must fail, by the rule that is there for it. Without any they pass.
+
+usage: planted.py BUILD_DIR SOURCE_DIR
+"""
+import concurrent.futures
+import os
+import pathlib
+import subprocess
+import sys
+
+# Which bug of common/planted_bugs.def, and which rule finds it.
+CAUGHT_BY = {"sent_again": "H2", "not_found_is_reject": "H8", "server_error_is_reject": "H8",
+             "fill_not_deduped": "H4", "leg_not_counted": "H2", "effect_before_sync": "H1",
+             "halt_unchecked": "H7", "": None}
+HERE = pathlib.Path(__file__).resolve().parent
+
+
+def judge(bug):
+    done = subprocess.run([sys.executable, HERE / "orderpath.py", *sys.argv[1:3], "--aimed"],
+                          env=dict(os.environ, SPOOR_PLANTED_BUG=bug), text=True, check=False,
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT)
+    rule = CAUGHT_BY[bug]
+    if rule is None:
+        return bug, done.returncode == 0, done.stdout
+    return bug, done.returncode != 0 and f"{rule}: " in done.stdout, done.stdout
+
+
+def main():
+    failed = 0
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        for bug, is_right, text in pool.map(judge, CAUGHT_BY):
+            print(f"{'ok    ' if is_right else 'FAILED'} {bug or 'no bug'}"
+                  f" ({CAUGHT_BY[bug] or 'passes'})", flush=True)
+            if not is_right:
+                failed += 1
+                print(text)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
