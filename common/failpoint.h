@@ -1,10 +1,11 @@
 /* Named steps at which a test kills the process, as kill -9 at that very instant would.
  *
- * SP_FAILPOINT(name) stands where the step is; failpoints.def lists them all. In every product build
- * nothing is left of it. A build with -DSP_PLANTED_BUGS maps the file that SPOOR_FAILPOINTS names,
- * two 64-bit numbers for each row of the table, in its order: how often the step was passed, and at
- * which number of passages (counted by the first) the process is to end by SIGKILL, 0 for never. The
- * file outlives the process, so that a test sees which steps it never met. test/orderpath uses it.
+ * SP_FAILPOINT(name) stands where the step is; failpoints.def lists them all. In every product
+ * build nothing is left of it. A build with -DSP_PLANTED_BUGS maps the file that SPOOR_FAILPOINTS
+ * names, two 64-bit numbers for each row of the table, in its order: how often the step was
+ * passed, and at which number of passages (counted by the first) the process is to end by SIGKILL,
+ * 0 for never. The file outlives the process, so that a test sees which steps it never met.
+ * test/orderpath uses it.
  */
 #ifndef SP_COMMON_FAILPOINT_H
 #define SP_COMMON_FAILPOINT_H

@@ -14,8 +14,8 @@
 #define SP_BATCH_RECORDS_MAX 32
 /* A line's sequence is a plain JSON number. */
 #define SP_SEGMENT_SEQ_MAX ((UINT64_C(1) << 53) - 1)
-/* No writer comes this far in a lifetime; one that went on from above here might write what no reader
- * takes, so it is refused. */
+/* No writer comes this far in a lifetime; one that went on from above here might write what no
+ * reader takes, so it is refused. */
 #define SP_SEGMENT_SEQ_ROOM_BELOW (SP_SEGMENT_SEQ_MAX / 2)
 
 /* What the SEGMENT line says. */

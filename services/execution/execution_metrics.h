@@ -1,6 +1,6 @@
 /* What execution measures of itself (docs: the metrics endpoint). One thread: the loop's. */
-#ifndef SPOOR_EXECUTION_METRICS_H
-#define SPOOR_EXECUTION_METRICS_H
+#ifndef SP_EXECUTION_METRICS_H
+#define SP_EXECUTION_METRICS_H
 
 #include "common/journal/journal.h"
 #include "common/metrics.h"

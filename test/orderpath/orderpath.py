@@ -6,12 +6,12 @@ whole history judged afterwards (history.py).
 usage: orderpath.py BUILD_DIR SOURCE_DIR [--rounds N] [--lanes N] [--seed N] [--only WORD]
                     [--aimed] [--keep DIR]
 
-A round sets faults, or arms the kill at a step, or both, while strategies trade; it has been played
-when every fault has happened and the kill, if there is one, has ended execution, which is then
-started again. Each lane is an operation of its own. Every fault and every step is met alone at least
-once; the other rounds are drawn from the seed. A step that is never passed, and a fault that never
-happens, fail the test. A failure names the lane and its rounds, and the command that plays them
-again; processes are real, so the moments are not repeated to the microsecond.
+A round sets faults, or arms the kill at a step, or both, while strategies trade; it has been
+played when every fault has happened and the kill, if there is one, has ended execution, which is
+then started again. Each lane is an operation of its own. Every fault and every step is met alone at
+least once; the other rounds are drawn from the seed. A step that is never passed, and a fault that
+never happens, fail the test. A failure names the lane and its rounds, and the command that plays
+them again; processes are real, so the moments are not repeated to the microsecond.
   --aimed      only the few rounds that meet the bug planted by SPOOR_PLANTED_BUG
   --only WORD  only rounds whose description holds the word, again and again
   --keep DIR   leave what the lanes wrote there
@@ -162,6 +162,15 @@ class Lane:
             time.sleep(0.05)
         raise AssertionError(f"spoor {' '.join(words)} is never done")
 
+    def try_to_resume(self):
+        """Looks, then confirms what was seen; execution may not run, or have changed."""
+        try:
+            seen = json.loads(self.op.spoor("resume", "--json", expect=None).stdout)
+        except json.JSONDecodeError:
+            return
+        if "confirm" in seen:
+            self.op.spoor("resume", "--confirm", seen["confirm"], expect=None)
+
     def resume(self):
         """Until the journal says so: a resume that meets no execution takes back a halt that waits
         for it in a file, and one that execution knows already lasts."""
@@ -172,7 +181,7 @@ class Lane:
                         if r["k"] == "OPERATOR_COMMAND"]
             if commands[-1:] == ["RESUME"] and not (self.op.data / "execution/HALT").exists():
                 return True
-            self.op.spoor("resume", expect=None)
+            self.try_to_resume()
             return False
         assert self.await_that("a resume", is_resumed), "trading is not resumed"
 
