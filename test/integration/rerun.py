@@ -21,7 +21,7 @@ import tempfile
 from chaos import configure, settle, up
 from system import System
 
-SERVICES = ["marketdata", "execution", "reconciliation", "strategy.ema"]
+SERVICES = ["marketdata", "execution", "reconciliation", "strategy.ema", "health"]
 
 
 def crc32c_table():
@@ -130,6 +130,8 @@ def check_changes(system, inputs):
         "reconciliation": (lambda v: v["id"] == 1 and v.get("r", {"b": {}})["b"].get(
             "asset") == "USDT", rb'"free":"\d', rb'"free":"7'),
         "marketdata": (lambda v: v["i"] == "MESSAGE", rb'"market":"2026', rb'"market":"2027'),
+        "health": (lambda v: v.get("r", {}).get("k") == "SERVICE_STATUS", rb'"b":{',
+                   rb'"b":{"storage":"the disk is full",'),
     }
     for service, (wanted, before, after) in cases.items():
         path = inputs / f"{service}.inputs"
@@ -148,9 +150,14 @@ def check_changes(system, inputs):
         assert found and int(found[2]) == recording.epoch, said
         at = int(found[1])
         # What a balance leads to is recorded when the pass ends.
-        assert at == value["n"] or (service == "reconciliation" and at > value["n"]), \
+        # Health raises an alert when it looks, at the next tick.
+        assert at == value["n"] or (service in ("reconciliation", "health") and at > value["n"]), \
             f"{service}: changed {value['n']}\n{said}"
-        assert "journal  {" in said and "rerun    " in said and "--break-at" in said, said
+        if service == "health":
+            assert "records that the journal has not" in said, said
+        else:
+            assert "journal  {" in said and "rerun    " in said, said
+        assert "--break-at" in said, said
         print(f"ok  {service}: input {value['n']} changed, input {at} differs")
 
 
@@ -171,6 +178,9 @@ def check_damage(system, inputs):
     assert "No such file" in said, said
     said = rerun(system, "execution", inputs / "strategy.ema.inputs", expect=64)
     assert "holds inputs of strategy.ema" in said, said
+    for service, word in (("supervisor", "spoor journal supervisor"), ("venue", "no core")):
+        said = rerun(system, service, path, expect=64)
+        assert word in said, said
     print("ok  damage is named, an unfinished file is read, a foreign one refused")
 
 
