@@ -179,6 +179,7 @@ void sim_run(const struct sim_run_options *options, struct sim_result *out)
     run.result = out;
     world.verbose = options->verbose;
     if (options->lock_step) world.lock_step_s = options->seconds;
+    if (options->lock_step) world.recording = options->recording;
     sim_kernel_begin(options->seed);
     if (!reaps) sim_on_reap(reap);
     reaps = true;

@@ -12,6 +12,7 @@ struct sim_run_options {
     uint64_t fault_off; /* kinds of faults that stay off, as a set */
     bool verbose;
     bool lock_step;        /* without faults, `seconds` of market in lock-step (lock_step.h) */
+    const char *recording; /* in lock-step, the market of this file; NULL: a generated one */
     const char *trace_dir; /* NULL: what is left on the disks is not kept */
 };
 

@@ -27,6 +27,7 @@ static const char usage[] =
     "  --each         a line for each seed; --verbose: the services' log too\n"
     "  --trace DIR    writes what is left on the disks: spoor why --data DIR/data ...\n"
     "  --lock-step    no faults, --seconds of market in lock-step (docs/lock_step.md)\n"
+    "  --recording FILE  with it, the market of a recording, whole\n"
     "  --until-failure  no more seeds after one that failed\n"
     "  --jobs N       seeds over so many processes; 0: one for each processor (default 1)\n";
 
@@ -72,6 +73,8 @@ static bool parse_value(const char *arg, const char *value, struct arguments *a)
         a->jobs = number > 0 ? (uint32_t)number : (uint32_t)sysconf(_SC_NPROCESSORS_ONLN);
     } else if (strcmp(arg, "--file") == 0) {
         a->file = value;
+    } else if (strcmp(arg, "--recording") == 0) {
+        a->run.recording = value;
     } else if (strcmp(arg, "--trace") == 0) {
         a->run.trace_dir = value;
     } else if (strcmp(arg, "--off") == 0) {

@@ -22,6 +22,7 @@
 #define WALL_START   INT64_C(1793620800000000000) /* 2026-11-02T12:00:00Z */
 #define SPAWN_NS     (2 * SIM_MS)
 #define CONFIG_SIZE  8192
+#define FEED_SIZE    600
 #define TWINS_MAX    8
 #define UNHURRIED_NS (14 * SIM_S) /* a service that is asked to stop ends after 15 s, done or not */
 
@@ -56,9 +57,7 @@ static const char platform_text[] =
 
 static const char operation_text[] =
     "{ \"operation\": \"sim\", \"worlds\": { \"practice\": { \"type\": \"paper\","
-    " \"feed\": { \"source\": \"generator\", \"symbols\": [\"BTCUSDT\"], \"seed\": %llu,"
-    "  \"start\": \"2026-01-05T18:00:00Z\", \"speed\": \"%s, \"record\": false,"
-    "  \"silence\": \"2s\" },"
+    " \"feed\": { %s, \"symbols\": [\"BTCUSDT\"], \"record\": false, \"silence\": \"2s\" },"
     " \"instruments\": [ { \"symbol\": \"BTCUSDT\", \"base\": \"BTC\", \"quote\": \"USDT\","
     "  \"tick\": \"0.01\", \"step\": \"0.00001\", \"min_qty\": \"0.00001\","
     "  \"min_value\": \"5\" } ],"
@@ -118,19 +117,36 @@ static void write_blueprint(const char *id, uint32_t slower)
                       n ? "0.03%" : "0.3%", n ? "0.03%" : "0.6%", n ? "0.015%" : "0.15%"));
 }
 
+/* What marketdata plays. A recording is a real file: its library opens it past the simulation. */
+static void write_feed(char *out, size_t size)
+{
+    static const char generator[] =
+        "\"source\": \"generator\", \"seed\": %llu, \"start\": \"2026-01-05T18:00:00Z\"";
+    const struct sim_world_options *o = &w.options;
+    int len = o->recording != NULL
+                  ? snprintf(out, size, "\"source\": \"recording\", \"file\": \"%s\"", o->recording)
+                  : snprintf(out, size, generator, (unsigned long long)o->market_seed);
+
+    if (o->lock_step_s == 0) {
+        len += snprintf(out + len, size - (size_t)len, ", \"speed\": \"%u.%ux\"",
+                        o->speed_tenths / 10, o->speed_tenths % 10);
+    } else {
+        len += snprintf(out + len, size - (size_t)len, ", \"speed\": \"max\", \"lock_step\": true");
+        if (o->recording == NULL)
+            len += snprintf(out + len, size - (size_t)len, ", \"length\": \"%us\"", o->lock_step_s);
+    }
+    SP_ASSERT((size_t)len < size);
+}
+
 static void write_config(void)
 {
     static const char *const ids[] = {"ema", "mean", "slow"};
     static char text[CONFIG_SIZE], links[CONFIG_SIZE / 4];
     const struct sim_world_options *o = &w.options;
-    char speed[80];
+    char feed[FEED_SIZE];
     size_t len = 0;
 
-    snprintf(speed, sizeof speed, "%u.%ux\"", o->speed_tenths / 10, o->speed_tenths % 10);
-    if (o->lock_step_s > 0)
-        snprintf(speed, sizeof speed, "max\", \"lock_step\": true, \"length\": \"%us\"",
-                 o->lock_step_s);
-
+    write_feed(feed, sizeof feed);
     links[0] = '\0';
     for (uint32_t i = 0; i < o->links; i++) {
         if (i > 0) links[len++] = ',';
@@ -141,8 +157,8 @@ static void write_config(void)
              snprintf(text, sizeof text, platform_text, o->verbose ? "info" : "error",
                       8u << o->market_seed % 6));
     put_text("/sim/etc/operation.json", text,
-             snprintf(text, sizeof text, operation_text, (unsigned long long)o->market_seed, speed,
-                      links, o->market_seed % 2 == 0 ? 16000U : 11000U)); /* three, or two */
+             snprintf(text, sizeof text, operation_text, feed, links,
+                      o->market_seed % 2 == 0 ? 16000U : 11000U)); /* three, or two */
 }
 
 const struct sp_config *sim_world_config(void)

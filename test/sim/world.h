@@ -19,6 +19,7 @@ struct sim_world_options {
     bool nervous;          /* a strategy that trades all the time */
     bool verbose;          /* the services' log goes to standard error */
     uint32_t lock_step_s;  /* so much market, in lock-step; 0: none of it */
+    const char *recording; /* in lock-step: this real file instead, whole; NULL: generated */
 };
 
 void sim_world_begin(const struct sim_world_options *options);
