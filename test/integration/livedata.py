@@ -10,6 +10,7 @@ venue's to the last level.
 
 usage: livedata.py BUILD_DIR SOURCE_DIR [--keep]
 """
+import contextlib
 import json
 import re
 import shutil
@@ -182,7 +183,8 @@ def check_files(system):
 
 def run(build, source, folder):
     with System(build, source, folder + "/market") as market, \
-            System(build, source, folder + "/paper", base="live-paper") as paper:
+            System(build, source, folder + "/paper", base="live-paper") as paper, \
+            contextlib.ExitStack() as at_end:
         host = make_market(market)
         own = make_paper(paper, host)
         paper.spoor("check")
@@ -192,6 +194,7 @@ def run(build, source, folder):
             f"http://{own}/api/v3/depth?symbol=BTCUSDT&limit=5"))
         tap = subprocess.Popen([build + "/test/md_tap", paper.run, "tap", STREAM], text=True,
                                stdout=subprocess.PIPE)
+        at_end.callback(tap.kill)  # of one that has ended: nothing
         assert '"event":"book"' in tap.stdout.readline()
         disturb(paper, host)
         paper.await_that("a trade is closed",
