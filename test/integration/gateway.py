@@ -151,11 +151,20 @@ def disconnects(system, why):
 def survive_shutdown(system):
     """The exchange announces its end; and a connection that is as old as allowed is replaced (by
     the configuration after seconds, else before its day is over)."""
+    def is_connected():
+        return system.records("execution", {"VENUE_CONNECTED", "VENUE_DISCONNECTED"})[-1][
+            "k"] == "VENUE_CONNECTED"
+
+    def hears_the_end():
+        if is_connected():  # only who is connected can be told
+            control(system, "POST", {"what": "server_shutdown"}, "act")
+        system.await_that("a connection ends", lambda: not is_connected() or disconnects(
+            system, "shuts down"))
+        return disconnects(system, "shuts down") > 0
+
     system.await_that("a connection is renewed", lambda: disconnects(system, "renewed") > 0)
-    control(system, "POST", {"what": "server_shutdown"}, "act")
-    system.await_that("its end was heard", lambda: disconnects(system, "shuts down") > 0)
-    system.await_that("connected anew", lambda: system.records(
-        "execution", {"VENUE_CONNECTED", "VENUE_DISCONNECTED"})[-1]["k"] == "VENUE_CONNECTED")
+    system.await_that("its end was heard", hears_the_end, 60)
+    system.await_that("connected anew", is_connected)
     print(f"{disconnects(system, 'renewed')} connections renewed, a shutdown survived")
 
 

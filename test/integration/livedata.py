@@ -4,8 +4,8 @@
 The first operation only lets its generated market be followed over HTTP, as Binance Spot does. The
 second is config/live-paper with its feed pointed there: it follows the streams, keeps the book,
 trades on them at its own practice exchange, and records them. Then the venue cuts its streams,
-says serverShutdown and loses events. Each time data come again, and no trade is missing that was not
-announced: published == received + announced. In the end the book is the
+says serverShutdown and loses events. Each time data come again, and no trade is missing that was
+not announced: published == received + announced. In the end the book is the
 venue's to the last level.
 
 usage: livedata.py BUILD_DIR SOURCE_DIR [--keep]
