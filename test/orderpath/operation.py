@@ -103,6 +103,9 @@ class Operation(System):
             order_value_max="300000 USDT", position_value_max="900000 USDT", open_orders_max=16,
             daily_loss_max="500000 USDT", drawdown_max="99%", price_collar="10%",
             data_age_max="10s")
+        # What the venue did not tell is corrected without a person, whatever it is worth.
+        self.operation["reconciliation"] = {"correct_items_max": 50,
+                                            "correct_value_max": "1000000 USDT"}
         self.platform["journal"] = {"snapshot_every": "200ms"}
         self.write_config()
 

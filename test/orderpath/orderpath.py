@@ -9,9 +9,11 @@ usage: orderpath.py BUILD_DIR SOURCE_DIR [--rounds N] [--lanes N] [--seed N] [--
 A round sets faults, or arms the kill at a step, or both, while strategies trade; it has been
 played when every fault has happened and the kill, if there is one, has ended execution, which is
 then started again. Each lane is an operation of its own. Every fault and every step is met alone at
-least once; the other rounds are drawn from the seed. A step that is never passed, and a fault that
-never happens, fail the test. A failure names the lane and its rounds, and the command that plays
-them again; processes are real, so the moments are not repeated to the microsecond.
+least once; the other rounds are drawn from the seed. A round that does not meet what it is for is
+played once more, after a resume of what is halted: an exit that the venue refuses too often halts
+its strategy, rightly. A step that is never passed, and a fault that never happens, fail the test. A
+failure names the lane and its rounds, and the command that plays them again; processes are real, so
+the moments are not repeated to the microsecond.
   --aimed      only the few rounds that meet the bug planted by SPOOR_PLANTED_BUG
   --only WORD  only rounds whose description holds the word, again and again
   --keep DIR   leave what the lanes wrote there
@@ -42,7 +44,7 @@ FAULTS = {
     "duplicate_event": EVENT, "late_event": EVENT | {"ms": 200}, "reorder_event": EVENT,
     "lose_event": EVENT, "drop_stream": EVENT,
     # An order of unknown outcome is asked for, and "does not exist" for a while.
-    "query_lag": {"ms": 400},
+    "query_lag": {"ms": 800},
 }
 NEEDS_DOUBT = ("query_lag",)
 WHOLE = ("rate_limit", "ban", "maintenance")  # until cleared: they meet every request
@@ -62,7 +64,7 @@ AIMED = {
     "effect_before_sync": [{"faults": ("late_reply",)}] * 2,
     "halt_unchecked": [{"failpoint": "plan_refused"}] * 2,
 }
-PATIENCE_S = 15
+PATIENCE_S = 10
 REST_S = 90
 
 
@@ -210,6 +212,8 @@ class Lane:
         for kind in this.faults:
             if kind in NEEDS_DOUBT and not any(k in this.faults for k in ("timeout", "drop_reply")):
                 op.fault("drop_reply", **ORDER)
+            if kind in NEEDS_DOUBT and "lose_event" not in this.faults:
+                op.fault("lose_event", **EVENT)  # else the doubt is over before it is asked
             count = 0 if kind in WHOLE + NEEDS_DOUBT else 1
             op.fault(kind, **({"count": count} | FAULTS[kind]))
         if this.act:
@@ -256,6 +260,9 @@ class Lane:
             for number, this in enumerate(self.rounds):
                 try:
                     met = self.play(this)
+                    if not met:  # perhaps a strategy was halted, which a person has to end
+                        self.try_to_resume()
+                        met = self.play(this)
                 except (AssertionError, OSError) as error:
                     raise AssertionError(f"round {number} ({this}): {error}") from error
                 self.played.append((this, met))
@@ -364,9 +371,10 @@ def report(args, results, failpoints):
         never = [name for name in failpoints if not any(p.get(name) for _, _, p in results)]
         alone = {str(this) for lane, _, _ in results for this, met in lane.played if met}
         unmet = [str(Round(faults=(k,))) for k in FAULTS if k not in alone]
-        if never or unmet or met < args.rounds * 9 // 10:
+        if never or unmet or met < args.rounds * 15 // 16:
             failed += 1
-            print(f"FAILED: steps never passed: {never}, faults never met alone: {unmet}")
+            print(f"FAILED: steps never passed: {never}, faults never met alone: {unmet},"
+                  f" {met} of {args.rounds} rounds met")
     return 1 if failed else 0
 
 
