@@ -131,6 +131,7 @@ class Lane:
         self.op = Operation(args.build, args.source, self.folder, args.seed + number)
         self.begin = {a: history.e8(v)
                       for a, v in self.op.world["venue"]["balances"].items()}
+        self.is_aimed = args.aimed
         self.kills, self.tail = 0, Tail(self.op.data / "execution")
 
     # ---- one round ----
@@ -260,7 +261,7 @@ class Lane:
             for number, this in enumerate(self.rounds):
                 try:
                     met = self.play(this)
-                    if not met:  # perhaps a strategy was halted, which a person has to end
+                    if not met and not self.is_aimed:  # perhaps a strategy was halted, which a person has to end
                         self.try_to_resume()
                         met = self.play(this)
                 except (AssertionError, OSError) as error:
