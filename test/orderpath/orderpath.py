@@ -261,7 +261,7 @@ class Lane:
             for number, this in enumerate(self.rounds):
                 try:
                     met = self.play(this)
-                    if not met and not self.is_aimed:  # perhaps a strategy was halted, which a person has to end
+                    if not met and not self.is_aimed:
                         self.try_to_resume()
                         met = self.play(this)
                 except (AssertionError, OSError) as error:
