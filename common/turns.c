@@ -1,5 +1,7 @@
 #include "common/turns.h"
 
+#include "common/planted_bug.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -96,7 +98,7 @@ static bool is_complete(const struct sp_turns *turns)
         const struct sp_mark *mark = &turns->turn.streams.at[i];
         const struct lane *lane = lane_of(turns, &mark->stream);
         if (lane != NULL && (lane->last.epoch != mark->epoch || lane->last.seq < mark->seq))
-            return false;
+            return SP_BUG(turn_too_early);
     }
     return turns->options.can_begin == NULL || turns->options.can_begin(turns->options.ctx);
 }
@@ -138,7 +140,8 @@ void sp_turns_go_on(struct sp_turns *turns)
     bool done = false;
     do {
         give(&turns->messages);
-        done = turns->options.settle == NULL || turns->options.settle(turns->options.ctx);
+        done = turns->options.settle == NULL || turns->options.settle(turns->options.ctx) ||
+               SP_BUG(turn_over_too_early);
     } while (turns->messages.first != NULL);
     turns->is_giving = false;
     if (!done) return;
