@@ -395,6 +395,10 @@ static sp_status repeat_all(struct rerun *r, struct sp_err *err)
         status = sp_inputs_next(r->inputs, &r->input, err);
         if (status == SP_OK) status = take_line(r, err);
     }
+    /* To find nothing equal would be true, and mislead. */
+    if (status == SP_AGAIN && r->runs == 0)
+        return SP_FAIL(err, SP_CORRUPT,
+                       "%.150s holds no run: it is empty, or ends in its first line", r->file);
     if (status == SP_AGAIN || (status == SP_OK && !r->differs)) status = end_run(r, err);
     return status;
 }

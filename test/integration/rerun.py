@@ -174,6 +174,10 @@ def check_damage(system, inputs):
     spoilt.write_bytes(whole[:place])
     said = rerun(system, "execution", spoilt)
     assert "behind the last recorded input" in said and "equal" in said, said
+    for begin in (b"", whole[:40]):
+        spoilt.write_bytes(begin)
+        said = rerun(system, "execution", spoilt, expect=65)
+        assert "holds no run" in said, said
     said = rerun(system, "execution", inputs / "none", expect=64)
     assert "No such file" in said, said
     said = rerun(system, "execution", inputs / "strategy.ema.inputs", expect=64)
