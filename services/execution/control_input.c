@@ -1,4 +1,6 @@
 /* Threats, reconciliation results, operators, and the stop of the operation. */
+#include "common/journal/file.h"
+#include "common/journal/state_rows.h"
 #include "services/execution/execution_internal.h"
 #include "services/execution/flatten_book.h"
 
@@ -220,6 +222,30 @@ static void replace_flatten(struct sp_turn *turn, const sp_name *scope)
     if (flatten != NULL) sp_x_flatten_fails(turn, flatten, "another flatten of its scope goes on");
 }
 
+uint64_t sp_execution_halts(const struct sp_execution *x)
+{
+    const struct sp_books *books = &x->books;
+    uint32_t crc = sp_crc32c(0, &books->breaker, sizeof books->breaker);
+
+    for (uint32_t i = 0; i < books->scope_count; i++) {
+        const struct sp_scope_book *scope = &books->scopes[i];
+        if (!scope->halted) continue;
+        crc = sp_rows_crc_name(crc, &scope->scope);
+        crc = sp_crc32c(crc, &scope->by.epoch, sizeof scope->by.epoch);
+        crc = sp_crc32c(crc, &scope->by.seq, sizeof scope->by.seq);
+    }
+    for (uint32_t i = 0; i < books->flatten_count; i++)
+        crc = sp_crc32c(crc, &books->flattens[i].command_id, sizeof(sp_cmd_id));
+    return (UINT64_C(1) << 32) | crc;
+}
+
+/* Whoever resumes has seen what it lifts: not what came since. */
+static bool is_confirmed(const struct sp_execution *x, const struct sp_operator_command *command)
+{
+    if (command->command != SP_COMMAND_RESUME || command->confirms == 0) return true;
+    return command->confirms == sp_execution_halts(x);
+}
+
 void sp_x_command(struct sp_turn *turn)
 {
     const struct sp_operator_command *command = &turn->event->record->body.operator_command;
@@ -233,6 +259,10 @@ void sp_x_command(struct sp_turn *turn)
     }
     if (sp_books_has_command(&x->books, command->command_id)) return;
     if (command->command == SP_COMMAND_RECONCILE) return; /* not this service's */
+    if (!is_confirmed(x, command)) {
+        sp_text_printf(&x->command_refused, "what is halted has changed since: look again");
+        return;
+    }
     if (command->command == SP_COMMAND_ADOPT) {
         x->command_refused = why_no_adoption(&x->books, command);
         if (x->command_refused.s[0] != '\0') return;

@@ -96,6 +96,9 @@ const struct sp_instrument_config *sp_execution_rules(const struct sp_execution 
                                                       const sp_name *symbol);
 void sp_execution_gate_view(struct sp_execution *x, const sp_name *symbol, sp_mono now,
                             sp_wall market_time, struct sp_gate_view *view);
+/* Stands for all that an operator's resume could lift or end: halts, breaker, flattens. Another
+ * number after any change, the same one after a restart; never 0. */
+uint64_t sp_execution_halts(const struct sp_execution *x);
 /* Orders and cancels that were sent within messages_window. */
 uint32_t sp_execution_messages(const struct sp_execution *x, sp_mono now);
 /* Flat and nothing live: a stop of the operation may go on. */

@@ -32,8 +32,7 @@ struct io {
     struct sp_venue *venue;
     struct sp_turns *turns; /* NULL: not in lock-step */
     struct sp_venue_turn turn;
-    uint32_t
-        connected; /* in lock-step, not told to the core: generation of a connection; 0: none */
+    uint32_t connected; /* in lock-step: a connection the core was not told of; 0: none */
     struct sp_ledger_watch ledger;
     struct sp_last_words last_words; /* once the journal has failed */
     bool dirty;                      /* records were applied since trades were last tended */
@@ -347,6 +346,7 @@ static void fill_status(struct sp_service *service, struct sp_service_status *st
     status->breaker = (uint8_t)io->core.books.breaker;
     status->market_time = sp_shell_market(io->shell);
     sp_flatten_say(&io->core.books, &status->flatten);
+    status->halts = sp_execution_halts(&io->core);
     for (uint32_t i = 0; i < io->core.books.link_count && i < SP_FACTS_MAX; i++) {
         const struct sp_link_book *link = &io->core.books.links[i];
         struct sp_fact *fact = &status->values.at[status->values.count++];

@@ -12,6 +12,7 @@
 
 /* A command found that nothing runs (status), or that the thing asked for is not there. */
 #define SP_EXIT_NOT_RUNNING 3
+#define SP_EXIT_UNCONFIRMED 4 /* asked for, shown, and not yet confirmed: nothing was done */
 
 /* Said after the errors, if problems->is_partial. */
 #define SP_CLI_PARTIAL_CHECK "What refers to operation.json is checked once these are mended."

@@ -8,6 +8,7 @@
 #include "proto/decimal.h"
 #include "proto/ids.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +19,8 @@
 struct control {
     const struct sp_cli *cli;
     struct sp_config *config;
-    const char *word; /* "halt" */
+    const char *word;    /* "halt" */
+    const char *confirm; /* what resume was given; NULL: nothing */
     struct sp_operator_command command;
 };
 
@@ -51,6 +53,10 @@ static int parse(struct control *control)
             if (scope == NULL) return sp_cli_usage(NULL, "--scope wants all or strategy.ID");
         } else if (sp_cli_option(cli, &i, "--reason", &reason)) {
             if (reason == NULL) return sp_cli_usage(NULL, "--reason wants a text");
+        } else if (control->command.command == SP_COMMAND_RESUME &&
+                   sp_cli_option(cli, &i, "--confirm", &control->confirm)) {
+            if (control->confirm == NULL)
+                return sp_cli_usage(NULL, "--confirm wants the word that resume shows without it");
         } else {
             return sp_cli_usage(NULL, "%s does not know \"%s\"; see spoor %s --help", control->word,
                                 arg, control->word);
@@ -193,6 +199,53 @@ static void print_reply(const struct control *control, const struct sp_command_r
         printf("flat     when spoor why %s says DONE; spoor status shows how far it is\n", shown);
 }
 
+/* ---- A resume in two steps: look, then confirm what was seen ---- */
+
+static void confirm_word(const struct sp_service_status *status, char word[16])
+{
+    snprintf(word, 16, "%08" PRIx32, (uint32_t)status->halts);
+}
+
+static void show_first_step(const struct control *control, const struct sp_service_status *status)
+{
+    const char *scope = control->command.scope.s;
+    char word[16];
+
+    confirm_word(status, word);
+    if (control->cli->json) {
+        printf("{\"ok\":false,\"scope\":\"%s\",\"confirm\":\"%s\",\"trading\":\"%s\",\"reason\":",
+               scope, word, sp_enum_name(SP_ENUM_TRADING, status->trading));
+        sp_chain_json_text(status->reason.s, stdout);
+        printf("}\n");
+        return;
+    }
+    sp_trading_print(status);
+    printf("\nNothing was resumed yet. To end the halts of %s, as they are now:\n"
+           "  %s resume --scope %s --confirm %s\n",
+           scope, control->cli->program, scope, word);
+}
+
+/* SP_EXIT_OK: it may be sent. */
+static int check_confirmed(struct control *control)
+{
+    sp_name execution = sp_name_of("execution");
+    struct sp_service_status status = {0};
+    char word[16];
+
+    if (sp_service_status_ask(control->config, &execution, &status) != SP_OK)
+        return SP_EXIT_OK; /* sending the command says what is wrong */
+    if (control->confirm == NULL) {
+        show_first_step(control, &status);
+        return SP_EXIT_UNCONFIRMED;
+    }
+    confirm_word(&status, word);
+    if (strcmp(word, control->confirm) != 0)
+        return sp_cli_fail(SP_EXIT_UNCONFIRMED, "Look again: spoor resume",
+                           "\"%s\" does not stand for what is halted now", control->confirm);
+    control->command.confirms = status.halts;
+    return SP_EXIT_OK;
+}
+
 static int send_command(struct control *control)
 {
     sp_name execution = sp_name_of("execution");
@@ -249,6 +302,7 @@ static int command(const struct sp_cli *cli, enum sp_command what)
     if (code != SP_EXIT_OK) return code;
     control.command.command = (uint8_t)what;
     code = what == SP_COMMAND_ADOPT ? parse_adopt(&control) : parse(&control);
+    if (code == SP_EXIT_OK && what == SP_COMMAND_RESUME) code = check_confirmed(&control);
     if (code == SP_EXIT_OK) {
         mint(&control);
         code = what == SP_COMMAND_RECONCILE ? ask_reconciliation(&control) : send_command(&control);

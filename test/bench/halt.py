@@ -113,7 +113,7 @@ def measure(system, trials):
         for _ in range(trials):
             results.append(one_halt(system, journal))
             processes.check()
-            system.spoor("resume")
+            system.resume()
     return results
 
 

@@ -76,7 +76,15 @@ def operator_halt(system):
     refused = system.after(halted["s"], "PLAN_REFUSED", 60, gate="halted")
     assert "lunch" in refused["b"]["reason"], refused
     before = system.seq()
-    system.spoor("resume")
+    seen = json.loads(system.spoor("resume", "--json", expect=4).stdout)
+    assert not seen["ok"] and "lunch" in seen["reason"], seen
+    shown = system.spoor("resume", expect=4).stdout
+    assert "Nothing was resumed yet" in shown and f"--confirm {seen['confirm']}" in shown, shown
+    system.spoor("halt", "--scope", "strategy.ema", "--reason", "and another")
+    told = system.spoor("resume", "--confirm", seen["confirm"], expect=4).stderr
+    assert "does not stand for what is halted now" in told, told
+    assert not [r for r in system.kinds("TRADING_RESUMED") if r["s"] > before]
+    system.resume()
     resumed = system.after(before, "TRADING_RESUMED")
     accepted = [r for r in system.kinds("PLAN_ACCEPTED", action="OPEN")
                 if halted["s"] < r["s"] < resumed["s"]]
@@ -148,7 +156,7 @@ def operator_flatten(system):
     assert not open_trade(system)
     assert "flatten  " not in system.spoor("status").stdout
     settle(system)
-    system.spoor("resume")
+    system.resume()
 
 
 def halt_without_execution(system):
@@ -162,7 +170,7 @@ def halt_without_execution(system):
     assert "while it is down" in command["b"]["reason"], command
     system.after(command["s"], "TRADING_HALTED")
     system.await_that("the halt file to be taken over", lambda: not path.exists())
-    system.spoor("resume")
+    system.resume()
 
 
 def main():

@@ -291,7 +291,7 @@ def case_disk_reserve():
             assert "level=reserve" in service.text(), service.text()
             told = system.spoor("resume", "--scope", "disk", expect=None)
             assert told.returncode != 0 and "no scope" in told.stderr, told
-            told = system.spoor("resume").stdout  # lifts nothing that space has to lift
+            told = system.resume().stdout  # lifts nothing that space has to lift
             service.process.kill()
             service.wait()
             service = Service(system).await_ready()

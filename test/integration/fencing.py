@@ -82,7 +82,7 @@ def twin(system, execution):
     assert done.returncode == 75, f"the twin ended with {done.returncode}\n{done.stdout}"
     assert str(system.running["execution"].pid) in done.stdout, done.stdout
     system.spoor("halt", "--reason", "is it still the first who answers?")
-    system.spoor("resume")
+    system.resume()
     assert len(system.records("execution", {"OPERATOR_COMMAND"})) == 2
     assert {r["e"] for r in system.records("execution")} == {1}
     assert system.running["execution"].poll() is None

@@ -122,7 +122,7 @@ def alert(system):
     told = system.spoor("why", threat["threat_id"]).stdout
     assert threat["threat_type"] in told and "execution" in told, told
     assert "to see an alert" in told and "ACTIVE" in told, told
-    system.spoor("resume", "--reason", "seen")
+    system.resume("--reason", "seen")
     system.await_that("its end", lambda: len(found("THREAT_ENDED")) > before, 20)
     told = system.spoor("why", threat["threat_id"]).stdout
     assert "ended" in told, told

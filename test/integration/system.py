@@ -73,6 +73,11 @@ class System:
                                  f"\n{self.log_tails()}")
         return done
 
+    def resume(self, *args):
+        """Both steps: looks, then confirms what it saw."""
+        seen = self.spoor("resume", *args, "--json", expect=4).stdout
+        return self.spoor("resume", *args, "--confirm", json.loads(seen)["confirm"])
+
     def log_tails(self):
         parts = []
         for path in sorted(self.logs.glob("*.log")) if self.logs.exists() else []:

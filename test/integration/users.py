@@ -141,7 +141,7 @@ def row_20_what_changed_past_us_is_adopted(system):
     why = system.spoor("why", adopted[-1]["b"]["command_id"]).stdout
     assert "deposit of 2500" in why and "the account holds" in why, why
     before = len(entries(system))
-    system.spoor("resume")
+    system.resume()
     system.await_that("an entry after the adoption", lambda: len(entries(system)) > before, 60)
 
 

@@ -135,6 +135,40 @@ static void test_execution_control_a_halt_of_one_link_leaves_the_other(void **st
     check_opens("ema");
 }
 
+/* A resume that names what was seen lifts that, and nothing that came since. */
+static void test_execution_control_a_resume_lifts_what_was_seen(void **state)
+{
+    struct sp_record resume;
+
+    (void)state;
+    command(SP_COMMAND_HALT, "strategy.ema");
+    uint64_t seen = sp_execution_halts(&s->core);
+    command(SP_COMMAND_HALT, "all");
+    assert_int_not_equal(sp_execution_halts(&s->core), seen);
+    resume = core_command(s, SP_COMMAND_RESUME, "all");
+    resume.body.operator_command.confirms = seen;
+    core_order_command(s, &resume);
+    assert_non_null(strstr(s->core.command_refused.s, "look again"));
+    check_refused("mean", "halted");
+    seen = sp_execution_halts(&s->core);
+    core_restart(s);
+    core_price(s, 50000);
+    core_up(s);
+    core_reconciled(s, true);
+    assert_int_equal(sp_execution_halts(&s->core), seen);
+    resume.body.operator_command.confirms = seen;
+    core_order_command(s, &resume);
+    assert_string_equal(s->core.command_refused.s, "");
+    check_opens("mean");
+    seen = sp_execution_halts(&s->core);
+    threat(1, false); /* the breaker counts, too */
+    assert_int_not_equal(sp_execution_halts(&s->core), seen);
+    threat(1, true);
+    core_reconciled(s, true);
+    command(SP_COMMAND_FLATTEN, "all");
+    assert_int_not_equal(sp_execution_halts(&s->core), seen);
+}
+
 /* The intent is durable, then the halt comes, then the send would leave. */
 static void test_execution_control_a_halt_withdraws_what_has_not_left(void **state)
 {
@@ -530,6 +564,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(a_halt_lets_exits_through),
         T(a_halt_of_one_link_leaves_the_other),
+        T(a_resume_lifts_what_was_seen),
         T(a_halt_withdraws_what_has_not_left),
         T(commands_act_once),
         T(firing_too_often_latches),
