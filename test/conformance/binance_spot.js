@@ -59,6 +59,19 @@ async function orders(bid) {
     const gone = await call(rest.deleteOrder({ symbol,
         orderId: replaced.newOrderResponse.orderId }));
     assert.strictEqual(gone.status, 'CANCELED');
+    const byValue = await call(rest.newOrder({ symbol, side: 'BUY', type: 'MARKET',
+        quoteOrderQty: 100 }));
+    assert(Number(byValue.cummulativeQuoteQty) > 95 && Number(byValue.cummulativeQuoteQty) <= 100);
+    const { timeInForce, ...plain } = order;
+    const maker = await call(rest.newOrder({ ...plain, type: 'LIMIT_MAKER', price: far,
+        newOrderRespType: 'RESULT' }));
+    assert.strictEqual(maker.status, 'NEW');
+    await call(rest.deleteOrder({ symbol, orderId: maker.orderId }));
+    const fok = await call(rest.newOrder({ ...order, timeInForce: 'FOK', price: far }));
+    assert.strictEqual(fok.status, 'EXPIRED');
+    const ioc = await call(rest.newOrder({ ...order, timeInForce: 'IOC',
+        price: (bid * 1.02).toFixed(2) }));
+    assert.strictEqual(ioc.status, 'FILLED');
     for (const type of ['STOP_LOSS', 'STOP_LOSS_LIMIT', 'TAKE_PROFIT', 'TAKE_PROFIT_LIMIT']) {
         const stops = type.startsWith('STOP');
         const limited = type.endsWith('LIMIT');
@@ -79,6 +92,7 @@ async function orders(bid) {
     const all = await call(rest.deleteOpenOrders({ symbol }));
     assert.strictEqual(all.length, 4);
     assert((await call(rest.myTrades({ symbol }))).length >= 1);
+    assert((await call(rest.allOrders({ symbol }))).length >= 12);
     const account = await call(rest.getAccount({ omitZeroBalances: true }));
     assert(account.balances.every((b) => Number(b.locked) === 0));
     console.log('life of each order type over REST: ok');
@@ -99,6 +113,13 @@ async function errors(bid) {
     const stranger = new Spot({ configurationRestAPI: { apiKey, apiSecret: 'another',
         basePath: base } });
     assert.strictEqual(await codeOf(stranger.restAPI.getAccount()), -1022);
+    const now = Date.now;
+    Date.now = () => now() - 60000;
+    try {
+        assert.strictEqual(await codeOf(rest.getAccount()), -1021);
+    } finally {
+        Date.now = now;
+    }
     console.log('errors: ok');
 }
 
@@ -146,12 +167,23 @@ async function requests(bid) {
     await connection.orderCancel({ symbol, orderId });
     const end = Date.now() + 30000;
     const told = (x) => seen.some((e) => (e.event ?? e).x === x);
-    while (!(told('NEW') && told('CANCELED'))) {
+    const moved = () => seen.some((e) => (e.event ?? e).e === 'outboundAccountPosition');
+    while (!(told('NEW') && told('CANCELED') && moved())) {
         assert(Date.now() < end, JSON.stringify(seen));
         await new Promise((resolve) => setTimeout(resolve, 20));
     }
     await connection.disconnect();
-    console.log('orders and their reports over the WebSocket API: ok');
+    console.log('orders, their reports and balances over the WebSocket API: ok');
+}
+
+// The last: the ban that follows a limit is not waited for.
+async function rateLimit() {
+    let code = 0;
+    for (let i = 0; i < 400 && code === 0; i++) { // each of weight 20
+        code = await rest.getAccount().then(() => 0, (error) => error.code);
+    }
+    assert.strictEqual(code, -1003);
+    console.log('rate limit: ok');
 }
 
 (async () => {
@@ -160,6 +192,7 @@ async function requests(bid) {
     await errors(bid);
     await streams();
     await requests(bid);
+    await rateLimit();
     console.log('@binance/spot: ok');
     process.exit(0);
 })().catch((error) => {

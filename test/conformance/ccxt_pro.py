@@ -92,12 +92,15 @@ async def trading(client):
     told = (await within(client.fetch_balance_ws()))["info"]["balances"]
     assert {b["asset"]: b["locked"] for b in told}["USDT"] == "0.00000000", told
     assert len(await within(client.fetch_my_trades_ws(SYMBOL))) >= 1
-    try:
-        await within(client.create_order_ws(SYMBOL, "market", "buy", 100))
-    except ccxt.InsufficientFunds:
-        pass
-    else:
-        raise AssertionError("bought without funds")
+    for error, call in (
+            (ccxt.InsufficientFunds, client.create_order_ws(SYMBOL, "market", "buy", 100)),
+            (ccxt.InvalidOrder, client.create_order_ws(SYMBOL, "limit", "buy", 0.001, bid * 9)),
+            (ccxt.OrderNotFound, client.cancel_order_ws("999999", SYMBOL))):
+        try:
+            await within(call)
+        except error:
+            continue
+        raise AssertionError(f"no {error.__name__}")
     print("orders, queries and errors over the WebSocket: ok")
 
 
