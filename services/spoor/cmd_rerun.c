@@ -39,7 +39,7 @@ int sp_cmd_rerun(const struct sp_cli *cli)
     if (cli->argc < 3 || cli->argv[1][0] == '-')
         return sp_cli_usage("Example: spoor rerun execution var/inputs/execution.inputs",
                             "rerun wants a service and a file of its recorded inputs");
-    if (strcmp(cli->argv[1], "supervisor") == 0)
+    if (strncmp(cli->argv[1], "supervisor", strlen("supervisor")) == 0)
         return sp_cli_fail(SP_EXIT_USAGE,
                            "Its journal says what its children did, and its answer: spoor journal "
                            "supervisor",

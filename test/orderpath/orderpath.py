@@ -9,11 +9,11 @@ usage: orderpath.py BUILD_DIR SOURCE_DIR [--rounds N] [--lanes N] [--seed N] [--
 A round sets faults, or arms the kill at a step, or both, while strategies trade; it has been
 played when every fault has happened and the kill, if there is one, has ended execution, which is
 then started again. Each lane is an operation of its own. Every fault and every step is met alone at
-least once; the other rounds are drawn from the seed. A round that does not meet what it is for is
-played once more, after a resume of what is halted: an exit that the venue refuses too often halts
-its strategy, rightly. A step that is never passed, and a fault that never happens, fail the test. A
-failure names the lane and its rounds, and the command that plays them again; processes are real, so
-the moments are not repeated to the microsecond.
+least once; the other rounds are drawn from the seed, and one in eight may not meet what it is for:
+an exit that the venue refuses too often halts its strategy, rightly, until it is resumed here. A
+step that is never passed, and a fault that never happens, fail the test. A failure names the lane
+and its rounds, and the command that plays them again; processes are real, so the moments are not
+repeated to the microsecond.
   --aimed      only the few rounds that meet the bug planted by SPOOR_PLANTED_BUG
   --only WORD  only rounds whose description holds the word, again and again
   --keep DIR   leave what the lanes wrote there
@@ -263,7 +263,6 @@ class Lane:
                     met = self.play(this)
                     if not met and not self.is_aimed:
                         self.try_to_resume()
-                        met = self.play(this)
                 except (AssertionError, OSError) as error:
                     raise AssertionError(f"round {number} ({this}): {error}") from error
                 self.played.append((this, met))
@@ -372,7 +371,7 @@ def report(args, results, failpoints):
         never = [name for name in failpoints if not any(p.get(name) for _, _, p in results)]
         alone = {str(this) for lane, _, _ in results for this, met in lane.played if met}
         unmet = [str(Round(faults=(k,))) for k in FAULTS if k not in alone]
-        if never or unmet or met < args.rounds * 15 // 16:
+        if never or unmet or met < args.rounds * 7 // 8:
             failed += 1
             print(f"FAILED: steps never passed: {never}, faults never met alone: {unmet},"
                   f" {met} of {args.rounds} rounds met")
