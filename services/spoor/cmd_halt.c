@@ -199,6 +199,26 @@ static void print_reply(const struct control *control, const struct sp_command_r
         printf("flat     when spoor why %s says DONE; spoor status shows how far it is\n", shown);
 }
 
+static int send_command(struct control *control)
+{
+    sp_name execution = sp_name_of("execution");
+    struct sp_command_reply reply = {0};
+
+    sp_status status = sp_service_command(control->config, &execution, &control->command,
+                                          (sp_dur){SP_SERVICE_TIMEOUT_NS}, &reply);
+    if (status == SP_NOT_FOUND) return not_running(control);
+    if (status == SP_TIMEOUT && control->command.command == SP_COMMAND_HALT)
+        return leave_halt_file(control, true);
+    if (status != SP_OK)
+        return sp_cli_fail(SP_EXIT_SOFTWARE, "Ask again, the same command twice does no harm",
+                           "execution: %s", sp_status_text(status));
+    if (!reply.ok)
+        return sp_cli_fail(SP_EXIT_SOFTWARE, "See: spoor status", "execution refused: %s",
+                           reply.text.s);
+    print_reply(control, &reply);
+    return SP_EXIT_OK;
+}
+
 /* ---- A resume in two steps: look, then confirm what was seen ---- */
 
 static void confirm_word(const struct sp_service_status *status, char word[16])
@@ -225,15 +245,19 @@ static void show_first_step(const struct control *control, const struct sp_servi
            scope, control->cli->program, scope, word);
 }
 
-/* SP_EXIT_OK: it may be sent. */
-static int check_confirmed(struct control *control)
+/* Only what was seen is resumed: an execution that does not show what is halted is sent nothing. */
+static int resume(struct control *control)
 {
     sp_name execution = sp_name_of("execution");
     struct sp_service_status status = {0};
     char word[16];
 
-    if (sp_service_status_ask(control->config, &execution, &status) != SP_OK)
-        return SP_EXIT_OK; /* sending the command says what is wrong */
+    sp_status asked = sp_service_status_ask(control->config, &execution, &status);
+    if (asked == SP_NOT_FOUND) return not_running(control);
+    if (asked != SP_OK)
+        return sp_cli_fail(SP_EXIT_SOFTWARE, "Ask again: spoor resume",
+                           "execution did not say what is halted (%s): nothing was resumed",
+                           sp_status_text(asked));
     if (control->confirm == NULL) {
         show_first_step(control, &status);
         return SP_EXIT_UNCONFIRMED;
@@ -243,27 +267,7 @@ static int check_confirmed(struct control *control)
         return sp_cli_fail(SP_EXIT_UNCONFIRMED, "Look again: spoor resume",
                            "\"%s\" does not stand for what is halted now", control->confirm);
     control->command.confirms = status.halts;
-    return SP_EXIT_OK;
-}
-
-static int send_command(struct control *control)
-{
-    sp_name execution = sp_name_of("execution");
-    struct sp_command_reply reply = {0};
-
-    sp_status status = sp_service_command(control->config, &execution, &control->command,
-                                          (sp_dur){SP_SERVICE_TIMEOUT_NS}, &reply);
-    if (status == SP_NOT_FOUND) return not_running(control);
-    if (status == SP_TIMEOUT && control->command.command == SP_COMMAND_HALT)
-        return leave_halt_file(control, true);
-    if (status != SP_OK)
-        return sp_cli_fail(SP_EXIT_SOFTWARE, "Ask again, the same command twice does no harm",
-                           "execution: %s", sp_status_text(status));
-    if (!reply.ok)
-        return sp_cli_fail(SP_EXIT_SOFTWARE, "See: spoor status", "execution refused: %s",
-                           reply.text.s);
-    print_reply(control, &reply);
-    return SP_EXIT_OK;
+    return send_command(control);
 }
 
 /* Reconciliation answers when the pass is done. */
@@ -302,10 +306,11 @@ static int command(const struct sp_cli *cli, enum sp_command what)
     if (code != SP_EXIT_OK) return code;
     control.command.command = (uint8_t)what;
     code = what == SP_COMMAND_ADOPT ? parse_adopt(&control) : parse(&control);
-    if (code == SP_EXIT_OK && what == SP_COMMAND_RESUME) code = check_confirmed(&control);
     if (code == SP_EXIT_OK) {
         mint(&control);
-        code = what == SP_COMMAND_RECONCILE ? ask_reconciliation(&control) : send_command(&control);
+        code = what == SP_COMMAND_RECONCILE ? ask_reconciliation(&control)
+               : what == SP_COMMAND_RESUME  ? resume(&control)
+                                            : send_command(&control);
     }
     if (code == SP_EXIT_OK && what == SP_COMMAND_ADOPT) {
         control.command.command = SP_COMMAND_RECONCILE;

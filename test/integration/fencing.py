@@ -6,6 +6,7 @@ ends with 77, though an order waits for it; who comes after it sends that order,
 usage: fencing.py BUILD_DIR SOURCE_DIR [EXECUTION]
 """
 import copy
+import json
 import pathlib
 import shutil
 import signal
@@ -89,12 +90,30 @@ def twin(system, execution):
     print("ok  the twin ended with 75, the first goes on")
 
 
-def stopped_holder(system):
-    """An order waits for it: strategy.late plans while execution stands still."""
-    holder = system.running["execution"]
+def stand_still(system, holder):
     holder.send_signal(signal.SIGSTOP)
     system.await_that("execution to stand still", lambda: "(stopped)" in pathlib.Path(
         f"/proc/{holder.pid}/status").read_text())
+
+
+def unseen_resume(system):
+    """Who is not shown what is halted resumes nothing, with the right word or without one."""
+    holder = system.running["execution"]
+    system.spoor("halt", "--reason", "who resumes has to look first")
+    word = json.loads(system.spoor("resume", "--json", expect=4).stdout)["confirm"]
+    stand_still(system, holder)
+    for args in ([], ["--confirm", word]):
+        done = system.spoor("resume", *args, expect=70)
+        assert "nothing was resumed" in done.stderr, done.stderr
+    holder.send_signal(signal.SIGCONT)
+    system.resume()
+    print("ok  an execution that stands still is sent no resume")
+
+
+def stopped_holder(system):
+    """An order waits for it: strategy.late plans while execution stands still."""
+    holder = system.running["execution"]
+    stand_still(system, holder)
     (system.run / "late").touch()
     system.await_that("a plan that waits", lambda: system.records("strategy.late", {"PLAN_READY"}))
     epoch = raise_epoch(system.data / "execution" / "EPOCH")
@@ -146,6 +165,7 @@ def main():
             system.configure()
             system.begin(execution)
             twin(system, execution)
+            unseen_resume(system)
             successor(system, execution, stopped_holder(system))
     finally:
         shutil.rmtree(folder)
