@@ -147,7 +147,7 @@ static bool check_data(const struct sp_gate_view *view, sp_facts *facts, struct 
         return refuse(refusal, "price", "no market data for this instrument yet");
     }
     sp_dur age = sp_mono_since(view->now, view->market->received);
-    if (age.ns > limit.ns) {
+    if (age.ns > limit.ns || limit.ns <= 0) {
         return refuse_value(refusal, "data_age", duration_name(age), duration_name(limit));
     }
     age.ns -= age.ns % 1000; /* for a person: whole microseconds */
@@ -199,6 +199,9 @@ static bool check_unknown(const struct sp_gate_view *view, const struct sp_plan 
 static bool check_filters(const struct sp_instrument_config *instrument, const struct sp_plan *plan,
                           sp_amt value, struct sp_refusal *refusal)
 {
+    if (instrument->step.e8 <= 0 || instrument->tick.e8 <= 0) {
+        return refuse(refusal, "instrument", "its step or tick is not known");
+    }
     if (plan->qty.e8 % instrument->step.e8 != 0) {
         return refuse_value(refusal, "step", decimal_name(plan->qty.e8),
                             decimal_name(instrument->step.e8));

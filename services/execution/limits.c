@@ -303,20 +303,14 @@ static bool use_messages(const struct question *q, int64_t *out)
     return true;
 }
 
-/* In the order in which a refusal names them. */
+/* clang-format off */
 static const struct limit limits[] = {
-    {"data_age_max", UNIT_DURATION, REFUSE_ABOVE, true, most_data_age, use_data_age},
-    {"order_qty_max", UNIT_QTY, REFUSE_ABOVE, true, most_order_qty, use_order_qty},
-    {"order_value_max", UNIT_AMOUNT, REFUSE_ABOVE, true, most_order_value, use_order_value},
-    {"position_value_max", UNIT_AMOUNT, REFUSE_ABOVE, false, most_position_value,
-     use_position_value},
-    {"open_orders_max", UNIT_COUNT, REFUSE_AT, false, most_open_orders, use_open_orders},
-    {"price_collar", UNIT_RATIO, REFUSE_ABOVE, true, most_price_collar, use_price_collar},
-    {"daily_loss_max", UNIT_AMOUNT, REFUSE_AT, false, most_daily_loss, use_daily_loss},
-    {"drawdown_max", UNIT_RATIO, REFUSE_AT, false, most_drawdown, use_drawdown},
-    {"messages_max", UNIT_COUNT, REFUSE_AT, false, most_messages, use_messages},
-    {"entries_max", UNIT_COUNT, REFUSE_AT, false, most_entries, use_entries},
+#define LIMIT(stem, key, unit, bound, of_one_order)                                                \
+    {key, UNIT_##unit, REFUSE_##bound, of_one_order, most_##stem, use_##stem},
+#include "services/execution/limits.def"
+#undef LIMIT
 };
+/* clang-format on */
 #define LIMIT_COUNT (sizeof limits / sizeof *limits)
 
 static bool is_broken(const struct limit *limit, int64_t use, int64_t most)
