@@ -7,8 +7,8 @@
 #include "proto/wire.h"
 
 #include "proto/form.h"
+#include "proto/wire_plain.h"
 
-#include <endian.h>
 #include <msgpack.h>
 
 #define ENVELOPE_FIELDS 7
@@ -18,8 +18,7 @@
 #define FACT_FIELDS     2
 #define MARK_FIELDS     4
 
-#define NUMBER_BYTES_MAX 9
-#define HEAD_BYTES_MAX   (2 + 5 * NUMBER_BYTES_MAX) /* an envelope, up to its causes */
+#define HEAD_BYTES_MAX (2 + 5 * SP_WIRE_PLAIN_BYTES_MAX) /* an envelope, up to its causes */
 
 /* Where the packer writes. Once something did not fit, nothing more is written. */
 struct writer {
@@ -188,23 +187,6 @@ size_t sp_wire_encode_stream(const sp_name *stream, uint8_t buf[SP_NAME_SIZE])
     return put_stream(buf, SP_NAME_SIZE, stream);
 }
 
-/* The packer again, for the numbers that are most of what travels: where there is room for any, and
- * with the place in a register instead of in the writer, it takes half the time. Returns what is
- * behind the number. */
-static inline uint8_t *number_at(uint8_t *at, uint64_t value)
-{
-    if (value < 0x80) {
-        *at = (uint8_t)value;
-        return at + 1;
-    }
-    unsigned row = value > UINT32_MAX ? 3 : value > UINT16_MAX ? 2 : value > UINT8_MAX ? 1 : 0;
-    unsigned width = 1U << row;
-    uint64_t bytes = htobe64(value << (64 - 8 * width));
-    *at = (uint8_t)(0xcc + row);
-    memcpy(at + 1, &bytes, sizeof bytes);
-    return at + 1 + width;
-}
-
 /* False: the field is no number, or a negative one. */
 static inline bool is_plain(const struct sp_field *field, const void *at, uint64_t *out)
 {
@@ -241,11 +223,12 @@ static void put_head(struct writer *to, const struct sp_record *record)
     uint8_t *begin = to->cap >= HEAD_BYTES_MAX ? to->buf : head;
 
     begin[0] = 0x90 | ENVELOPE_FIELDS;
-    uint8_t *at = number_at(begin + 1, SP_WIRE_VERSION);
-    at = number_at(at, record->epoch);
-    at = number_at(at, record->seq);
-    at = number_at(at, (uint64_t)record->time.ns); /* a negative one is refused by the reader */
-    at = number_at(at, record->kind);
+    uint8_t *at = sp_wire_put_plain(begin + 1, SP_WIRE_VERSION);
+    at = sp_wire_put_plain(at, record->epoch);
+    at = sp_wire_put_plain(at, record->seq);
+    /* A negative time is refused by the reader. */
+    at = sp_wire_put_plain(at, (uint64_t)record->time.ns);
+    at = sp_wire_put_plain(at, record->kind);
     if (begin == to->buf) {
         to->len = (size_t)(at - begin);
     } else {
@@ -253,16 +236,25 @@ static void put_head(struct writer *to, const struct sp_record *record)
     }
 }
 
-static void put_body(struct writer *to, const struct sp_schema *schema, const void *body)
+static void put_body(struct writer *to, enum sp_dto dto, const void *body)
 {
+    const struct sp_schema *schema = sp_schema_of(dto);
+
     pack_array(to, schema->field_count);
     uint8_t *at = to->buf + to->len;
+    if (to->cap - to->len >= schema->field_count * (size_t)SP_WIRE_PLAIN_BYTES_MAX) {
+        uint8_t *behind = sp_wire_plain_put(dto, body, at);
+        if (behind != NULL) {
+            to->len = (size_t)(behind - to->buf);
+            return;
+        }
+    }
     for (size_t i = 0; i < schema->field_count; i++) {
         const struct sp_field *field = &schema->fields[i];
         const void *from = sp_form_at(field, body);
         uint64_t value = 0;
-        if (to->buf + to->cap - at >= NUMBER_BYTES_MAX && is_plain(field, from, &value)) {
-            at = number_at(at, value);
+        if (to->buf + to->cap - at >= SP_WIRE_PLAIN_BYTES_MAX && is_plain(field, from, &value)) {
+            at = sp_wire_put_plain(at, value);
             continue;
         }
         to->len = (size_t)(at - to->buf);
@@ -287,7 +279,7 @@ sp_status sp_wire_encode_record(const struct sp_record *record, uint8_t *buf, si
         put_uint(&writer, record->by[i].epoch);
         put_uint(&writer, record->by[i].seq);
     }
-    put_body(&writer, sp_schema_of(info->dto), &record->body);
+    put_body(&writer, info->dto, &record->body);
     if (writer.full) {
         return SP_FAIL(err, SP_FULL, "%s does not fit %zu bytes", info->name, cap_bytes);
     }

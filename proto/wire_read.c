@@ -9,6 +9,7 @@
 
 #include "proto/decimal.h"
 #include "proto/form.h"
+#include "proto/wire_plain.h"
 
 #define ENVELOPE_FIELDS 7
 #define ID_BYTES        16
@@ -111,25 +112,6 @@ static inline sp_status read_token(struct sp_wire_reader *reader, struct token *
     return SP_OK;
 }
 
-/* Reads a plain number; false if it is something else: what this reads, read_token reads the same,
- * only slower. */
-static inline bool take_plain(const uint8_t **at, const uint8_t *end, uint64_t max, uint64_t *out)
-{
-    size_t len = sp_wire_plain_len(*at, end);
-    uint64_t value = 0;
-
-    if (len == 0) return false;
-    value = **at;
-    if (len > 1) {
-        memcpy(&value, *at + 1, sizeof value);
-        value = be64toh(value) >> (72 - 8 * len);
-    }
-    if (value > max) return false;
-    *at += len;
-    *out = value;
-    return true;
-}
-
 static sp_status get_any_uint(struct sp_wire_reader *reader, uint64_t max, uint64_t *out)
 {
     struct token token;
@@ -147,7 +129,7 @@ static sp_status get_any_uint(struct sp_wire_reader *reader, uint64_t max, uint6
 
 static inline sp_status get_uint(struct sp_wire_reader *reader, uint64_t max, uint64_t *out)
 {
-    if (take_plain(&reader->at, reader->end, max, out)) return SP_OK;
+    if (sp_wire_take_plain(&reader->at, reader->end, max, out)) return SP_OK;
     return get_any_uint(reader, max, out);
 }
 
@@ -171,7 +153,8 @@ static inline sp_status get_int(struct sp_wire_reader *reader, int64_t *out)
 {
     uint64_t value = 0;
 
-    if (!take_plain(&reader->at, reader->end, INT64_MAX, &value)) return get_any_int(reader, out);
+    if (!sp_wire_take_plain(&reader->at, reader->end, INT64_MAX, &value))
+        return get_any_int(reader, out);
     *out = (int64_t)value;
     return SP_OK;
 }
@@ -436,7 +419,7 @@ static inline bool take_valid(const uint8_t **from, const uint8_t *end,
 
     if (form == SP_FORM_ENUM) max = sp_enum_count(sp_form_enum(field)) - 1U;
     if (form != SP_FORM_ENUM && !unbounded[form]) return false;
-    if (!take_plain(from, end, max, &value)) return false;
+    if (!sp_wire_take_plain(from, end, max, &value)) return false;
     if (value == 0) {
         *from = before;
         return false;
@@ -449,16 +432,24 @@ static inline bool take_valid(const uint8_t **from, const uint8_t *end,
     return true;
 }
 
-static sp_status get_body(struct sp_wire_reader *reader, const struct sp_schema *schema, void *body)
+static sp_status get_body(struct sp_wire_reader *reader, enum sp_dto dto, void *body)
 {
+    const struct sp_schema *schema = sp_schema_of(dto);
     struct token array;
 
-    memset(body, 0, schema->size);
     reader->dto = schema->name;
     reader->field = "body";
     sp_status status = read_token(reader, &array);
     if (status != SP_OK) return status;
     if (array.type != TOKEN_ARRAY) return FAILS(reader, SP_TYPE, "%s", "is no array");
+    if (array.value == schema->field_count) {
+        const uint8_t *behind = sp_wire_plain_take(dto, reader->at, reader->end, body);
+        if (behind != NULL) {
+            reader->at = behind;
+            return SP_OK;
+        }
+    }
+    memset(body, 0, schema->size);
     bool valid = array.value >= schema->field_count;
     const uint8_t *from = reader->at; /* kept in a register */
     for (uint64_t i = 0; i < array.value && i < schema->field_count; i++) {
@@ -491,10 +482,10 @@ static inline bool take_head(struct sp_wire_reader *reader, struct sp_record *ou
         return false;
     }
     at += 2;
-    if (!take_plain(&at, reader->end, UINT32_MAX, &epoch)) return false;
-    if (!take_plain(&at, reader->end, UINT64_MAX, &seq)) return false;
-    if (!take_plain(&at, reader->end, SP_WALL_NS_MAX, &ns)) return false;
-    if (!take_plain(&at, reader->end, UINT32_MAX, kind)) return false;
+    if (!sp_wire_take_plain(&at, reader->end, UINT32_MAX, &epoch)) return false;
+    if (!sp_wire_take_plain(&at, reader->end, UINT64_MAX, &seq)) return false;
+    if (!sp_wire_take_plain(&at, reader->end, SP_WALL_NS_MAX, &ns)) return false;
+    if (!sp_wire_take_plain(&at, reader->end, UINT32_MAX, kind)) return false;
     if (at == reader->end || *at != 0x90) return false;
     reader->at = at + 1;
     out->epoch = (uint32_t)epoch;
@@ -523,7 +514,7 @@ sp_status sp_wire_get_record(struct sp_wire_reader *reader, struct sp_record *ou
     const struct sp_kind_info *info = kind <= UINT32_MAX ? sp_kind_info((uint32_t)kind) : NULL;
     if (info == NULL) return FAILS(reader, SP_UNKNOWN_KIND, "%" PRIu64 " is not known", kind);
     if (!plain) status = get_causes(reader, out);
-    if (status == SP_OK) status = get_body(reader, sp_schema_of(info->dto), &out->body);
+    if (status == SP_OK) status = get_body(reader, info->dto, &out->body);
     if (status == SP_OK) out->kind = (enum sp_kind)kind;
     return status;
 }

@@ -34,16 +34,4 @@ static inline size_t sp_wire_left(const struct sp_wire_reader *reader)
     return (size_t)(reader->end - reader->at);
 }
 
-/* Most values of a market's records are numbers that are not negative: one byte, or 0xcc to 0xcf
- * and 1, 2, 4 or 8 bytes. How many bytes in all; 0 for everything else, and near to the end. */
-#define SP_WIRE_PLAIN_BYTES_MAX 9
-static inline size_t sp_wire_plain_len(const uint8_t *at, const uint8_t *end)
-{
-    if (end - at < SP_WIRE_PLAIN_BYTES_MAX) return 0;
-    if (*at < 0x80) return 1;
-    if (*at == 0xcf) return 9; /* branches are foretold, a computed length is waited for */
-    unsigned row = *at - 0xccU;
-    return row < 3 ? 1 + ((size_t)1 << row) : 0;
-}
-
 #endif

@@ -1,6 +1,7 @@
 /* The scan before anything is decoded: whether bytes are msgpack values within the bounds. Nothing
  * is read here but what says how much follows, so it costs little beside the reading.
  */
+#include "proto/wire_plain.h"
 #include "proto/wire_reader.h"
 
 /* How a value begins, by its first byte: the bytes before what it holds, and whether it holds bytes
