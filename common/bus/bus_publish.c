@@ -2,8 +2,9 @@
  *
  * What a callback publishes in one stream is gathered and leaves as one frame when the callback
  * returns: what a message costs the library and the kernel is many times what a record costs. No
- * record waits for another that is not there yet. The records of a ring are gathered where they lie
- * in the ring; when its arena begins anew, the gathered ones leave first.
+ * record waits for another that is not there yet. A record is encoded where it stays until it is
+ * sent: in the ring's arena, or in the batch of a stream of facts. When the arena begins anew, the
+ * gathered ones leave first.
  */
 #include "common/bus/bus_internal.h"
 
@@ -15,8 +16,9 @@
 
 struct bus_out *sp_bus_find_out(struct sp_bus *bus, const sp_name *stream)
 {
-    if (bus->out_last < bus->out_count && sp_name_eq(&bus->outs[bus->out_last]->stream, stream)) {
-        return bus->outs[bus->out_last];
+    if (bus->out_last < bus->out_count) {
+        struct bus_out *last = bus->outs[bus->out_last];
+        if (memcmp(last->head, stream->s, last->head_len_bytes) == 0) return last;
     }
     uint32_t hash = sp_bus_hash(stream);
     for (uint32_t i = 0; i < bus->out_count; i++) {
@@ -99,7 +101,7 @@ sp_status sp_bus_add_ring(struct sp_bus *bus, const sp_name *stream, uint32_t ca
     *ring = (struct bus_ring){.capacity = capacity, .first_seq = 1};
     while (ring->slot_mask + 1 < capacity)
         ring->slot_mask = 2 * ring->slot_mask + 1;
-    ring->arena_len = (size_t)capacity * RECORD_BYTES_MEAN + SP_WIRE_FRAME_MAX;
+    ring->arena_len = (size_t)capacity * RECORD_BYTES_MEAN + 2 * SP_WIRE_FRAME_MAX;
     ring->slots = calloc(ring->slot_mask + 1, sizeof(*ring->slots));
     ring->arena = malloc(ring->arena_len);
     if (snapshot != NULL && bus->snapshot == NULL) {
@@ -145,11 +147,17 @@ uint32_t sp_bus_ring_records(const struct bus_out *out, uint64_t seq, uint32_t m
     return count;
 }
 
-/* Makes room for `len` bytes. Records lie in the arena in order, so whatever is in the way is the
- * oldest. */
-static void ring_make_room(struct bus_ring *ring, size_t len)
+/* Whether the arena's end leaves room for any record. */
+static bool ring_has_tail(const struct bus_ring *ring)
 {
-    if (ring->arena_len - ring->at < len) {
+    return ring->arena_len - ring->at >= SP_WIRE_FRAME_MAX;
+}
+
+/* Makes room for any record at ring->at, for one more in all, and returns the place. Records lie in
+ * the arena in order, so whatever is in the way is the oldest. */
+static uint8_t *ring_make_room(struct bus_ring *ring)
+{
+    if (!ring_has_tail(ring)) {
         while (ring->first_seq <= ring->last_seq &&
                slot_of(ring, ring->first_seq)->at >= ring->at) {
             ring->first_seq++;
@@ -159,20 +167,18 @@ static void ring_make_room(struct bus_ring *ring, size_t len)
     while (ring->first_seq <= ring->last_seq) {
         const struct bus_slot *oldest = slot_of(ring, ring->first_seq);
         bool full = ring->last_seq - ring->first_seq + 1 == ring->capacity;
-        if (!full && (oldest->at >= ring->at + len || oldest->at + oldest->len <= ring->at)) break;
+        bool in_the_way = oldest->at < ring->at + SP_WIRE_FRAME_MAX && oldest->at >= ring->at;
+        if (!full && !in_the_way) break;
         ring->first_seq++;
     }
+    return ring->arena + ring->at;
 }
 
-static const uint8_t *ring_push(struct bus_ring *ring, const uint8_t *bytes, size_t len)
+static void ring_keep(struct bus_ring *ring, size_t len)
 {
-    uint8_t *at = ring->arena + ring->at;
-
-    memcpy(at, bytes, len);
     ring->last_seq++;
     *slot_of(ring, ring->last_seq) = (struct bus_slot){.at = ring->at, .len = len};
     ring->at += len;
-    return at;
 }
 
 /* ---- Sending ---- */
@@ -211,33 +217,31 @@ void sp_bus_drop_unsent(struct sp_bus *bus)
     bus->unsent_count = 0;
 }
 
-/* Whether `len` more bytes, at `at`, still belong to the frame that is being gathered. */
-static bool fits_batch(const struct bus_out *out, size_t len)
-{
-    const struct bus_batch *batch = &out->batch;
-
-    if (batch->count == SP_WIRE_RECORDS_MAX) return false;
-    if (len > SP_WIRE_FRAME_MAX - out->head_len_bytes - batch->len_bytes) return false;
-    return out->journal != NULL || out->ring.arena_len - out->ring.at >= len;
-}
-
-/* Puts the record's bytes behind those that wait, where they stay until they are sent. */
-static void gather(struct bus_out *out, const uint8_t *bytes, size_t len)
+/* Where the next record is encoded: behind those that wait, where it stays until it is sent. */
+static uint8_t *next_place(struct sp_bus *bus, struct bus_out *out)
 {
     struct bus_batch *batch = &out->batch;
-    const uint8_t *at = NULL;
+    bool is_ring = out->journal == NULL;
 
-    if (out->journal != NULL) {
-        at = batch->own + batch->len_bytes;
-        memcpy(batch->own + batch->len_bytes, bytes, len);
-    } else {
-        ring_make_room(&out->ring, len);
-        at = ring_push(&out->ring, bytes, len);
+    if (batch->count == SP_WIRE_RECORDS_MAX || (is_ring && !ring_has_tail(&out->ring))) {
+        send_batch(bus, out);
     }
-    if (batch->count == 0) batch->at = at;
-    SP_ASSERT(batch->at + batch->len_bytes == at);
-    batch->len_bytes += len;
-    batch->count++;
+    uint8_t *place = is_ring ? ring_make_room(&out->ring) : batch->own + batch->len_bytes;
+    if (batch->count == 0) batch->at = place;
+    SP_ASSERT(batch->at + batch->len_bytes == place);
+    return place;
+}
+
+static sp_status encode(struct sp_bus *bus, struct bus_out *out, const struct sp_record *record,
+                        size_t *len, struct sp_err *err)
+{
+    size_t room = SP_WIRE_FRAME_MAX - out->head_len_bytes;
+    uint8_t *place = next_place(bus, out);
+
+    sp_status status = sp_wire_encode_record(record, place, room - out->batch.len_bytes, len, err);
+    if (status != SP_FULL || out->batch.count == 0) return status;
+    send_batch(bus, out); /* it does not fit behind them */
+    return sp_wire_encode_record(record, next_place(bus, out), room, len, err);
 }
 
 sp_status sp_bus_publish(struct sp_bus *bus, struct sp_record *record, struct sp_err *err)
@@ -251,12 +255,12 @@ sp_status sp_bus_publish(struct sp_bus *bus, struct sp_record *record, struct sp
         record->epoch = bus->options.epoch;
     }
     SP_ASSERT(record->epoch == bus->options.epoch);
-    sp_status status = sp_wire_encode_record(record, bus->frame,
-                                             SP_WIRE_FRAME_MAX - out->head_len_bytes, &len, err);
+    sp_status status = encode(bus, out, record, &len, err);
     if (status != SP_OK) return status;
     bus->stats.published++;
-    if (!fits_batch(out, len)) send_batch(bus, out);
-    gather(out, bus->frame, len);
+    if (out->journal == NULL) ring_keep(&out->ring, len);
+    out->batch.len_bytes += len;
+    out->batch.count++;
     if (out->unsent) return SP_OK;
     out->unsent = true;
     bus->unsent[bus->unsent_count++] = out;
