@@ -116,7 +116,7 @@ struct sp_binance_config {
     char rest[SP_URL_SIZE]; /* "": orders go to spoor-venue by its native protocol */
     char ws_api[SP_URL_SIZE];
     char key[SP_PATH_SIZE];
-    sp_dur absence; /* how long an order must not be found to be known not to exist */
+    sp_dur absence; /* for how long "not found" proves nothing about an order */
     sp_dur renew;   /* age at which a connection for user data is replaced */
 };
 

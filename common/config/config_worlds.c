@@ -152,7 +152,8 @@ static const struct sp_field binance_fields[] = {
      .example = "\"venue_key.json\"",
      SP_AT(sp_world_config, binance.key)},
     {.key = "absence",
-     .doc = "how long an order must not be found to be known not to exist",
+     .doc =
+         "for how long \"not found\" proves nothing: receive window, venue's own limit, read lag",
      .type = SP_VALUE_DURATION,
      .fallback = "45s",
      .min = "1s",

@@ -402,6 +402,7 @@ sp_status sp_venue_open_binance(struct sp_loop *loop, const struct sp_binance_op
     venue->loop = loop;
     venue->options = *options;
     venue->config = &options->world->binance;
+    venue->base.absence = venue->config->absence;
     sp_binance_pace_init(&venue->pace, options->weight_percent);
     /* Copies of the key's public half pass through other modules: no core file of this process. */
     sp_status status = prctl(PR_SET_DUMPABLE, 0) == 0

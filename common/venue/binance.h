@@ -10,9 +10,9 @@
  * down, and who asked hears so. That a subscription works is shown by data: an order that was
  * accepted and that the stream does not tell of within seconds ends the stream.
  *
- * "No such order" is passed on as NOT_FOUND only once it is told for longer than `absence`, counted
- * from the first such answer: until then it is a failed question, since the order may still be on
- * its way, or not yet be where questions look.
+ * "No such order" is NOT_FOUND, and what sp_venue_absence says (`absence`: the receive window, the
+ * venue's own limit for an order and the lag of its questions) is for who sends orders to weigh.
+ * For who only asks it is a failed question until it has been the answer for so long.
  */
 #ifndef SP_COMMON_VENUE_BINANCE_H
 #define SP_COMMON_VENUE_BINANCE_H

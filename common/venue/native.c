@@ -24,6 +24,7 @@
 
 #define PING_EVERY_NS (250 * SP_NS_PER_MS)
 #define SILENCE_NS    (1000 * SP_NS_PER_MS)
+#define ABSENCE_NS    (2000 * SP_NS_PER_MS) /* docs/decisions/0005 */
 #define UNSAID_NS     (1000 * SP_NS_PER_MS) /* a refusal that does not say for how long */
 
 struct native {
@@ -190,6 +191,7 @@ sp_status sp_venue_open_native(struct sp_loop *loop, const char *run_dir, const 
     if (venue == NULL) return SP_FAIL(err, SP_NO_MEMORY, "venue connection");
     venue->base.ops = &ops;
     venue->base.callbacks = *callbacks;
+    venue->base.absence.ns = ABSENCE_NS;
     venue->loop = loop;
     venue->service = *service;
     venue->reports = reports;

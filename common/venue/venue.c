@@ -38,6 +38,12 @@ uint32_t sp_venue_generation(const struct sp_venue *venue)
     return venue->generation;
 }
 
+sp_dur sp_venue_absence(const struct sp_venue *venue)
+{
+    SP_ASSERT(venue->absence.ns > 0);
+    return venue->absence;
+}
+
 sp_status sp_venue_send(struct sp_venue *venue, const struct sp_record *request, struct sp_err *err)
 {
     if (!venue->up) return SP_FAIL(err, SP_CLOSED, "venue is not connected");

@@ -44,6 +44,10 @@ SP_NODISCARD sp_status sp_venue_open_native(struct sp_loop *loop, const char *ru
 void sp_venue_close(struct sp_venue *venue);
 bool sp_venue_is_up(const struct sp_venue *venue);
 uint32_t sp_venue_generation(const struct sp_venue *venue);
+/* What the adapter declares of its venue: for so long, from when an order may have left or from
+ * when the connection came up, "not found" says nothing about it. It may be on its way, be worked
+ * on, or not yet be where questions look. Above zero; never changes. */
+sp_dur sp_venue_absence(const struct sp_venue *venue);
 /* Sends VENUE_ORDER, VENUE_CANCEL or VENUE_QUERY once. SP_CLOSED (not connected) and SP_AGAIN (the
  * venue asked us to wait): no byte was written. SP_OK: it left; the outcome is open until an answer
  * with its request_id comes. */

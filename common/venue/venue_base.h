@@ -16,6 +16,7 @@ struct sp_venue {
     struct sp_venue_callbacks callbacks;
     bool up;
     uint32_t generation;
+    sp_dur absence; /* above zero */
     uint64_t last_request;
 };
 

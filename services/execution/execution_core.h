@@ -14,7 +14,8 @@
 
 /* event->id of SP_EVENT_MESSAGE */
 enum sp_execution_input {
-    SP_XI_VENUE_UP,      /* record: VENUE_QUERY whose request_id is the connection's generation */
+    SP_XI_VENUE_UP,      /* record: VENUE_ANSWER: the connection's generation (request_id), and for
+                            how long "not found" proves nothing (wait; 0: for ever) */
     SP_XI_VENUE_DOWN,    /* record: NULL, or VENUE_ANSWER whose reason says why */
     SP_XI_VENUE_MESSAGE, /* record: answer, view or report */
     SP_XI_SENT,          /* record: the effect's message, which left */
@@ -43,7 +44,7 @@ struct sp_pending {
     sp_mono since;           /* of the send, or since unknown */
     sp_mono asked;           /* last question */
     uint32_t questions;      /* asked so far */
-    uint32_t absent_answers; /* consecutive "not found" */
+    uint32_t absent_answers; /* "not found", to questions that were late enough to prove */
     bool is_question;
 };
 
@@ -57,6 +58,7 @@ struct sp_execution {
     struct sp_market_view markets[SP_SYMBOLS_MAX];
     bool venue_up, caught_up;
     uint32_t venue_generation;
+    sp_dur venue_absence; /* what the adapter declares: sp_venue_absence */
     sp_mono venue_down_since;
     sp_mono venue_quiet_until; /* it refuses all requests until then */
     sp_text venue_says;        /* why it does, or why the connection ended */

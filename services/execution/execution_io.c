@@ -104,9 +104,10 @@ static void on_market_notice(void *ctx, const struct sp_sub_notice *notice)
 
 static void connected(struct io *io, uint32_t generation)
 {
-    struct sp_record record = {.kind = SP_REC_VENUE_QUERY};
+    struct sp_record record = {.kind = SP_REC_VENUE_ANSWER};
 
-    record.body.venue_query.request_id = generation;
+    record.body.venue_answer.request_id = generation;
+    record.body.venue_answer.wait = sp_venue_absence(io->venue);
     SP_FAILPOINT(venue_up);
     sp_log(SP_LOG_INFO, "venue_connected", "generation=%u next=reconcile", generation);
     sp_service_set_phase(io->service, SP_PHASE_RECONCILE);

@@ -2,9 +2,9 @@
  *
  * An answer or report that names an order moves it; no answer within the limit, a lost connection
  * or our own death make it UNKNOWN, and from then on questions by client order id settle it. "Not
- * found" proves nothing by itself: absence needs several such answers in a row, over longer than a
- * sent order can still be on its way. On the native adapter the way is a local socket that the
- * venue reads in order, so two seconds after the connection came up is beyond it.
+ * found" proves nothing by itself: absence needs several such answers, all to questions that were
+ * asked when an order could no longer be on its way or out of their sight. How long that takes, the
+ * venue's adapter declares.
  *
  * Reports are counted: a gap means that some were lost, also one that only the venue's own count
  * shows because nothing came behind it, and then executions and live orders are asked for. An
@@ -22,7 +22,6 @@
 #define QUESTION_EVERY_NS   (INT64_C(250) * 1000000)
 #define LADDER_FIRST_NS     (INT64_C(500) * 1000000) /* doubles with each question */
 #define LADDER_MOST_NS      (INT64_C(15000) * 1000000)
-#define ABSENT_AFTER_NS     (INT64_C(2000) * 1000000)
 #define ABSENT_ANSWERS      3
 #define VENUE_LOST_AFTER_NS (INT64_C(1000) * 1000000)
 #define FILLS_LIMIT_NS      (INT64_C(1000) * 1000000)
@@ -168,7 +167,10 @@ void sp_x_venue_up(struct sp_turn *turn)
 {
     struct sp_execution *x = turn->x;
 
-    x->venue_generation = (uint32_t)turn->event->record->body.venue_query.request_id;
+    x->venue_generation = (uint32_t)turn->event->record->body.venue_answer.request_id;
+    x->venue_absence = turn->event->record->body.venue_answer.wait;
+    if (x->venue_absence.ns <= 0) x->venue_absence.ns = INT64_MAX; /* nothing declared or proven */
+    if (SP_BUG(absence_not_waited)) x->venue_absence.ns = 1;
     x->venue_up = true;
     x->venue_says = (sp_text){{0}};
     x->reconciled = SP_BUG(trades_unreconciled);
@@ -295,16 +297,15 @@ static void answer_to_question(struct sp_turn *turn, struct sp_pending *pending,
                                const struct sp_venue_answer *answer)
 {
     const struct sp_order *order = sp_books_order(&turn->x->books, &pending->client_order_id);
-    sp_dur waited = sp_mono_since(turn->event->now, pending->since);
+    sp_dur waited = sp_mono_since(pending->asked, pending->since);
 
     pending->request_id = 0;
     if (answer->ok || order == NULL) return;
     if (!sp_name_is(&answer->status, "NOT_FOUND")) return; /* a failed question says nothing */
-    pending->absent_answers++;
+    if (waited.ns >= turn->x->venue_absence.ns) pending->absent_answers++;
     if (SP_BUG(not_found_is_reject) && order->state == SP_ORDER_STATE_UNKNOWN)
         sp_x_order_event(turn, SP_REC_ORDER_REJECTED, order, answer->reason.s);
-    bool proven = pending->absent_answers >= ABSENT_ANSWERS && waited.ns >= ABSENT_AFTER_NS;
-    if (!proven && !SP_BUG(absent_at_once)) return;
+    if (pending->absent_answers < ABSENT_ANSWERS && !SP_BUG(absent_at_once)) return;
     if (order->state != SP_ORDER_STATE_UNKNOWN || !turn->x->caught_up) return;
     sp_x_order_event(turn, SP_REC_ORDER_ABSENT_PROVEN, order,
                      "the venue does not know it, asked repeatedly after it could have arrived");
@@ -492,12 +493,11 @@ static void watch_connection(struct sp_turn *turn)
  * each up to a quarter later by its order's name, so that many orders do not ask at once. */
 static bool question_is_due(const struct sp_turn *turn, const struct sp_pending *pending)
 {
-    const struct sp_binance_config *binance = &turn->x->books.world->binance;
+    bool is_local = turn->x->books.world->binance.rest[0] == '\0';
     sp_mono last = pending->questions > 0 ? pending->asked : pending->since;
-    int64_t pause = LADDER_FIRST_NS, most = binance->absence.ns / 3;
+    int64_t pause = LADDER_FIRST_NS, most = turn->x->venue_absence.ns / 3;
 
-    if (binance->rest[0] == '\0')
-        return sp_mono_since(turn->event->now, pending->asked).ns >= QUESTION_EVERY_NS;
+    if (is_local) return sp_mono_since(turn->event->now, pending->asked).ns >= QUESTION_EVERY_NS;
     if (most > LADDER_MOST_NS) most = LADDER_MOST_NS;
     for (uint32_t i = 0; i < pending->questions && pause < most; i++)
         pause *= 2;

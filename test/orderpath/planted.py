@@ -10,8 +10,10 @@ import pathlib
 import subprocess
 import sys
 
-# Which bug of common/planted_bugs.def, and which rule finds it.
-CAUGHT_BY = {"sent_again": "H2", "not_found_is_reject": "H8", "server_error_is_reject": "H8",
+# Which bug of common/planted_bugs.def, and which rule finds it; an exit that was believed not to be
+# there is sold again (H9), which ends the rounds before the last judgement.
+CAUGHT_BY = {"sent_again": "H2", "not_found_is_reject": "H8|H9", "server_error_is_reject": "H8",
+             "absence_not_waited": "H8|H9",
              "fill_not_deduped": "H4", "leg_not_counted": "H2", "effect_before_sync": "H1",
              "halt_unchecked": "H7", "": None}
 HERE = pathlib.Path(__file__).resolve().parent
@@ -25,7 +27,8 @@ def judge(bug):
     rule = CAUGHT_BY[bug]
     if rule is None:
         return bug, done.returncode == 0, done.stdout
-    return bug, done.returncode != 0 and f"{rule}: " in done.stdout, done.stdout
+    found = any(f"{one}: " in done.stdout for one in rule.split("|"))
+    return bug, done.returncode != 0 and found, done.stdout
 
 
 def main():

@@ -328,6 +328,7 @@ struct core_shell *core_new(void)
     assert_non_null(s);
     core_config(&s->config);
     s->now = 1000 * MS;
+    s->absence.ns = 2000 * MS;
     venue_init(&s->venue, (sp_px){50000 * SP_FX_ONE}, (sp_amt){0}, (sp_amt){100000 * SP_FX_ONE});
     sp_execution_init(&s->shadow, &s->config);
     start(s);
@@ -346,10 +347,11 @@ void core_restart(struct core_shell *s)
 
 void core_up(struct core_shell *s)
 {
-    struct sp_record record = {.kind = SP_REC_VENUE_QUERY};
+    struct sp_record record = {.kind = SP_REC_VENUE_ANSWER};
 
     s->connected = true;
-    record.body.venue_query.request_id = ++s->generation;
+    record.body.venue_answer.request_id = ++s->generation;
+    record.body.venue_answer.wait = s->absence;
     core_event(s, SP_EVENT_MESSAGE, SP_XI_VENUE_UP, &record);
     core_deliver(s);
 }

@@ -27,7 +27,8 @@ struct core_shell {
     struct sp_decision decision;
     struct fake_venue venue;
     uint32_t epoch, generation;
-    int64_t now; /* monotonic */
+    int64_t now;    /* monotonic */
+    sp_dur absence; /* as the venue's adapter declares it: 2 s */
     struct core_kill kill;
     bool connected, lose_requests, lose_answers;
     uint32_t record_count, outcome_count, send_count, cancels, asks, withdrawn;
