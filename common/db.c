@@ -291,6 +291,11 @@ void sp_db_close(struct sp_db *db)
     free(db);
 }
 
+void sp_db_keep_log(struct sp_db *db)
+{
+    leave_log(db, 0);
+}
+
 bool sp_db_was_unclean(const struct sp_db *db)
 {
     return db->unclean;

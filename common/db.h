@@ -33,6 +33,9 @@ SP_NODISCARD sp_status sp_db_open(const char *path, enum sp_db_sync sync, const 
 SP_NODISCARD sp_status sp_db_open_copy(const char *path, struct sp_db **out, struct sp_err *err);
 /* Finalises the statements made from it. NULL is accepted. */
 void sp_db_close(struct sp_db *db);
+/* Closing leaves the write-ahead log where it is, if there is one: what was found in the file, or
+ * could not be looked at, wants a full check at the next opening, too. */
+void sp_db_keep_log(struct sp_db *db);
 /* The file was not closed in order the last time: it had a write-ahead log. */
 bool sp_db_was_unclean(const struct sp_db *db);
 /* The disk refused to sync the file: what was written since cannot be trusted, nor what a later

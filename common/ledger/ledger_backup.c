@@ -13,7 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define NS_PER_S INT64_C(1000000000)
+#define NS_PER_S  INT64_C(1000000000)
+#define FOUND_MAX 64 /* the newest of more are looked at */
 
 sp_status sp_ledger_sync_dir(const char *path, struct sp_err *err)
 {
@@ -93,39 +94,91 @@ static int compare_newest_first(const void *a, const void *b)
     return 0;
 }
 
-/* All of them, newest first; the caller frees. */
-static struct sp_ledger_backup *list_all(const char *path, uint32_t *count_out)
-{
-    struct sp_ledger_backup *all = NULL;
-    uint32_t count = 0, cap = 0;
-    DIR *dir = opendir(path);
+struct list {
+    struct sp_ledger_backup *at;
+    uint32_t count, cap;
+};
 
-    *count_out = 0;
-    if (dir == NULL) return NULL;
-    for (struct dirent *entry = readdir(dir); entry != NULL; entry = readdir(dir)) {
-        if (count == cap) {
-            cap = cap == 0 ? 32 : cap * 2;
-            struct sp_ledger_backup *more = realloc(all, cap * sizeof *all);
-            if (more == NULL) break; /* those are left until later */
-            all = more;
-        }
-        if (parse(path, entry->d_name, &all[count])) count++;
+SP_NODISCARD static sp_status add(struct list *list, const char *path, const char *name,
+                                  struct sp_err *err)
+{
+    if (list->count == list->cap) {
+        uint32_t cap = list->cap == 0 ? 32 : list->cap * 2;
+        struct sp_ledger_backup *more = realloc(list->at, cap * sizeof *more);
+        if (more == NULL) return SP_FAIL(err, SP_NO_MEMORY, "names of backups");
+        list->at = more;
+        list->cap = cap;
+    }
+    if (parse(path, name, &list->at[list->count])) list->count++;
+    return SP_OK;
+}
+
+/* All of them, newest first; on failure those that were read. The caller frees list->at. */
+SP_NODISCARD static sp_status list_all(const char *path, struct list *list, struct sp_err *err)
+{
+    DIR *dir = opendir(path);
+    sp_status status = SP_OK;
+
+    *list = (struct list){.count = 0};
+    if (dir == NULL && (errno == ENOENT || errno == ENOTDIR)) return SP_OK;
+    if (dir == NULL)
+        return SP_FAIL(err, SP_STORAGE, "cannot open %.80s: %s", path, strerror(errno));
+    while (status == SP_OK) {
+        errno = 0;
+        struct dirent *entry = readdir(dir);
+        if (entry == NULL && errno != 0)
+            status = SP_FAIL(err, SP_STORAGE, "cannot read %.80s: %s", path, strerror(errno));
+        if (entry == NULL) break;
+        status = add(list, path, entry->d_name, err);
     }
     closedir(dir);
-    if (count > 0) qsort(all, count, sizeof *all, compare_newest_first);
-    *count_out = count;
-    return all;
+    if (list->count > 0) qsort(list->at, list->count, sizeof *list->at, compare_newest_first);
+    return status;
 }
 
 uint32_t sp_ledger_backup_list(const char *dir, struct sp_ledger_backup *out, uint32_t cap)
 {
-    uint32_t count = 0;
-    struct sp_ledger_backup *all = list_all(dir, &count);
+    struct list all;
 
-    if (count > cap) count = cap;
-    if (count > 0) memcpy(out, all, count * sizeof *out);
-    free(all);
+    SP_IGNORE(list_all(dir, &all, NULL)); /* what cannot be read is none */
+    uint32_t count = all.count < cap ? all.count : cap;
+    if (count > 0) memcpy(out, all.at, count * sizeof *out);
+    free(all.at);
     return count;
+}
+
+static bool may_be_later(sp_status status)
+{
+    return status == SP_LOCKED || status == SP_STORAGE || status == SP_NO_MEMORY;
+}
+
+sp_status sp_ledger_backup_find(const char *dir, const sp_name *stream, uint64_t first_seq,
+                                uint64_t last_seq, struct sp_ledger_backup *out, struct sp_err *err)
+{
+    struct list all;
+    struct sp_err why = {0};
+    sp_status failed = list_all(dir, &all, &why);
+    bool found = false;
+
+    for (uint32_t i = 0; i < all.count && i < FOUND_MAX && !found; i++) {
+        struct sp_err one = {0};
+        uint64_t cursor = 0;
+        sp_status status = sp_ledger_backup_check(all.at[i].path, stream, &cursor, &one);
+        found = status == SP_OK && cursor + 1 >= first_seq && cursor <= last_seq;
+        if (found) {
+            *out = all.at[i];
+            out->cursor = cursor;
+        }
+        if (failed != SP_OK || !may_be_later(status)) continue;
+        failed = status;
+        why = one;
+    }
+    free(all.at);
+    if (found) return SP_OK;
+    if (failed == SP_OK)
+        return SP_FAIL(err, SP_NOT_FOUND, "no backup in \"%.80s\" reaches the journal", dir);
+    if (err != NULL) *err = why;
+    return failed;
 }
 
 /* ---- Making one ---- */
@@ -145,12 +198,12 @@ sp_status sp_ledger_backup_begin(const char *dir, char part[SP_LEDGER_PATH_SIZE]
 
 static void prune(const char *dir, uint32_t keep)
 {
-    uint32_t count = 0;
-    struct sp_ledger_backup *all = list_all(dir, &count);
+    struct list all;
 
-    for (uint32_t i = keep; keep > 0 && i < count; i++)
-        unlink(all[i].path);
-    free(all);
+    SP_IGNORE(list_all(dir, &all, NULL)); /* those are left until later */
+    for (uint32_t i = keep; keep > 0 && i < all.count; i++)
+        unlink(all.at[i].path);
+    free(all.at);
 }
 
 sp_status sp_ledger_backup_end(const char *dir, const sp_name *stream, sp_wall taken, uint32_t keep,

@@ -22,6 +22,12 @@ SP_NODISCARD bool sp_ledger_backup_dir(const struct sp_platform *platform, char 
 /* The newest `cap` backups of a folder, newest first; returns how many. None if there is no such
  * folder. */
 uint32_t sp_ledger_backup_list(const char *dir, struct sp_ledger_backup *out, uint32_t cap);
+/* The newest that is sound and that a journal of `first_seq` to `last_seq` can go on from; of the
+ * newest 64 only. SP_NOT_FOUND: there is none. SP_STORAGE, SP_LOCKED, SP_NO_MEMORY: there is none
+ * among those that could be looked at. */
+SP_NODISCARD sp_status sp_ledger_backup_find(const char *dir, const sp_name *stream,
+                                             uint64_t first_seq, uint64_t last_seq,
+                                             struct sp_ledger_backup *out, struct sp_err *err);
 /* Makes the folder (not the one above) if it is not there, removes what an earlier copy left, and
  * gives the path to copy to. SP_STORAGE. */
 SP_NODISCARD sp_status sp_ledger_backup_begin(const char *dir, char part[SP_LEDGER_PATH_SIZE],

@@ -2,6 +2,7 @@
 
 #include "common/ledger/ledger_check.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -9,10 +10,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#define ASIDE_MAX   9  /* files of a kind that are kept; the last is then overwritten */
-#define BACKUPS_MAX 64 /* the newest of more are looked at */
-#define COPY_BYTES  65536
-#define LOG_SUFFIX  "-wal"
+#define ASIDE_MAX  9 /* files of a kind that are kept; the last is then overwritten */
+#define COPY_BYTES 65536
+#define LOG_SUFFIX "-wal"
 
 static bool is_there(const char *path, const char *suffix)
 {
@@ -84,7 +84,7 @@ SP_NODISCARD static bool copy_bytes(int from, int to)
     return whole && got == 0 && fsync(to) == 0;
 }
 
-SP_NODISCARD static sp_status copy_file(const char *from, const char *path, struct sp_err *err)
+sp_status sp_ledger_file_copy(const char *from, const char *path, struct sp_err *err)
 {
     char part[SP_LEDGER_PATH_SIZE + 16];
 
@@ -101,25 +101,18 @@ SP_NODISCARD static sp_status copy_file(const char *from, const char *path, stru
     return sp_ledger_sync_dir(path, err);
 }
 
-/* The newest that is sound and that the journal reaches. */
-SP_NODISCARD static sp_status restore(const struct sp_ledger_place *place,
-                                      char from[SP_LEDGER_PATH_SIZE], struct sp_err *err)
+sp_status sp_ledger_file_source(const struct sp_ledger_place *place, char from[SP_LEDGER_PATH_SIZE],
+                                struct sp_err *err)
 {
+    struct sp_ledger_backup found = {.cursor = 0};
     const char *dir = place->backup_dir != NULL ? place->backup_dir : "";
-    struct sp_ledger_backup *all = calloc(BACKUPS_MAX, sizeof *all);
-    uint32_t count = all != NULL ? sp_ledger_backup_list(dir, all, BACKUPS_MAX) : 0;
 
     from[0] = '\0';
-    for (uint32_t i = 0; i < count && from[0] == '\0'; i++) {
-        uint64_t cursor = 0;
-        sp_status status = sp_ledger_backup_check(all[i].path, &place->stream, &cursor, NULL);
-        if (status == SP_OK && cursor + 1 >= place->first_seq && cursor <= place->last_seq)
-            memcpy(from, all[i].path, sizeof all[i].path);
-    }
-    free(all);
-    if (from[0] == '\0')
-        return SP_FAIL(err, SP_NOT_FOUND, "no backup in \"%.80s\" reaches the journal", dir);
-    return copy_file(from, place->path, err);
+    if (place->first_seq <= 1) return SP_OK;
+    sp_status status =
+        sp_ledger_backup_find(dir, &place->stream, place->first_seq, place->last_seq, &found, err);
+    if (status == SP_OK) memcpy(from, found.path, sizeof found.path);
+    return status;
 }
 
 /* ---- Opening ---- */
@@ -164,6 +157,8 @@ SP_NODISCARD static sp_status open_sound(const struct sp_ledger_place *place, bo
             SP_FAIL(err, SP_GONE, "the journal begins at %" PRIu64 ", the ledger ends at %" PRIu64,
                     place->first_seq, sp_ledger_rows_cursor(rows));
     if (status != SP_OK) {
+        /* What was not closed in order, and was not found sound, is checked again. */
+        if (finding->checked) sp_db_keep_log(sp_ledger_rows_db(rows));
         sp_ledger_rows_close(rows);
         return status;
     }
@@ -191,20 +186,20 @@ SP_NODISCARD static sp_status replace(const struct sp_ledger_place *place, sp_st
                                       struct sp_ledger_finding *finding, struct sp_err *err)
 {
     const char *word = found == SP_VERSION ? "old" : "damaged";
-    struct sp_err ignored = {0};
+    struct sp_err why = {0};
     bool lost = false;
     sp_status status = SP_OK;
 
     if (place->first_seq > 1) {
         /* Nothing is moved before it is known what comes instead. */
         char probe[SP_LEDGER_PATH_SIZE];
-        struct sp_ledger_place beside = *place;
         snprintf(probe, sizeof probe, "%.490s.restored", place->path);
-        beside.path = probe;
-        status = restore(&beside, finding->backup, &ignored);
+        status = sp_ledger_file_source(place, finding->backup, &why);
         if (status == SP_NOT_FOUND)
             return SP_FAIL(err, SP_CORRUPT, "%.100s; the journal's begin is gone: %.60s",
-                           finding->why.text, ignored.text);
+                           finding->why.text, why.text);
+        if (status != SP_OK && err != NULL) *err = why;
+        if (status == SP_OK) status = sp_ledger_file_copy(finding->backup, probe, err);
         if (status == SP_OK) status = put_aside(place->path, word, finding->aside, err);
         if (status == SP_OK && rename(probe, place->path) != 0)
             status = SP_FAIL(err, SP_STORAGE, "cannot rename %.80s", probe);
@@ -238,4 +233,20 @@ sp_status sp_ledger_file_open(const struct sp_ledger_place *place, bool damaged,
         return status;
     }
     return replace(place, status, out, finding, err);
+}
+
+sp_status sp_ledger_file_look(const struct sp_ledger_place *place, struct sp_err *err)
+{
+    struct sp_ledger_finding finding = {0};
+    struct sp_ledger_rows *rows = NULL;
+    bool lost = false;
+
+    if (access(place->path, F_OK) != 0)
+        return errno == ENOENT ? SP_FAIL(err, SP_NOT_FOUND, "there is no %.100s", place->path)
+                               : SP_FAIL(err, SP_STORAGE, "cannot look at %.100s", place->path);
+    if (was_interrupted(place->path))
+        return SP_FAIL(err, SP_CORRUPT, "%.100s was to be put aside", place->path);
+    sp_status status = open_sound(place, &lost, &rows, &finding, err);
+    if (status == SP_OK) sp_ledger_rows_close(rows);
+    return status;
 }

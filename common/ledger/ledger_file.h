@@ -34,5 +34,16 @@ struct sp_ledger_finding {
 SP_NODISCARD sp_status sp_ledger_file_open(const struct sp_ledger_place *place, bool damaged,
                                            struct sp_ledger_rows **out,
                                            struct sp_ledger_finding *finding, struct sp_err *err);
+/* Whether the file that is there could go on with the journal of `place`; place->world may be NULL.
+ * What it has in its log is written into it; else it is as it was. SP_OK; SP_NOT_FOUND: there is
+ * none; SP_LOCKED, SP_STORAGE, SP_NO_MEMORY: not known; any other: it could not, err says why. */
+SP_NODISCARD sp_status sp_ledger_file_look(const struct sp_ledger_place *place, struct sp_err *err);
+/* What a file that is gone or of no use is made from: *from is "" if the journal of `place` has all
+ * of it, else the backup that it goes on from. SP_NOT_FOUND: from neither. SP_STORAGE, SP_LOCKED,
+ * SP_NO_MEMORY. */
+SP_NODISCARD sp_status sp_ledger_file_source(const struct sp_ledger_place *place,
+                                             char from[SP_LEDGER_PATH_SIZE], struct sp_err *err);
+/* A copy of the backup `from`, synced, as the file `path`. SP_STORAGE. */
+SP_NODISCARD sp_status sp_ledger_file_copy(const char *from, const char *path, struct sp_err *err);
 
 #endif

@@ -187,6 +187,37 @@ static void test_ledger_backup_stands_in_for_the_journals_begin(void **state)
     bench_check();
 }
 
+/* The newest that is sound and within what the journal holds. */
+static void test_ledger_backup_is_found_by_what_the_journal_holds(void **state)
+{
+    struct sp_ledger_backup found = {.cursor = 0};
+    uint64_t cursor[3];
+    char path[3][SP_LEDGER_PATH_SIZE];
+
+    (void)state;
+    assert_int_equal(sp_ledger_backup_find(dir, &stream, 1, 9, &found, &b->err), SP_NOT_FOUND);
+    bench_open();
+    for (int i = 0; i < 3; i++) {
+        bench_trade(1);
+        bench_write(true);
+        struct sp_ledger_backup last = await_backup().last;
+        cursor[i] = last.cursor;
+        memcpy(path[i], last.path, sizeof path[i]);
+    }
+    bench_stop();
+    assert_int_equal(sp_ledger_backup_find(dir, &stream, 1, cursor[2], &found, &b->err), SP_OK);
+    assert_int_equal(found.cursor, cursor[2]);
+    assert_int_equal(sp_ledger_backup_find(dir, &stream, 1, cursor[2] - 1, &found, &b->err), SP_OK);
+    assert_int_equal(found.cursor, cursor[1]);
+    assert_string_equal(found.path, path[1]);
+    assert_int_equal(
+        sp_ledger_backup_find(dir, &stream, cursor[2] + 2, UINT64_MAX, &found, &b->err),
+        SP_NOT_FOUND);
+    file_write(path[2], "no database at all", 18);
+    assert_int_equal(sp_ledger_backup_find(dir, &stream, 1, UINT64_MAX, &found, &b->err), SP_OK);
+    assert_int_equal(found.cursor, cursor[1]);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(test_ledger_backup_##name, setup, bench_teardown)
 
 int main(void)
@@ -198,6 +229,7 @@ int main(void)
         T(keeps_the_newest),
         T(fails_without_a_folder),
         T(stands_in_for_the_journals_begin),
+        T(is_found_by_what_the_journal_holds),
     };
 
     return cmocka_run_group_tests_name("ledger_backup", tests, NULL, NULL);

@@ -3,6 +3,7 @@
 
 #include "common/ledger/ledger_check.h"
 #include "common/ledger/ledger_feed.h"
+#include "common/ledger/ledger_file.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -56,6 +57,32 @@ static void test_ledger_file_is_checked_as_a_whole_after_a_kill(void **state)
     assert_int_equal(bench_report().replaced, 0);
     bench_stop();
     bench_check();
+}
+
+/* Also after an opening that found it so and came no further. */
+static void test_ledger_file_that_was_not_found_sound_is_checked_again(void **state)
+{
+    char log[600];
+
+    (void)state;
+    bench_open();
+    bench_trade(2);
+    bench_write(true);
+    bench_stop();
+    bench_tamper("UPDATE links SET realised_pnl = realised_pnl + 1", false);
+    struct sp_ledger_place place = {.path = b->path,
+                                    .stream = sp_name_of("execution"),
+                                    .first_seq = 1,
+                                    .last_seq = sp_journal_next_seq(b->journal) - 1};
+    assert_int_equal(sp_ledger_file_look(&place, &b->err), SP_CORRUPT);
+    snprintf(log, sizeof log, "%s-wal", b->path);
+    assert_int_equal(access(log, F_OK), 0);
+    bench_expect_replaced(".damaged.1");
+    assert_int_equal(sp_ledger_file_look(&place, &b->err), SP_OK);
+    place.last_seq--;
+    assert_int_equal(sp_ledger_file_look(&place, &b->err), SP_CORRUPT);
+    place.path = "/nowhere/ledger.db";
+    assert_int_equal(sp_ledger_file_look(&place, &b->err), SP_NOT_FOUND);
 }
 
 /* The end came when the log was aside, but not yet the file. */
@@ -137,8 +164,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(damaged_is_put_aside_and_written_anew), T(of_another_stream_is_put_aside),
-        T(is_checked_as_a_whole_after_a_kill),    T(put_aside_by_half_is_put_aside),
-        T(is_opened_later_when_another_has_it),   T(refuses_a_journal_that_lost_something),
+        T(is_checked_as_a_whole_after_a_kill),    T(that_was_not_found_sound_is_checked_again),
+        T(put_aside_by_half_is_put_aside),        T(is_opened_later_when_another_has_it),
+        T(refuses_a_journal_that_lost_something),
     };
 
     return cmocka_run_group_tests_name("ledger_file", tests, NULL, NULL);
