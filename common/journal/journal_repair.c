@@ -321,8 +321,9 @@ static sp_status put_files_aside(const struct cut *cut, const char *const *files
         char from[SP_SEGMENT_PATH_SIZE];
         snprintf(from, sizeof from, "%.480s/%.24s", cut->dir, *files);
         status = put_file_aside(cut, from, *files, err);
+        if (status == SP_OK) status = sync_dirs(cut, err); /* in this order, on disk, too */
     }
-    return status == SP_OK ? sync_dirs(cut, err) : status;
+    return status;
 }
 
 /* An index says nothing that the segment does not: it just goes. */

@@ -29,7 +29,8 @@ struct sp_repair {
     uint64_t lost_kinds[SP_KIND_NUMBER_MAX + 1];
     char why[240];
     /* Set by the caller after a look: names of other files in the folder that say what the journal
-     * will not say any more; put aside if they are there. NULL-terminated, or NULL. */
+     * will not say any more; put aside if they are there, in this order, each one's name on disk
+     * before the next. NULL-terminated, or NULL. */
     const char *const *also;
 };
 

@@ -145,7 +145,7 @@ static int parse(const struct sp_cli *cli, bool filters, struct sp_journal_job *
 int sp_journal_check(const struct sp_cli *cli)
 {
     const struct word *word = find_word(cli->argv[1]);
-    struct sp_journal_job job = {0};
+    struct sp_journal_job job = {.cli = cli};
     struct sp_journal_names names;
     char data_dir[SP_PATH_SIZE];
     bool found = false;

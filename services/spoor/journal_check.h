@@ -14,6 +14,7 @@ struct sp_journal_names {
 
 /* What was asked for. */
 struct sp_journal_job {
+    const struct sp_cli *cli;
     const char *word, *data, *stream;
     struct sp_journal_filter filter;
     bool json, csv, yes;

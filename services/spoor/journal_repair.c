@@ -4,14 +4,107 @@
 
 #include "common/journal/journal_repair.h"
 #include "common/journal/role.h"
+#include "common/ledger/ledger_file.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-/* A ledger that knows of records which went would keep execution from starting; it is written anew
- * from what stays. Its log first: without it the file is only older. */
-static const char *const ledger_files[] = {"ledger.db-wal", "ledger.db-shm", "ledger.db", NULL};
+/* A ledger that knows of records which went would keep execution from starting. The file first: a
+ * log without its file says nothing, a file without its log would look sound. */
+static const char *const ledger_files[] = {"ledger.db", "ledger.db-wal", "ledger.db-shm", NULL};
+
+/* What becomes of the ledger, if this is the journal that it is made from. */
+struct ledger_fate {
+    bool missing, goes;
+    struct sp_err why; /* it goes */
+    char from
+        [SP_LEDGER_PATH_SIZE]; /* what the next start makes it from, besides the journal; or "" */
+    char dir[SP_LEDGER_PATH_SIZE]; /* of its backups */
+};
+
+/* ---- The ledger ---- */
+
+/* As the configuration says; if only a folder was named, where they lie without one. */
+static int find_backups(const struct sp_journal_job *job, const char *dir, struct ledger_fate *fate)
+{
+    struct sp_config *config = NULL;
+
+    if (job->data != NULL) {
+        snprintf(fate->dir, sizeof fate->dir, "%.500s/backup", dir);
+        return SP_EXIT_OK;
+    }
+    int code = sp_cli_config(job->cli, &config);
+    if (code != SP_EXIT_OK) return code;
+    bool fits = sp_ledger_backup_dir(&config->platform, fate->dir, sizeof fate->dir);
+    sp_config_free(config);
+    return fits ? SP_EXIT_OK
+                : sp_cli_fail(SP_EXIT_CONFIG, "Nothing was changed.",
+                              "ledger.backup_dir is too long");
+}
+
+/* For an operator who can do something about it. */
+static int refuse(const struct sp_repair *repair, const char *dir, const struct ledger_fate *fate)
+{
+    fflush(stdout);
+    fprintf(
+        stderr,
+        "spoor: the ledger cannot go on from what would stay, nor be made again: %s\n"
+        "  Records 1 to %" PRIu64 " are gone, and no backup in %s\n"
+        "  ends between record %" PRIu64 " and %" PRIu64
+        ". Nothing was changed. Any of these helps:\n"
+        "  - put such a backup there (its name ends with its last record) and repair again;\n"
+        "  - restore all of %s from a backup;\n"
+        "  - begin anew: move that folder away; what is open at the venue shows as differences.\n",
+        fate->why.text, repair->first_seq - 1, fate->dir, repair->first_seq - 1,
+        repair->next_seq - 1, sp_cli_path(dir));
+    return SP_EXIT_DAMAGED;
+}
+
+/* A ledger that has seen nothing of what goes stays: with a journal whose begin was deleted nothing
+ * else has what is in it. */
+static int judge_ledger(const struct sp_journal_job *job, const char *dir,
+                        const struct sp_repair *repair, struct ledger_fate *fate)
+{
+    char path[SP_LEDGER_PATH_SIZE];
+    struct sp_err err = {0};
+    struct sp_ledger_place place = {.path = path,
+                                    .backup_dir = fate->dir,
+                                    .stream = repair->stream,
+                                    .first_seq = repair->first_seq,
+                                    .last_seq = repair->next_seq - 1};
+
+    if (snprintf(path, sizeof path, "%s/ledger.db", dir) >= (int)sizeof path)
+        return sp_cli_fail(SP_EXIT_SOFTWARE, "Nothing was changed.", "%.80s... is too long", dir);
+    int code = find_backups(job, dir, fate);
+    if (code != SP_EXIT_OK) return code;
+    sp_status status = sp_ledger_file_look(&place, &fate->why);
+    if (status == SP_OK) return SP_EXIT_OK;
+    if (status == SP_LOCKED || status == SP_STORAGE || status == SP_NO_MEMORY)
+        return sp_cli_fail(sp_status_exit_code(status), "Nothing was changed.", "%s",
+                           fate->why.text);
+    fate->missing = status == SP_NOT_FOUND;
+    fate->goes = true; /* or what is left of it */
+    status = sp_ledger_file_source(&place, fate->from, &err);
+    if (status == SP_OK) return SP_EXIT_OK;
+    if (status == SP_NOT_FOUND) return refuse(repair, dir, fate);
+    return sp_cli_fail(sp_status_exit_code(status), "Nothing was changed.", "%s", err.text);
+}
+
+/* ---- What a person is told ---- */
+
+static void show_ledger(const struct ledger_fate *fate)
+{
+    if (fate->missing) return;
+    if (!fate->goes)
+        printf("  ledger  stays: it has seen nothing of what goes\n");
+    else if (fate->from[0] == '\0')
+        printf("  ledger  goes there, too; it is written anew from what stays\n");
+    else
+        printf("  ledger  goes there, too; the next start makes it again from what stays and\n"
+               "          %s\n",
+               fate->from);
+}
 
 static void show(const struct sp_repair *repair, const char *dir)
 {
@@ -31,10 +124,11 @@ static void show(const struct sp_repair *repair, const char *dir)
     if (repair->lost_last >= repair->next_seq) printf(", at least to %" PRIu64, repair->lost_last);
     printf(": %u segment%s, %" PRIu64 " bytes that can still be read\n", repair->segments,
            repair->segments == 1 ? "" : "s", repair->lost_bytes);
-    printf("  into    %s/quarantine", sp_cli_path(dir));
-    printf("%s\n", sp_name_is(&repair->stream, "execution")
-                       ? ", and the ledger, which is written anew from what stays"
-                       : "");
+    printf("  into    %s/quarantine\n", sp_cli_path(dir));
+}
+
+static void show_lost(const struct sp_repair *repair)
+{
     if (repair->lost_lines == 0) return;
     printf("\n  %" PRIu64 " records of it can still be read, which proves nothing about them:\n",
            repair->lost_lines);
@@ -63,6 +157,10 @@ static void say_next(const struct sp_repair *repair, const sp_name *name, const 
     printf("  spoor start %-12s it goes on with record %" PRIu64 " and says so "
            "(JOURNAL_TRUNCATED)\n",
            name->s, repair->next_seq);
+    if (repair->first_seq > 1)
+        printf("                           it needs a snapshot that ends between record %" PRIu64
+               " and %" PRIu64 ", and refuses without\n",
+               repair->first_seq - 1, repair->next_seq - 1);
     if (is_execution)
         printf(
             "  spoor why last reconciliation\n"
@@ -88,6 +186,7 @@ static bool is_agreed(const struct sp_journal_job *job, const sp_name *name)
 static int repair_held(const struct sp_journal_job *job, const char *dir, const sp_name *name)
 {
     static struct sp_repair repair;
+    struct ledger_fate fate = {.goes = false};
     struct sp_err err = {0};
     sp_text kept_in = {0};
     sp_status status = sp_repair_look(dir, &repair, &err);
@@ -103,11 +202,17 @@ static int repair_held(const struct sp_journal_job *job, const char *dir, const 
     if (status != SP_CORRUPT)
         return sp_cli_fail(sp_status_exit_code(status), "Nothing was changed.", "%s", err.text);
     show(&repair, dir);
+    if (repair.segments > 0 && sp_name_is(&repair.stream, "execution")) {
+        int code = judge_ledger(job, dir, &repair, &fate);
+        if (code != SP_EXIT_OK) return code;
+        show_ledger(&fate);
+    }
+    show_lost(&repair);
     if (!is_agreed(job, name)) {
         fflush(stdout);
         return sp_cli_fail(SP_EXIT_DAMAGED, "With --yes it is.", "nothing was changed");
     }
-    repair.also = ledger_files;
+    repair.also = fate.goes ? ledger_files : NULL;
     status = sp_repair_do(dir, &repair, sp_file_port_real(), &kept_in, &err);
     if (status != SP_OK)
         return sp_cli_fail(sp_status_exit_code(status),

@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -142,6 +143,22 @@ def alone(system, program, instance):
                           stderr=subprocess.PIPE, text=True, timeout=30)
 
 
+def starts(system):
+    """Execution alone, until it is ready, and stopped. What it said until then."""
+    process = subprocess.Popen([system.build / "spoor-execution", "--config", system.config],
+                               stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                               stderr=subprocess.PIPE, text=True)
+    lines = []
+    for line in process.stderr:
+        lines.append(line)
+        if " ready " in line:
+            break
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=30)
+    assert process.returncode == 0, lines
+    return lines
+
+
 def refuses_without(system):
     """No snapshot, no ledger file, no place in a strategy's: the history is not whole."""
     done = system.spoor("ledger", "rebuild", expect=None)
@@ -163,19 +180,112 @@ def refuses_without(system):
     # The newest generation damaged: the one before is taken, and folds to the same.
     path = folder / "execution.json"
     path.write_bytes(path.read_bytes()[:-100])
-    process = subprocess.Popen([system.build / "spoor-execution", "--config", system.config],
-                               stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                               stderr=subprocess.PIPE, text=True)
-    lines = []
-    for line in process.stderr:
-        lines.append(line)
-        if " ready " in line:
-            break
-    assert any("from=snapshot" in line for line in lines), lines
-    process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=30)
-    assert process.returncode == 0, lines
+    assert any("from=snapshot" in line for line in starts(system))
     print("ok  a start that would need what is gone exits with 65, the generation before will do")
+
+
+def change(file, statement):
+    with sqlite3.connect(file) as db:
+        db.execute(statement)
+    db.close()
+
+
+def verified(system):
+    told = system.spoor("ledger", "verify").stdout
+    assert "identical" in told and "instead of them" in told, told
+
+
+def makes_the_ledger_again(system):
+    """The journal alone cannot: a backup that reaches it and the journal can, and only they."""
+    ledger = system.data / "execution" / "ledger.db"
+    told = system.spoor("ledger", "verify", expect=None)
+    assert told.returncode != 0 and "not compared" in told.stdout, told
+    told = system.spoor("ledger", "backup").stdout
+    assert "not compared" in told, told
+    for path in (system.data / "execution").glob("execution.json*"):
+        shutil.copy(path, system.folder / f"older.{path.name}")
+    system.ended = system.records("execution")[-1]["s"]
+    system.spoor("up", timeout=90)
+    settle(system)
+    have = len(system.records("execution", {"FILL"}))
+    system.await_that("more fills", lambda: len(system.records("execution", {"FILL"})) > have, 60)
+    system.spoor("down")
+    verified(system)
+    change(ledger, "UPDATE links SET cash = cash + 1")
+    told = system.spoor("ledger", "verify", expect=65)
+    assert "DIFFERS" in told.stdout and "spoor ledger rebuild" in told.stderr, told
+    assert "backup/ledger-" in told.stderr, told.stderr
+    assert "DIFFERENT" in system.spoor("ledger", "rebuild").stdout
+    verified(system)
+    ledger.unlink()
+    assert "backup/ledger-" in system.spoor("ledger", "verify", expect=3).stderr
+    assert "begins with" in system.spoor("ledger", "rebuild").stdout
+    verified(system)
+    same_books(system)
+    print("ok  without the journal's begin a backup and the journal make the ledger again")
+
+
+def damage(system, seq):
+    path = [p for p in sorted((system.data / "execution").glob("*.jsonl"))
+            if int(p.name[:20]) <= seq][-1]
+    text = path.read_bytes()
+    assert text.count(b'"s":%d,' % seq) == 1, seq
+    path.write_bytes(text.replace(b'"s":%d,' % seq, b'"s":%d,' % (seq + 1)))
+
+
+def put_back(system, aside):
+    folder = system.data / "execution"
+    shutil.rmtree(folder)
+    shutil.copytree(aside, folder)
+
+
+def repairs_without_its_begin(system):
+    """What a repair does to the ledger where the journal could not write it anew."""
+    folder, aside = system.data / "execution", system.folder / "before_repair"
+    repair = ("journal", "repair", "execution")
+    kept, backup = max((int(p.stem.split("-")[-1]), p)
+                       for p in (folder / "backup").glob("ledger-*.db"))
+    first, last = segments(system, "execution")[0], system.records("execution")[-1]["s"]
+    bad = next(r["s"] for r in system.records("execution") if r["s"] > system.ended + 1)
+    assert first < kept < bad < last, (first, kept, bad, last)
+    damage(system, bad)
+    shutil.copytree(folder, aside)
+    # A backup reaches what stays.
+    told = system.spoor(*repair, "--yes").stdout
+    assert f"makes it again from what stays and\n          {backup}" in told, told
+    assert (folder / "quarantine" / "ledger.db").exists() and not (folder / "ledger.db").exists()
+    told = system.spoor("ledger", "verify", expect=3).stderr
+    assert backup.name in told, told
+    system.spoor("ledger", "rebuild")
+    verified(system)
+    cursor = system.sql("execution", "ledger.db", "SELECT cursor FROM meta")[0][0]
+    assert kept <= cursor < bad, (kept, cursor, bad)
+    (folder / "ledger.db").unlink()
+    for path in folder.glob("execution.json*"):
+        path.unlink()
+    for path in system.folder.glob("older.*"):  # the snapshots end behind the cut, too
+        shutil.copy(path, folder / path.name.removeprefix("older."))
+    starts(system)
+    verified(system)
+    assert system.sql("execution", "ledger.db", "SELECT cursor FROM meta")[0][0] >= bad
+    # The ledger has seen nothing of what goes.
+    put_back(system, aside)
+    shutil.copy(backup, folder / "ledger.db")
+    told = system.spoor(*repair, "--yes").stdout
+    assert "ledger  stays" in told, told
+    assert (folder / "ledger.db").exists() and not (folder / "quarantine" / "ledger.db").exists()
+    verified_after = system.spoor("ledger", "verify", expect=None)
+    assert verified_after.returncode == 0, verified_after
+    # It has, and nothing could give it again.
+    put_back(system, aside)
+    shutil.rmtree(folder / "backup")
+    before = {p.name: p.read_bytes() for p in folder.glob("*.jsonl")}
+    told = system.spoor(*repair, "--yes", expect=65)
+    assert "no backup in" in told.stderr and f"between record {first - 1} and" in told.stderr, told
+    assert {p.name: p.read_bytes() for p in folder.glob("*.jsonl")} == before
+    assert (folder / "ledger.db").exists()
+    put_back(system, aside)
+    print("ok  a repair keeps the ledger, has a backup to make it from, or changes nothing")
 
 
 def refuses_to_skip(system):
@@ -206,6 +316,8 @@ def main():
             system.spoor("down")
             same_books(system)
             refuses_without(system)
+            makes_the_ledger_again(system)
+            repairs_without_its_begin(system)
             refuses_to_skip(system)
     finally:
         shutil.rmtree(folder)
