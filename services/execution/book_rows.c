@@ -568,6 +568,7 @@ sp_status sp_books_load(struct sp_books *books, struct sp_rows_reader *in, struc
     if (loading.why != NULL) return SP_FAIL(err, SP_INVALID, "snapshot: %s", loading.why);
     if (status != SP_OK) return status;
     books->order_count = loading.orders;
+    sp_books_find_live(books);
     if (!is_whole(&loading)) return SP_FAIL(err, SP_INVALID, "snapshot: rows are missing");
     return SP_OK;
 }

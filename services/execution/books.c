@@ -1,6 +1,7 @@
 #include "services/execution/books.h"
 
 #include "common/planted_bug.h"
+#include "services/execution/books_table.h"
 #include "services/execution/flatten_book.h"
 
 #include <string.h>
@@ -135,15 +136,14 @@ sp_amt sp_trade_pnl(const struct sp_trade_book *trade)
 uint32_t sp_books_live_orders(const struct sp_books *books, const struct sp_trade_book *trade,
                               enum sp_leg_role role)
 {
-    uint32_t live = 0;
+    uint32_t count = 0;
 
-    for (uint32_t i = 0; i < books->order_count; i++) {
-        const struct sp_order *order = &books->orders[i];
+    for (uint32_t i = 0; i < books->live_count; i++) {
+        const struct sp_order *order = sp_books_live(books, i);
         if (!sp_trd_id_eq(order->intent.trade_id, trade->trade_id)) continue;
-        if (role != SP_LEG_ROLE_NONE && order->intent.role != role) continue;
-        if (sp_order_is_live(order->state)) live++;
+        if (role == SP_LEG_ROLE_NONE || order->intent.role == role) count++;
     }
-    return live;
+    return count;
 }
 
 const struct sp_order *sp_books_newest(const struct sp_books *books,
@@ -162,101 +162,10 @@ uint32_t sp_books_in_flight(const struct sp_books *books)
 {
     uint32_t count = 0;
 
-    for (uint32_t i = 0; i < books->order_count; i++) {
-        if (sp_order_is_in_flight(books->orders[i].state)) count++;
+    for (uint32_t i = 0; i < books->live_count; i++) {
+        if (sp_order_is_in_flight(sp_books_live(books, i)->state)) count++;
     }
     return count;
-}
-
-/* ---- Making room: what has ended goes, oldest first ---- */
-
-/* In need, an ended order of an open trade goes too: a trade whose exits are refused again and
- * again must not fill the table. */
-static bool order_may_go(struct sp_books *books, const struct sp_order *order, bool in_need)
-{
-    const struct sp_trade_book *trade = sp_books_trade(books, order->intent.trade_id);
-
-    return sp_order_is_terminal(order->state) && (in_need || trade == NULL || trade->closed);
-}
-
-static bool is_over(const struct sp_trade_book *trade)
-{
-    return trade->closed || !trade->opened;
-}
-
-static bool trade_may_go(const struct sp_books *books, const struct sp_trade_book *trade)
-{
-    return is_over(trade) && sp_books_live_orders(books, trade, SP_LEG_ROLE_NONE) == 0;
-}
-
-/* Asked on the way of every order: looks once at the orders, and at each trade only beside the few
- * that live. */
-bool sp_books_has_room(const struct sp_books *books)
-{
-    sp_trd_id trade_of[SP_ORDERS_MAX]; /* of the live orders */
-    uint32_t live = 0, open = 0;
-
-    for (uint32_t i = 0; i < books->order_count; i++) {
-        const struct sp_order *order = &books->orders[i];
-        if (sp_order_is_live(order->state)) trade_of[live++] = order->intent.trade_id;
-    }
-    for (uint32_t i = 0; i < books->trade_count; i++) {
-        const struct sp_trade_book *trade = &books->trades[i];
-        bool may_go = is_over(trade);
-        for (uint32_t k = 0; k < live && may_go; k++)
-            may_go = !sp_trd_id_eq(trade_of[k], trade->trade_id);
-        if (!may_go) open++;
-    }
-    return live + 8 < SP_ORDERS_MAX / 2 && open + 2 < SP_TRADES_MAX / 2;
-}
-
-static void forget_order(struct sp_books *books, uint32_t at)
-{
-    memmove(&books->orders[at], &books->orders[at + 1],
-            (books->order_count - at - 1) * sizeof *books->orders);
-    books->order_count--;
-}
-
-/* In one pass: the table is large, and an order may be waiting. */
-static void forget_orders_of(struct sp_books *books, sp_trd_id trade_id)
-{
-    uint32_t kept = 0;
-
-    for (uint32_t i = 0; i < books->order_count; i++) {
-        if (sp_trd_id_eq(books->orders[i].intent.trade_id, trade_id)) continue;
-        if (kept != i) books->orders[kept] = books->orders[i];
-        kept++;
-    }
-    books->order_count = kept;
-}
-
-static void make_room_for_order(struct sp_books *books)
-{
-    if (books->order_count < SP_ORDERS_MAX) return;
-    for (int in_need = 0; in_need < 2; in_need++) {
-        for (uint32_t i = 0; i < books->order_count; i++) {
-            if (!order_may_go(books, &books->orders[i], in_need != 0)) continue;
-            forget_order(books, i);
-            return;
-        }
-    }
-    sp_assert_fail("order table full of live orders: the gate keeps it below half", SP_SITE);
-}
-
-/* The orders of a forgotten trade go with it: what the venue still says of them is then "not ours",
- * and reconciliation names it. */
-static void make_room_for_trade(struct sp_books *books)
-{
-    if (books->trade_count < SP_TRADES_MAX) return;
-    for (uint32_t i = 0; i < books->trade_count; i++) {
-        if (!trade_may_go(books, &books->trades[i])) continue;
-        forget_orders_of(books, books->trades[i].trade_id);
-        memmove(&books->trades[i], &books->trades[i + 1],
-                (books->trade_count - i - 1) * sizeof *books->trades);
-        books->trade_count--;
-        return;
-    }
-    sp_assert_fail("trade table full of open trades: the gate keeps it below half", SP_SITE);
 }
 
 /* ---- Money ---- */
@@ -337,7 +246,7 @@ static void step(struct sp_books *books, struct sp_order *order, enum sp_order_e
         books->incidents++;
         return;
     }
-    order->state = next.next;
+    sp_books_set_state(books, order, next.next);
 }
 
 static void fold_intent(struct sp_books *books, const struct sp_record *record)
@@ -346,7 +255,7 @@ static void fold_intent(struct sp_books *books, const struct sp_record *record)
     struct sp_trade_book *trade = sp_books_trade(books, intent->trade_id);
 
     if (trade == NULL) {
-        make_room_for_trade(books);
+        sp_books_room_for_trade(books);
         trade = &books->trades[books->trade_count++];
         *trade = (struct sp_trade_book){.trade_id = intent->trade_id,
                                         .plan_id = intent->plan_id,
@@ -363,7 +272,7 @@ static void fold_intent(struct sp_books *books, const struct sp_record *record)
         trade->protected_once = true;
     }
     trade->last_ref = sp_record_ref(record);
-    make_room_for_order(books);
+    sp_books_room_for_order(books);
     struct sp_order *order = &books->orders[books->order_count++];
     *order = (struct sp_order){.intent = *intent,
                                .intent_ref = sp_record_ref(record),

@@ -106,11 +106,12 @@ struct sp_books {
     const struct sp_world_config *world;
     uint64_t version; /* sequence of the last record that changed orders, fills or balances */
     uint32_t epoch;   /* of the newest STREAM_STARTED */
-    uint32_t order_count, trade_count, fill_count, plan_count, command_count;
+    uint32_t order_count, live_count, trade_count, fill_count, plan_count, command_count;
     uint32_t link_count, retired_count, asset_count, scope_count, instrument_count, flatten_count;
     uint64_t fill_total, plan_total, command_total; /* ever: positions in the rings */
-    uint64_t incidents; /* impossible steps: our books and the venue disagree */
-    struct sp_order orders[SP_ORDERS_MAX];
+    uint64_t incidents;                    /* impossible steps: our books and the venue disagree */
+    struct sp_order orders[SP_ORDERS_MAX]; /* oldest first */
+    uint16_t live[SP_ORDERS_MAX];          /* places of those that live, ascending */
     struct sp_trade_book trades[SP_TRADES_MAX];
     struct sp_fill_book fills[SP_FILLS_MAX];
     sp_pln_id plans[SP_PLANS_MAX];
@@ -137,6 +138,14 @@ void sp_books_init(struct sp_books *books, const struct sp_config *config);
 /* Folds one record of the execution journal. Records that mean nothing here are passed over. */
 void sp_books_apply(struct sp_books *books, const struct sp_record *record);
 
+/* Finds the orders that live, after orders were put in place otherwise than by folding. */
+void sp_books_find_live(struct sp_books *books);
+
+/* The live order with this number among them (UNKNOWN included), the oldest has 0. */
+static inline const struct sp_order *sp_books_live(const struct sp_books *books, uint32_t number)
+{
+    return &books->orders[books->live[number]];
+}
 /* NULL if not there. */
 struct sp_order *sp_books_order(struct sp_books *books, const sp_name *client_order_id);
 struct sp_trade_book *sp_books_trade(struct sp_books *books, sp_trd_id trade_id);

@@ -24,9 +24,8 @@ static void reply(struct answer *answer, enum sp_kind kind)
 
 static void send_order_views(struct answer *answer, const struct sp_books *books)
 {
-    for (uint32_t i = 0; i < books->order_count; i++) {
-        const struct sp_order *order = &books->orders[i];
-        if (!sp_order_is_live(order->state)) continue;
+    for (uint32_t i = 0; i < books->live_count; i++) {
+        const struct sp_order *order = sp_books_live(books, i);
         answer->frame.body.order_view =
             (struct sp_order_view){.request_id = answer->request_id,
                                    .client_order_id = order->intent.client_order_id,
@@ -103,17 +102,13 @@ static void send_header(struct answer *answer, const struct sp_execution *x, uin
                         uint32_t fills)
 {
     const struct sp_books *books = &x->books;
-    uint32_t live = 0;
 
-    for (uint32_t i = 0; i < books->order_count; i++) {
-        if (sp_order_is_live(books->orders[i].state)) live++;
-    }
     answer->frame.body.books_header =
         (struct sp_books_header){.request_id = answer->request_id,
                                  .epoch = epoch,
                                  .venue_generation = x->venue_generation,
                                  .version = books->version,
-                                 .orders = live,
+                                 .orders = books->live_count,
                                  .balances = books->asset_count,
                                  .fills = fills,
                                  .in_flight = sp_books_in_flight(books)};

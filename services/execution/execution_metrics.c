@@ -33,11 +33,6 @@ void sp_execution_metrics_update(struct sp_execution_metrics *metrics,
                                  const struct sp_execution *core,
                                  const struct sp_journal_stats *journal, bool allowed)
 {
-    uint32_t live = 0;
-
-    for (uint32_t i = 0; i < core->books.order_count; i++) {
-        if (sp_order_is_live(core->books.orders[i].state)) live++;
-    }
     if (core->orders_sent != metrics->sends_observed && core->tick_to_send.ns > 0) {
         metrics->sends_observed = core->orders_sent;
         sp_metric_observe(metrics->tick_to_send, core->tick_to_send);
@@ -49,7 +44,7 @@ void sp_execution_metrics_update(struct sp_execution_metrics *metrics,
     sp_metric_set(metrics->fills, (int64_t)core->fills);
     sp_metric_set(metrics->duplicates, (int64_t)core->duplicates);
     sp_metric_set(metrics->incidents, (int64_t)core->books.incidents);
-    sp_metric_set(metrics->live_orders, live);
+    sp_metric_set(metrics->live_orders, core->books.live_count);
     sp_metric_set(metrics->in_flight, sp_books_in_flight(&core->books));
     sp_metric_set(metrics->breaker, (int64_t)core->books.breaker);
     sp_metric_set(metrics->allowed, allowed);

@@ -56,10 +56,10 @@ void sp_x_flatten_cancels(struct sp_turn *turn, const struct sp_trade_book *trad
 
     if (trade->flatten != SP_FLATTEN_STEP_STARTED && trade->flatten != SP_FLATTEN_STEP_CANCELS_SENT)
         return;
-    for (uint32_t i = 0; i < books->order_count; i++) {
-        const struct sp_order *order = &books->orders[i];
+    for (uint32_t i = 0; i < books->live_count; i++) {
+        const struct sp_order *order = sp_books_live(books, i);
         if (!sp_trd_id_eq(order->intent.trade_id, trade->trade_id)) continue;
-        if (order->intent.role == SP_LEG_ROLE_EXIT || !sp_order_is_live(order->state)) continue;
+        if (order->intent.role == SP_LEG_ROLE_EXIT) continue;
         live++;
         if (order->state == SP_ORDER_STATE_PENDING_CANCEL) asked++;
     }
@@ -130,9 +130,8 @@ static sp_text why_blocked(struct sp_turn *turn, const struct sp_flatten_book *f
         sp_text_printf(&why, "the venue takes no request: %.100s", x->venue_says.s);
         return why;
     }
-    for (uint32_t i = 0; i < books->order_count && why.s[0] == '\0'; i++) {
-        const struct sp_order *order = &books->orders[i];
-        if (!sp_order_is_live(order->state)) continue;
+    for (uint32_t i = 0; i < books->live_count && why.s[0] == '\0'; i++) {
+        const struct sp_order *order = sp_books_live(books, i);
         const struct sp_trade_book *trade = sp_books_trade(books, order->intent.trade_id);
         if (trade != NULL && sp_flatten_of_trade(books, trade) == flatten)
             why = why_order_waits(turn, order);

@@ -184,8 +184,8 @@ static bool check_type(const struct sp_plan *plan, struct sp_refusal *refusal)
 static bool check_unknown(const struct sp_gate_view *view, const struct sp_plan *plan,
                           struct sp_refusal *refusal)
 {
-    for (uint32_t i = 0; i < view->books->order_count; i++) {
-        const struct sp_order *order = &view->books->orders[i];
+    for (uint32_t i = 0; i < view->books->live_count; i++) {
+        const struct sp_order *order = sp_books_live(view->books, i);
         if (order->state != SP_ORDER_STATE_UNKNOWN || SP_BUG(unknown_allows_entries)) continue;
         if (!sp_name_eq(&order->intent.symbol, &plan->symbol)) continue;
         *refusal = (struct sp_refusal){.gate = "unknown_order"};

@@ -166,7 +166,7 @@ static bool entry_may_cost(const struct sp_gate_view *view, const struct sp_orde
     sp_px px = {0};
 
     *out = (sp_amt){0};
-    if (order->intent.role != SP_LEG_ROLE_ENTRY || !sp_order_is_live(order->state)) return true;
+    if (order->intent.role != SP_LEG_ROLE_ENTRY) return true;
     if (rest.e8 <= 0) return true;
     if (SP_BUG(in_flight_uncounted) && sp_order_is_in_flight(order->state)) return true;
     there.market = sp_gate_market(view, &order->intent.symbol);
@@ -190,8 +190,8 @@ static bool use_position_value(const struct question *q, int64_t *out)
         if (!is_in(q->scope, &trade->symbol, &books->links[trade->link].id)) continue;
         if (!cost_of(trade, &part) || !sp_amt_add(sum, part, &sum)) return false;
     }
-    for (uint32_t i = 0; i < books->order_count; i++) {
-        const struct sp_order *order = &books->orders[i];
+    for (uint32_t i = 0; i < books->live_count; i++) {
+        const struct sp_order *order = sp_books_live(books, i);
         if (!is_in(q->scope, &order->intent.symbol, &order->intent.strategy_link_id)) continue;
         if (!entry_may_cost(q->view, order, &part) || !sp_amt_add(sum, part, &sum)) return false;
     }
@@ -209,9 +209,8 @@ static bool use_open_orders(const struct question *q, int64_t *out)
     const struct sp_books *books = q->view->books;
 
     *out = 0;
-    for (uint32_t i = 0; i < books->order_count; i++) {
-        const struct sp_order *order = &books->orders[i];
-        if (!sp_order_is_live(order->state)) continue;
+    for (uint32_t i = 0; i < books->live_count; i++) {
+        const struct sp_order *order = sp_books_live(books, i);
         if (is_in(q->scope, &order->intent.symbol, &order->intent.strategy_link_id)) ++*out;
     }
     return true;

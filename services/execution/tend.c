@@ -260,10 +260,9 @@ static bool cancel_resting(struct sp_turn *turn, const struct sp_trade_book *tra
     const sp_name *covered = NULL;
     bool none_live = true;
 
-    for (uint32_t i = 0; i < books->order_count; i++) {
-        const struct sp_order *order = &books->orders[i];
+    for (uint32_t i = 0; i < books->live_count; i++) {
+        const struct sp_order *order = sp_books_live(books, i);
         if (!sp_trd_id_eq(order->intent.trade_id, trade->trade_id)) continue;
-        if (!sp_order_is_live(order->state)) continue;
         none_live = false;
         if (order->intent.role == SP_LEG_ROLE_EXIT)
             continue; /* what is wanted: it ends by itself */
@@ -306,32 +305,16 @@ static void tend_trade(struct sp_turn *turn, const struct sp_trade_book *trade)
     }
 }
 
-static bool is_among(const sp_trd_id *ids, uint32_t count, sp_trd_id id)
-{
-    for (uint32_t i = 0; i < count; i++) {
-        if (sp_trd_id_eq(ids[i], id)) return true;
-    }
-    return false;
-}
-
-/* Runs after every event: entries that came to nothing leave many trades that need nothing, and
- * must not cost a look at all orders each. */
+/* Runs after every event: entries that came to nothing leave many trades that need nothing. */
 void sp_x_tend(struct sp_turn *turn)
 {
     struct sp_books *books = &turn->x->books;
-    sp_trd_id live[SP_ORDERS_MAX]; /* trades of live orders */
-    uint32_t count = 0;
 
     sp_x_flatten(turn);
-
-    for (uint32_t i = 0; i < books->order_count; i++) {
-        const struct sp_order *order = &books->orders[i];
-        if (sp_order_is_live(order->state)) live[count++] = order->intent.trade_id;
-    }
     for (uint32_t i = 0; i < books->trade_count; i++) {
         const struct sp_trade_book *trade = &books->trades[i];
         if (trade->closed) continue;
-        bool idle = !trade->opened && !is_among(live, count, trade->trade_id);
+        bool idle = !trade->opened && sp_books_live_orders(books, trade, SP_LEG_ROLE_NONE) == 0;
         if (idle && trade->flatten == SP_FLATTEN_STEP_NONE) continue;
         if (!sp_turn_has_room(turn, 8)) return; /* the next tick goes on */
         tend_trade(turn, &books->trades[i]);

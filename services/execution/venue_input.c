@@ -117,9 +117,8 @@ static void question_live_orders(struct sp_turn *turn)
 {
     struct sp_execution *x = turn->x;
 
-    for (uint32_t i = 0; i < x->books.order_count; i++) {
-        const struct sp_order *order = &x->books.orders[i];
-        if (!sp_order_is_live(order->state)) continue;
+    for (uint32_t i = 0; i < x->books.live_count; i++) {
+        const struct sp_order *order = sp_books_live(&x->books, i);
         if (sp_x_pending(x, &order->intent.client_order_id) != NULL) continue;
         struct sp_pending *pending = sp_x_pending_take(x, &order->intent.client_order_id);
         if (pending == NULL)
@@ -153,8 +152,8 @@ static void orders_become_unknown(struct sp_turn *turn, const char *why)
     enum sp_kind kind =
         SP_BUG(unsent_if_unanswered) ? SP_REC_SEND_SUPPRESSED : SP_REC_ORDER_UNKNOWN;
 
-    for (uint32_t i = 0; i < books->order_count; i++) {
-        const struct sp_order *order = &books->orders[i];
+    for (uint32_t i = 0; i < books->live_count; i++) {
+        const struct sp_order *order = sp_books_live(books, i);
         bool waits =
             order->state == SP_ORDER_STATE_INTENT_DURABLE || order->state == SP_ORDER_STATE_SENT;
         if (!waits || !sp_turn_has_room(turn, 4)) continue;
@@ -561,9 +560,8 @@ void sp_x_watch_venue(struct sp_turn *turn)
     sp_dur told = sp_mono_since(turn->event->now, turn->x->rules_asked);
     if (turn->x->rules_asked.ns == 0 || told.ns >= RULES_EVERY_NS) ask_rules(turn);
     if (!turn->x->caught_up && asked.ns >= FILLS_LIMIT_NS) sp_x_catch_up(turn);
-    for (uint32_t i = 0; i < books->order_count; i++) {
-        if (!sp_order_is_live(books->orders[i].state)) continue;
+    for (uint32_t i = 0; i < books->live_count; i++) {
         if (!sp_turn_has_room(turn, 4)) return;
-        watch_order(turn, &books->orders[i]);
+        watch_order(turn, sp_books_live(books, i));
     }
 }

@@ -48,6 +48,7 @@ void core_check_same(const struct sp_books *a, const struct sp_books *b)
     assert_memory_equal(a, b, offsetof(struct sp_books, orders));
     for (uint32_t i = 0; i < a->order_count; i++)
         assert_true(same_order(&a->orders[i], &b->orders[i]));
+    assert_memory_equal(a->live, b->live, a->live_count * sizeof *a->live);
     for (uint32_t i = 0; i < a->trade_count; i++)
         assert_true(same_trade(&a->trades[i], &b->trades[i]));
     for (uint32_t i = 0; i < a->fill_count; i++) {

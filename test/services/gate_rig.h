@@ -103,7 +103,14 @@ static inline struct sp_order *add_order(const char *trade, enum sp_order_state 
     order->intent.client_order_id = sp_name_of(trade);
     order->intent.symbol = sp_name_of("BTCUSDT");
     order->intent.trade_id = (sp_trd_id){{9, g->books.order_count}};
+    sp_books_find_live(&g->books);
     return order;
+}
+
+static inline void set_order_state(uint32_t place, enum sp_order_state order_state)
+{
+    g->books.orders[place].state = order_state;
+    sp_books_find_live(&g->books);
 }
 
 #endif

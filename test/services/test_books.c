@@ -126,7 +126,8 @@ static void test_books_what_lives_is_never_forgotten(void **state)
         assert_int_equal(sp_books_order(books, &id)->state, SP_ORDER_STATE_UNKNOWN);
         assert_non_null(sp_books_trade(books, (sp_trd_id){{2, trade}}));
     }
-    assert_int_equal(books->trade_count, SP_TRADES_MAX);
+    for (uint64_t trade = 2000 - SP_TRADES_MAX / 2; trade <= 2000; trade++)
+        assert_non_null(sp_books_trade(books, (sp_trd_id){{2, trade}}));
     assert_int_equal(sp_books_in_flight(books), 100);
 }
 
@@ -138,7 +139,8 @@ static void test_books_orders_go_with_their_trade(void **state)
         intent(trade, 1, SP_SIDE_BUY);
         event(SP_REC_ORDER_REJECTED, trade, 1);
     }
-    assert_int_equal(books->order_count, SP_TRADES_MAX);
+    assert_int_equal(books->order_count, books->trade_count);
+    assert_in_range(books->order_count, SP_TRADES_MAX * 7 / 8, SP_TRADES_MAX);
     for (uint32_t i = 0; i < books->order_count; i++)
         assert_non_null(sp_books_trade(books, books->orders[i].intent.trade_id));
 }

@@ -165,7 +165,7 @@ static void test_gate_one_position_per_link(void **state)
     add_order("entry", SP_ORDER_STATE_SENT);               /* ... but its entry is on its way */
     g->books.orders[0].intent.trade_id = trade->trade_id;
     refuses("one_position");
-    g->books.orders[0].state = SP_ORDER_STATE_REJECTED;
+    set_order_state(0, SP_ORDER_STATE_REJECTED);
     passes();
     g->plan.trade_id = trade->trade_id;
     refuses("trade_id");

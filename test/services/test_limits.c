@@ -157,9 +157,9 @@ static void test_limits_open_orders(void **state)
         }
         refuses_value("open_orders_max", "2", "2"); /* in flight counts */
         expect_scope(scope);
-        g->books.orders[1].state = SP_ORDER_STATE_REJECTED;
+        set_order_state(1, SP_ORDER_STATE_REJECTED);
         passes();
-        g->books.orders[1].state = SP_ORDER_STATE_INTENT_DURABLE;
+        set_order_state(1, SP_ORDER_STATE_INTENT_DURABLE);
         *limit = 0;
         passes();
     }
