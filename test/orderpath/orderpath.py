@@ -321,7 +321,7 @@ def arguments():
     parser = argparse.ArgumentParser(usage=__doc__.split("usage: ")[1].split("\n\n")[0])
     parser.add_argument("build")
     parser.add_argument("source")
-    for name, value in (("--rounds", 320), ("--lanes", 4), ("--seed", 1)):
+    for name, value in (("--rounds", 320), ("--lanes", 6), ("--seed", 1)):
         parser.add_argument(name, type=int, default=value)
     parser.add_argument("--only", default="")
     parser.add_argument("--aimed", action="store_true")
