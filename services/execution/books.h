@@ -42,21 +42,22 @@ struct sp_exit_want {
     struct sp_ref by;
 };
 
+/* First what is asked of every trade in turn: the table is longer than a cache is wide. */
 struct sp_trade_book {
     sp_trd_id trade_id;
-    sp_pln_id plan_id;
     uint32_t link; /* index into links */
+    bool opened, closed, protected_once;
+    uint8_t flatten; /* enum sp_flatten_step: how far a flatten is with it */
+    sp_qty bought_qty, sold_qty, dust;
+    sp_qty fee_qty; /* fees paid in the base asset: they shrink the position */
     sp_name symbol;
+    sp_amt bought, sold, fees; /* quote currency */
+    sp_amt counted;            /* of its result, what the link's realised_pnl holds already */
+    sp_pln_id plan_id;
     uint8_t open_cause;
     sp_opp_ids opportunity_ids;
     sp_px stop_px, target_px;
     uint32_t legs; /* orders so far */
-    bool opened, closed, protected_once;
-    uint8_t flatten; /* enum sp_flatten_step: how far a flatten is with it */
-    sp_qty bought_qty, sold_qty, dust;
-    sp_amt bought, sold, fees; /* quote currency */
-    sp_amt counted;            /* of its result, what the link's realised_pnl holds already */
-    sp_qty fee_qty;            /* fees paid in the base asset: they shrink the position */
     sp_wall opened_at, closed_at;
     struct sp_ref opened_ref;
     struct sp_exit_want exit;
