@@ -30,6 +30,7 @@ static void wait_anew(struct binance *venue)
 
     SP_IGNORE(getrandom(&random, sizeof random, GRND_NONBLOCK) < 0); /* then without jitter */
     enter(venue, BINANCE_WAITING);
+    sp_venue_metrics_count(venue->base.metrics.back_offs);
     venue->resume.ns = venue->since.ns + sp_binance_backoff(venue->attempt++, random).ns;
     if (venue->resume.ns < venue->pace.wait_until.ns) venue->resume = venue->pace.wait_until;
 }
@@ -56,6 +57,7 @@ static void go_up(struct binance *venue)
     venue->report_seq = 0;
     venue->base.up = true;
     venue->base.generation++;
+    sp_venue_metrics_count(venue->base.metrics.connections);
     venue->base.callbacks.on_up(venue->base.callbacks.ctx, venue->base.generation);
 }
 
@@ -70,6 +72,49 @@ static void refuse(struct binance *venue, const char *what)
 }
 
 /* ---- Asking ---- */
+
+static enum sp_venue_ask kind_of(const struct sp_binance_call *call)
+{
+    static const struct {
+        const char *path;
+        enum sp_venue_ask kinds[3]; /* of GET, POST, DELETE */
+    } paths[] = {
+        {"/api/v3/order", {SP_VENUE_ASK_ORDER_QUERY, SP_VENUE_ASK_ORDER, SP_VENUE_ASK_CANCEL}},
+        {"/api/v3/orderList/oco", {SP_VENUE_ASK_OTHER, SP_VENUE_ASK_ORDER, SP_VENUE_ASK_OTHER}},
+        {"/api/v3/openOrders", {SP_VENUE_ASK_OPEN_ORDERS, SP_VENUE_ASK_OTHER, SP_VENUE_ASK_OTHER}},
+        {"/api/v3/allOrders", {SP_VENUE_ASK_ALL_ORDERS, SP_VENUE_ASK_OTHER, SP_VENUE_ASK_OTHER}},
+        {"/api/v3/myTrades", {SP_VENUE_ASK_TRADES, SP_VENUE_ASK_OTHER, SP_VENUE_ASK_OTHER}},
+        {"/api/v3/account", {SP_VENUE_ASK_ACCOUNT, SP_VENUE_ASK_OTHER, SP_VENUE_ASK_OTHER}},
+        {"/api/v3/time", {SP_VENUE_ASK_TIME, SP_VENUE_ASK_OTHER, SP_VENUE_ASK_OTHER}},
+    };
+
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
+        if (strcmp(paths[i].path, call->path) == 0) return paths[i].kinds[call->method];
+    }
+    return SP_VENUE_ASK_OTHER;
+}
+
+static void count_answer(struct binance *venue, const struct sp_http_answer *answer,
+                         enum sp_binance_outcome outcome)
+{
+    static const enum sp_venue_error errors[] = {
+        [SP_BINANCE_REFUSED] = SP_VENUE_ERROR_REFUSED,
+        [SP_BINANCE_NOT_FOUND] = SP_VENUE_ERROR_NOT_FOUND,
+        [SP_BINANCE_LIMITED] = SP_VENUE_ERROR_LIMITED,
+        [SP_BINANCE_BANNED] = SP_VENUE_ERROR_BANNED,
+        [SP_BINANCE_UNKNOWN] = SP_VENUE_ERROR_UNKNOWN,
+    };
+    struct sp_venue_metrics *metrics = &venue->base.metrics;
+
+    if (answer->status == 0) {
+        sp_venue_metrics_failed(metrics,
+                                answer->sent ? SP_VENUE_ERROR_NO_ANSWER : SP_VENUE_ERROR_NOT_SENT);
+        return;
+    }
+    venue->heard = sp_clock_mono();
+    sp_venue_metrics_took(metrics, (sp_dur){answer->answered.ns - answer->asked.ns});
+    if (outcome != SP_BINANCE_ACCEPTED) sp_venue_metrics_failed(metrics, errors[outcome]);
+}
 
 sp_status sp_binance_ask(struct binance *venue, struct sp_binance_call *call, bool urgent,
                          void *ctx,
@@ -98,16 +143,22 @@ sp_status sp_binance_ask(struct binance *venue, struct sp_binance_call *call, bo
         ask.header = header;
     }
     ask.params = call->params;
-    return sp_http_client_ask(venue->http, &ask, err);
+    sp_status status = sp_http_client_ask(venue->http, &ask, err);
+    if (status == SP_OK) sp_venue_metrics_asked(&venue->base.metrics, kind_of(call));
+    return status;
 }
 
 enum sp_binance_outcome sp_binance_heard(struct binance *venue, const struct sp_http_answer *answer,
                                          struct sp_binance_error *error)
 {
     *error = (struct sp_binance_error){0};
-    if (answer->status == 0) return SP_BINANCE_UNKNOWN;
+    if (answer->status == 0) {
+        count_answer(venue, answer, SP_BINANCE_UNKNOWN);
+        return SP_BINANCE_UNKNOWN;
+    }
     if (answer->status >= 300) sp_binance_error(answer->body, answer->body_bytes, error);
     enum sp_binance_outcome outcome = sp_binance_classify(answer->status, error);
+    count_answer(venue, answer, outcome);
     int64_t used = sp_http_answer_number(answer, "x-mbx-used-weight-1m");
     int64_t server_ms = sp_binance_clock_ms(&venue->clock, answer->answered);
     if (used > 0 && used <= UINT32_MAX)
@@ -297,6 +348,8 @@ static void on_socket_text(void *ctx, const char *text, size_t len_bytes)
     struct sp_binance_pushed pushed;
     struct sp_err err = {0};
 
+    sp_venue_metrics_count(venue->base.metrics.messages);
+
     /* A report that cannot be read may be an execution: everything is asked for anew. */
     if (sp_binance_read_push(text, len_bytes, &pushed, &err) != SP_OK) {
         sp_binance_down(venue, err.text);
@@ -351,11 +404,29 @@ static void watch_stream(struct binance *venue, sp_mono now)
     }
 }
 
+static void set_gauges(struct binance *venue, sp_mono now)
+{
+    struct sp_venue_metrics *metrics = &venue->base.metrics;
+    sp_dur wait = sp_mono_since(venue->pace.wait_until, now);
+
+    sp_venue_metrics_set(metrics->is_up, venue->base.up);
+    sp_venue_metrics_set(metrics->wait, wait.ns > 0 ? wait.ns : 0);
+    sp_mono heard = venue->socket != NULL ? sp_socket_heard(venue->socket) : venue->heard;
+    sp_venue_metrics_set(metrics->silence, heard.ns != 0 ? sp_mono_since(now, heard).ns : 0);
+    sp_venue_metrics_set(metrics->weight_used, venue->pace.used);
+    sp_venue_metrics_set(metrics->weight_counted, venue->pace.counted);
+    sp_venue_metrics_set(metrics->weight_share, venue->pace.share);
+    sp_venue_metrics_set(metrics->weight_limit, SP_BINANCE_WEIGHT_MAX);
+    sp_venue_metrics_set(metrics->clock_offset, venue->clock.offset_ms * SP_NS_PER_MS);
+    sp_venue_metrics_set(metrics->clock_error, venue->clock.round_trip_ms * SP_NS_PER_MS / 2);
+}
+
 static void on_tick(void *ctx)
 {
     struct binance *venue = ctx;
     sp_mono now = sp_clock_mono();
 
+    set_gauges(venue, now);
     if (venue->step == BINANCE_WAITING) {
         if (now.ns < venue->resume.ns) return;
         sp_binance_clock_restart(&venue->clock);
@@ -403,6 +474,7 @@ sp_status sp_venue_open_binance(struct sp_loop *loop, const struct sp_binance_op
     venue->options = *options;
     venue->config = &options->world->binance;
     venue->base.absence = venue->config->absence;
+    venue->base.over_a_network = true;
     sp_binance_pace_init(&venue->pace, options->weight_percent);
     /* Copies of the key's public half pass through other modules: no core file of this process. */
     sp_status status = prctl(PR_SET_DUMPABLE, 0) == 0

@@ -40,7 +40,7 @@ struct binance {
     uint32_t life;         /* counts steps back to WAITING: what was asked before is passed over */
     sp_mono resume, since; /* end of WAITING; begin of the step */
     bool time_asked, rights_known;
-    sp_mono time_asked_at;
+    sp_mono time_asked_at, heard; /* the newest answer */
     struct sp_binance_clock clock;
     struct sp_binance_pace pace;
     /* User data. */

@@ -38,6 +38,7 @@ struct native {
     uint32_t epoch;       /* of the venue, as its answers say; 0 while down */
     uint64_t own_request; /* ping or subscribe under way */
     uint64_t last_report; /* of this connection */
+    sp_mono asked;        /* the own request under way */
     sp_mono heard;
     sp_mono quiet_until;
     struct sp_record scratch;
@@ -48,8 +49,10 @@ static void ask(struct native *venue, bool join)
 {
     struct sp_record *record = &venue->scratch;
     struct sp_err err = {0};
+    sp_mono now = sp_clock_mono();
 
-    if (sp_clock_mono().ns < venue->quiet_until.ns) return; /* the timer comes back */
+    if (now.ns < venue->quiet_until.ns) return; /* the timer comes back */
+    venue->asked = now;
     memset(record, 0, sizeof *record);
     record->kind = SP_REC_VENUE_QUERY;
     record->time = sp_clock_wall();
@@ -58,6 +61,7 @@ static void ask(struct native *venue, bool join)
     record->body.venue_query.what = sp_name_of(join && venue->reports ? "subscribe" : "ping");
     venue->joining = join;
     SP_IGNORE(sp_client_send(venue->client, record, &err)); /* silence will tell */
+    sp_venue_metrics_asked(&venue->base.metrics, SP_VENUE_ASK_TIME);
 }
 
 static void go_down(struct native *venue, const char *reason)
@@ -105,6 +109,7 @@ static void on_own_answer(struct native *venue, const struct sp_record *message)
     bool joined = venue->joining && epoch == venue->epoch;
 
     venue->own_request = 0;
+    sp_venue_metrics_took(&venue->base.metrics, sp_mono_since(venue->heard, venue->asked));
     if (!answer->ok) return;
     if (venue->base.up && epoch != venue->epoch) go_down(venue, "the venue was restarted");
     if (venue->base.up) {
@@ -121,7 +126,24 @@ static void on_own_answer(struct native *venue, const struct sp_record *message)
     venue->base.up = true;
     venue->last_report = answer->reports; /* who comes up asks for everything */
     venue->base.generation++;
+    sp_venue_metrics_count(venue->base.metrics.connections);
     venue->base.callbacks.on_up(venue->base.callbacks.ctx, venue->base.generation);
+}
+
+/* An answer that is no success; what the request was, the caller knows. */
+static void count_error(struct native *venue, const struct sp_record *message)
+{
+    const struct sp_venue_answer *answer = &message->body.venue_answer;
+    enum sp_venue_error error = SP_VENUE_ERROR_UNKNOWN;
+
+    if (message->kind != SP_REC_VENUE_ANSWER || answer->ok) return;
+    if (sp_name_is(&answer->status, sp_status_name(SP_REFUSED)) ||
+        sp_name_is(&answer->status, sp_status_name(SP_INVALID)))
+        error = SP_VENUE_ERROR_REFUSED;
+    if (sp_name_is(&answer->status, sp_status_name(SP_NOT_FOUND))) error = SP_VENUE_ERROR_NOT_FOUND;
+    if (sp_name_is(&answer->status, sp_status_name(SP_LIMITED))) error = SP_VENUE_ERROR_LIMITED;
+    if (sp_name_is(&answer->status, sp_status_name(SP_AWAY))) error = SP_VENUE_ERROR_BANNED;
+    sp_venue_metrics_failed(&venue->base.metrics, error);
 }
 
 static void on_message(void *ctx, const struct sp_record *message)
@@ -131,6 +153,7 @@ static void on_message(void *ctx, const struct sp_record *message)
                message->body.venue_answer.request_id == venue->own_request;
 
     venue->heard = sp_clock_mono();
+    count_error(venue, message);
     bool refused = told_to_wait(venue, message);
     if (own && refused) {
         venue->own_request = 0;
@@ -144,12 +167,23 @@ static void on_message(void *ctx, const struct sp_record *message)
     }
 }
 
+static void set_gauges(struct native *venue, sp_mono now)
+{
+    struct sp_venue_metrics *metrics = &venue->base.metrics;
+    sp_dur wait = sp_mono_since(venue->quiet_until, now);
+
+    sp_venue_metrics_set(metrics->is_up, venue->base.up);
+    sp_venue_metrics_set(metrics->wait, wait.ns > 0 ? wait.ns : 0);
+    sp_venue_metrics_set(metrics->silence, sp_mono_since(now, venue->heard).ns);
+}
+
 static void on_timer(void *ctx)
 {
     struct native *venue = ctx;
     sp_mono now = sp_clock_mono();
     sp_dur silent = sp_mono_since(now, venue->heard);
 
+    set_gauges(venue, now);
     if (now.ns < venue->quiet_until.ns) {
         venue->heard = now; /* we do not ask: silence means nothing */
         return;
@@ -167,6 +201,18 @@ static void close_native(struct sp_venue *base)
     free(venue);
 }
 
+static enum sp_venue_ask kind_of(const struct sp_record *request)
+{
+    const sp_name *what = &request->body.venue_query.what;
+
+    if (request->kind == SP_REC_VENUE_ORDER) return SP_VENUE_ASK_ORDER;
+    if (request->kind == SP_REC_VENUE_CANCEL) return SP_VENUE_ASK_CANCEL;
+    if (sp_name_is(what, "order")) return SP_VENUE_ASK_ORDER_QUERY;
+    if (sp_name_is(what, "open_orders")) return SP_VENUE_ASK_OPEN_ORDERS;
+    if (sp_name_is(what, "fills")) return SP_VENUE_ASK_TRADES;
+    return sp_name_is(what, "balances") ? SP_VENUE_ASK_ACCOUNT : SP_VENUE_ASK_OTHER;
+}
+
 static sp_status send_native(struct sp_venue *base, const struct sp_record *request,
                              struct sp_err *err)
 {
@@ -176,7 +222,9 @@ static sp_status send_native(struct sp_venue *base, const struct sp_record *requ
         return SP_FAIL(err, SP_AGAIN, "the venue asks us to wait");
     venue->scratch = *request;
     venue->scratch.time = sp_clock_wall(); /* the venue refuses orders older than its window */
-    return sp_client_send(venue->client, &venue->scratch, err);
+    sp_status status = sp_client_send(venue->client, &venue->scratch, err);
+    if (status == SP_OK) sp_venue_metrics_asked(&base->metrics, kind_of(request));
+    return status;
 }
 
 sp_status sp_venue_open_native(struct sp_loop *loop, const char *run_dir, const sp_name *service,

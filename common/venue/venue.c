@@ -23,6 +23,11 @@ sp_status sp_venue_open(struct sp_loop *loop, const struct sp_config *config,
                                 err);
 }
 
+void sp_venue_measure(struct sp_venue *venue, struct sp_metrics *registry)
+{
+    sp_venue_metrics_init(&venue->metrics, registry, venue->over_a_network);
+}
+
 void sp_venue_close(struct sp_venue *venue)
 {
     if (venue != NULL) venue->ops->close(venue);
@@ -47,7 +52,9 @@ sp_dur sp_venue_absence(const struct sp_venue *venue)
 sp_status sp_venue_send(struct sp_venue *venue, const struct sp_record *request, struct sp_err *err)
 {
     if (!venue->up) return SP_FAIL(err, SP_CLOSED, "venue is not connected");
-    return venue->ops->send(venue, request, err);
+    sp_status status = venue->ops->send(venue, request, err);
+    if (status == SP_AGAIN) sp_venue_metrics_count(venue->metrics.held_back);
+    return status;
 }
 
 /* The upper half keeps ids of this module apart from the callers' own counters. */

@@ -11,6 +11,7 @@
 
 #include "common/bus/loop.h"
 #include "common/config/config.h"
+#include "common/metrics.h"
 #include "proto/record.h"
 
 struct sp_venue;
@@ -41,6 +42,8 @@ SP_NODISCARD sp_status sp_venue_open_native(struct sp_loop *loop, const char *ru
                                             const sp_name *service, bool reports,
                                             const struct sp_venue_callbacks *callbacks,
                                             struct sp_venue **out, struct sp_err *err);
+/* Counts from now on, among the service's metrics, which outlive the connection. */
+void sp_venue_measure(struct sp_venue *venue, struct sp_metrics *registry);
 void sp_venue_close(struct sp_venue *venue);
 bool sp_venue_is_up(const struct sp_venue *venue);
 uint32_t sp_venue_generation(const struct sp_venue *venue);

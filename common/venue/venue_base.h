@@ -3,6 +3,7 @@
 #define SP_COMMON_VENUE_BASE_H
 
 #include "common/venue/venue.h"
+#include "common/venue/venue_metrics.h"
 
 struct sp_venue_ops {
     void (*close)(struct sp_venue *venue);
@@ -17,6 +18,8 @@ struct sp_venue {
     bool up;
     uint32_t generation;
     sp_dur absence; /* above zero */
+    bool over_a_network;
+    struct sp_venue_metrics metrics;
     uint64_t last_request;
 };
 

@@ -52,19 +52,21 @@ uint32_t sp_execution_messages(const struct sp_execution *x, sp_mono now)
 void sp_execution_gate_view(struct sp_execution *x, const sp_name *symbol, sp_mono now,
                             sp_wall market_time, struct sp_gate_view *view)
 {
-    *view = (struct sp_gate_view){.books = &x->books,
-                                  .rules = sp_execution_rules(x, symbol),
-                                  .market = market_of(x, symbol),
-                                  .markets = x->markets,
-                                  .market_count = x->market_count,
-                                  .messages = sp_execution_messages(x, now),
-                                  .now = now,
-                                  .market_time = market_time,
-                                  .venue_up = x->venue_up,
-                                  .venue_waits = now.ns < x->venue_quiet_until.ns,
-                                  .venue_says = &x->venue_says,
-                                  .reconciled = x->reconciled,
-                                  .disk = x->disk};
+    *view =
+        (struct sp_gate_view){.books = &x->books,
+                              .rules = sp_execution_rules(x, symbol),
+                              .market = market_of(x, symbol),
+                              .markets = x->markets,
+                              .market_count = x->market_count,
+                              .messages = sp_execution_messages(x, now),
+                              .now = now,
+                              .market_time = market_time,
+                              .venue_up = x->venue_up,
+                              .venue_waits = now.ns < x->venue_quiet_until.ns ||
+                                             (x->venue_waited && !SP_BUG(entries_before_cancels)),
+                              .venue_says = &x->venue_says,
+                              .reconciled = x->reconciled,
+                              .disk = x->disk};
 }
 
 bool sp_x_cancels_entries(const struct sp_execution *x, const struct sp_trade_book *trade)
@@ -153,8 +155,10 @@ static void decide(void *state, const struct sp_event *event, struct sp_decision
     case SP_EVENT_TICK: on_tick(turn.x, event); break;
     case SP_EVENT_MESSAGE: on_message(&turn); break;
     case SP_EVENT_TIMER:
+        sp_x_cancel_first(&turn);
         sp_x_watch_venue(&turn);
         sp_x_tend(&turn);
+        sp_x_cancelled_first(&turn);
         break;
     }
 }

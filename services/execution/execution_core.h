@@ -61,6 +61,7 @@ struct sp_execution {
     sp_dur venue_absence; /* what the adapter declares: sp_venue_absence */
     sp_mono venue_down_since;
     sp_mono venue_quiet_until; /* it refuses all requests until then */
+    bool venue_waited;         /* it did, and cancels have not gone before new entries yet */
     sp_text venue_says;        /* why it does, or why the connection ended */
     /* The instruments with the filters the venue told last; before, those of the configuration. */
     uint32_t rule_count;

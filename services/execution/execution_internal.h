@@ -16,13 +16,18 @@ void sp_x_plan(struct sp_turn *turn);
 /* venue_input.c */
 void sp_x_venue_up(struct sp_turn *turn);
 void sp_x_venue_down(struct sp_turn *turn);
-void sp_x_venue_wait(struct sp_turn *turn);
 void sp_x_venue_message(struct sp_turn *turn);
 void sp_x_sent(struct sp_turn *turn);
 void sp_x_not_sent(struct sp_turn *turn, const struct sp_record *message, const char *why);
 void sp_x_watch_venue(struct sp_turn *turn);
 /* Asks the venue for executions that the books lack: `caught_up` is false until there are none. */
 void sp_x_catch_up(struct sp_turn *turn);
+/* venue_wait.c */
+void sp_x_venue_wait(struct sp_turn *turn);
+/* On a tick behind the wait: cancels that are intended and did not go, before all else. */
+void sp_x_cancel_first(struct sp_turn *turn);
+/* At the end of a tick that could send every cancel: the gate may open. */
+void sp_x_cancelled_first(struct sp_turn *turn);
 /* control_input.c */
 void sp_x_threat(struct sp_turn *turn);
 void sp_x_reconciled(struct sp_turn *turn);

@@ -503,6 +503,7 @@ static sp_status init(struct sp_service *service, struct sp_err *err)
                                            .on_refused = on_venue_refused};
     status = sp_venue_open(service->loop, service->config, &service->instance, true, &callbacks,
                            &io->venue, err);
+    if (status == SP_OK) sp_venue_measure(io->venue, service->metrics);
     if (status == SP_OK) status = subscribe(io, err);
     if (status != SP_OK) return status;
     return sp_loop_add_timer(service->loop, every, every, on_tick, io, NULL);

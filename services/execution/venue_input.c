@@ -210,16 +210,6 @@ void sp_x_venue_down(struct sp_turn *turn)
     orders_become_unknown(turn, "the connection was lost before an answer came");
 }
 
-/* Nothing is asked and nothing sent meanwhile: what waits for an answer waits longer. */
-void sp_x_venue_wait(struct sp_turn *turn)
-{
-    const struct sp_venue_answer *answer = &turn->event->record->body.venue_answer;
-    sp_mono until = {turn->event->now.ns + answer->wait.ns};
-
-    if (until.ns > turn->x->venue_quiet_until.ns) turn->x->venue_quiet_until = until;
-    turn->x->venue_says = answer->reason;
-}
-
 /* ---- Lost reports ---- */
 
 static void missing_fill(struct sp_turn *turn)

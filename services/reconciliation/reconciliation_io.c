@@ -365,6 +365,7 @@ static sp_status connect_all(struct io *io, struct sp_err *err)
 
     sp_status status = sp_venue_open(service->loop, service->config, &service->instance, false,
                                      &callbacks, &io->venue, err);
+    if (status == SP_OK) sp_venue_measure(io->venue, service->metrics);
     if (status == SP_OK) {
         status =
             sp_client_open(service->loop, run_dir, &execution, on_books, io, &io->execution, err);
