@@ -69,6 +69,7 @@ static void plan(sp_mono tick)
     if (sp_journal_append(flood.service->journal, &record, 1, &err) != SP_OK ||
         sp_bus_publish(flood.service->bus, &record, &err) != SP_OK)
         sp_assert_fail("plan", err.text);
+    sp_bus_flush(flood.service->bus); /* as a strategy's shell does it: now, not with the frame */
 }
 
 /* Begins, and begins anew if an answer was missed. */
