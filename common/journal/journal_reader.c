@@ -123,19 +123,21 @@ static sp_status follow(struct sp_journal_reader *reader, struct sp_err *err)
 }
 
 /* Whether this is not the last segment: a writer seals one before it begins the next. */
-static bool is_older(const struct sp_journal_reader *reader)
+static sp_status look_for_next(const struct sp_journal_reader *reader, bool *is_older,
+                               struct sp_err *err)
 {
     const struct sp_segment_cursor *cursor = &reader->cursor;
 
-    if (reader->newest > cursor->head.first_seq) return true;
-    return cursor->next_seq != cursor->head.first_seq &&
-           sp_segment_exists(reader->dir, cursor->next_seq);
+    *is_older = reader->newest > cursor->head.first_seq;
+    if (*is_older || cursor->next_seq == cursor->head.first_seq) return SP_OK;
+    return sp_segment_look(reader->dir, cursor->next_seq, is_older, err);
 }
 
 static sp_status next_batch(struct sp_journal_reader *reader, struct sp_err *err)
 {
     struct sp_segment_cursor *cursor = &reader->cursor;
     sp_status status = sp_segment_next(cursor, &reader->batch, err);
+    bool is_older = false;
 
     if (status == SP_CLOSED) {
         status = follow(reader, err);
@@ -143,7 +145,11 @@ static sp_status next_batch(struct sp_journal_reader *reader, struct sp_err *err
         status = sp_segment_next(cursor, &reader->batch, err);
         if (status == SP_CLOSED) return sp_segment_damaged(cursor, "a seal without records", err);
     }
-    if (status == SP_AGAIN && is_older(reader)) {
+    if (status == SP_AGAIN) {
+        sp_status looked = look_for_next(reader, &is_older, err);
+        if (looked != SP_OK) return looked;
+    }
+    if (status == SP_AGAIN && is_older) {
         /* It may have been sealed between our two looks. */
         status = sp_segment_next(cursor, &reader->batch, err);
         if (status == SP_CLOSED) return next_batch(reader, err);
@@ -152,7 +158,9 @@ static sp_status next_batch(struct sp_journal_reader *reader, struct sp_err *err
     if (status == SP_CORRUPT && cursor->why != NULL) {
         status = find_newest(reader, &reader->newest, err);
         if (status != SP_OK) return status;
-        if (is_older(reader)) return sp_segment_damaged(cursor, cursor->why, err);
+        status = look_for_next(reader, &is_older, err);
+        if (status != SP_OK) return status;
+        if (is_older) return sp_segment_damaged(cursor, cursor->why, err);
         status = sp_segment_judge(cursor, 0, err);
         if (status == SP_OK) status = SP_AGAIN;
     }

@@ -309,14 +309,25 @@ void sp_segment_list_free(struct sp_segment_list *list)
     *list = (struct sp_segment_list){0};
 }
 
-bool sp_segment_exists(const char *dir, uint64_t first_seq)
+sp_status sp_segment_look(const char *dir, uint64_t first_seq, bool *is_there, struct sp_err *err)
 {
     static const char *const suffixes[] = {SEGMENT_SUFFIX, SP_SEGMENT_ZIP_SUFFIX};
     char path[SP_SEGMENT_PATH_SIZE];
 
-    for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++)
-        if (sp_segment_path_as(dir, first_seq, suffixes[i], path, NULL) == SP_OK &&
-            (access(path, F_OK) == 0 || (errno != ENOENT && !SP_BUG(gone_if_in_doubt))))
-            return true;
-    return false;
+    for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++) {
+        sp_status status = sp_segment_path_as(dir, first_seq, suffixes[i], path, err);
+        if (status != SP_OK) return status;
+        *is_there = access(path, F_OK) == 0;
+        if (*is_there) return SP_OK;
+        if (errno != ENOENT && !SP_BUG(gone_if_in_doubt))
+            return SP_FAIL(err, SP_IO, "cannot look at %s: %s", path, strerror(errno));
+    }
+    return SP_OK;
+}
+
+bool sp_segment_exists(const char *dir, uint64_t first_seq)
+{
+    bool is_there = false;
+
+    return sp_segment_look(dir, first_seq, &is_there, NULL) != SP_OK || is_there;
 }

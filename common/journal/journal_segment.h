@@ -75,7 +75,10 @@ struct sp_segment_list {
 SP_NODISCARD sp_status sp_segment_list_read(const char *dir, struct sp_segment_list *out,
                                             struct sp_err *err);
 void sp_segment_list_free(struct sp_segment_list *list);
-/* Whether there is a segment that starts there; if that cannot be found out, there is. */
+/* Whether there is a segment that starts there. SP_IO, SP_TOO_LONG: that cannot be found out. */
+SP_NODISCARD sp_status sp_segment_look(const char *dir, uint64_t first_seq, bool *is_there,
+                                       struct sp_err *err);
+/* Likewise; if that cannot be found out, there is. */
 bool sp_segment_exists(const char *dir, uint64_t first_seq);
 
 /* Walks one segment, batch by batch, while it may still be growing. */

@@ -164,6 +164,9 @@ sp_status sp_ledger_backup_find(const char *dir, const sp_name *stream, uint64_t
         struct sp_err one = {0};
         uint64_t cursor = 0;
         sp_status status = sp_ledger_backup_check(all.at[i].path, stream, &cursor, &one);
+        /* SQLite says the same of a read that failed: whether it is so shows the next. */
+        if (status == SP_CORRUPT)
+            status = sp_ledger_backup_check(all.at[i].path, stream, &cursor, &one);
         found = status == SP_OK && cursor + 1 >= first_seq && cursor <= last_seq;
         if (found) {
             *out = all.at[i];

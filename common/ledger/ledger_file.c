@@ -14,20 +14,26 @@
 #define COPY_BYTES 65536
 #define LOG_SUFFIX "-wal"
 
-static bool is_there(const char *path, const char *suffix)
+/* What cannot be looked at is not taken for absent: a log would be left behind. */
+SP_NODISCARD static sp_status look_for(const char *path, const char *suffix, bool *is_there,
+                                       struct sp_err *err)
 {
     char whole[SP_LEDGER_PATH_SIZE + 32];
 
     snprintf(whole, sizeof whole, "%s%s", path, suffix);
-    return access(whole, F_OK) == 0;
+    *is_there = access(whole, F_OK) == 0;
+    if (*is_there || errno == ENOENT) return SP_OK;
+    return SP_FAIL(err, SP_STORAGE, "cannot look at %.80s: %s", whole, strerror(errno));
 }
 
 SP_NODISCARD static sp_status move(const char *from, const char *to, const char *suffix,
                                    struct sp_err *err)
 {
     char old[SP_LEDGER_PATH_SIZE + 32], new[SP_LEDGER_PATH_SIZE + 32];
+    bool is_there = false;
 
-    if (!is_there(from, suffix)) return SP_OK;
+    sp_status status = look_for(from, suffix, &is_there, err);
+    if (status != SP_OK || !is_there) return status;
     snprintf(old, sizeof old, "%s%s", from, suffix);
     snprintf(new, sizeof new, "%s%s", to, suffix);
     if (rename(old, new) != 0) return SP_FAIL(err, SP_STORAGE, "cannot rename %.80s", old);
@@ -46,12 +52,16 @@ SP_NODISCARD static sp_status put_aside(const char *path, const char *word,
                                         char aside[SP_LEDGER_PATH_SIZE], struct sp_err *err)
 {
     char shm[SP_LEDGER_PATH_SIZE + 8];
-    int number = 1;
+    bool is_taken = true;
+    sp_status status = SP_OK;
 
-    for (name_aside(path, word, number, aside); number < ASIDE_MAX && is_there(aside, ""); number++)
-        name_aside(path, word, number + 1, aside);
-    sp_status status = move(path, aside, LOG_SUFFIX, err);
+    for (int number = 1; number <= ASIDE_MAX && is_taken && status == SP_OK; number++) {
+        name_aside(path, word, number, aside);
+        status = look_for(aside, "", &is_taken, err);
+    }
+    if (status == SP_OK) status = move(path, aside, LOG_SUFFIX, err);
     if (status == SP_OK) status = move(path, aside, "", err);
+    if (status != SP_OK) aside[0] = '\0';
     snprintf(shm, sizeof shm, "%s-shm", path);
     unlink(shm); /* of another program that had the file; ours have none */
     return status;
@@ -59,15 +69,20 @@ SP_NODISCARD static sp_status put_aside(const char *path, const char *word,
 
 /* A log that was put aside and whose file was not: the end came in between. What is there lacks its
  * newest part, and would look sound without it. */
-static bool was_interrupted(const char *path)
+SP_NODISCARD static sp_status check_interrupted(const char *path, bool is_there, struct sp_err *err)
 {
     char aside[SP_LEDGER_PATH_SIZE];
+    bool has_file = false, has_log = false;
+    sp_status status = SP_OK;
 
-    for (int number = 1; number <= ASIDE_MAX; number++) {
+    for (int number = 1; number <= ASIDE_MAX && status == SP_OK && is_there; number++) {
         name_aside(path, "damaged", number, aside);
-        if (!is_there(aside, "") && is_there(aside, LOG_SUFFIX)) return is_there(path, "");
+        status = look_for(aside, "", &has_file, err);
+        if (status == SP_OK) status = look_for(aside, LOG_SUFFIX, &has_log, err);
+        if (status == SP_OK && has_log && !has_file)
+            status = SP_FAIL(err, SP_CORRUPT, "%.100s was to be put aside", path);
     }
-    return false;
+    return status;
 }
 
 /* ---- Backups ---- */
@@ -208,26 +223,38 @@ SP_NODISCARD static sp_status replace(const struct sp_ledger_place *place, sp_st
         status = put_aside(place->path, word, finding->aside, err);
     }
     if (status != SP_OK) return status;
-    return open_sound(place, &lost, out, finding, err);
+    status = open_sound(place, &lost, out, finding, &why);
+    /* It was written or checked just now: this is the disk, which may be better later. */
+    if (status == SP_CORRUPT && !lost)
+        return SP_FAIL(err, SP_STORAGE, "what took its place: %.120s", why.text);
+    if (status != SP_OK && err != NULL) *err = why;
+    return status;
 }
 
 sp_status sp_ledger_file_open(const struct sp_ledger_place *place, bool damaged,
                               struct sp_ledger_rows **out, struct sp_ledger_finding *finding,
                               struct sp_err *err)
 {
-    bool lost = false;
-    sp_status status = SP_OK;
+    bool lost = false, is_there = false;
 
     *finding = (struct sp_ledger_finding){0};
-    if (damaged)
+    sp_status status = look_for(place->path, "", &is_there, &finding->why);
+    if (status == SP_OK && damaged)
         status =
             SP_FAIL(&finding->why, SP_CORRUPT, "%.100s failed while it was written", place->path);
-    else if (was_interrupted(place->path))
-        status = SP_FAIL(&finding->why, SP_CORRUPT, "%.100s was to be put aside", place->path);
-    else
+    if (status == SP_OK) status = check_interrupted(place->path, is_there, &finding->why);
+    if (status == SP_OK && !is_there && place->first_seq > 1)
+        status = SP_FAIL(&finding->why, SP_GONE,
+                         "the journal begins at %" PRIu64 ", and there is no %.60s",
+                         place->first_seq, place->path);
+    if (status == SP_OK) {
         status = open_sound(place, &lost, out, finding, &finding->why);
-    if (status == SP_VERSION && check_older(place, &lost, err) != SP_OK && lost) return SP_CORRUPT;
-    if (status == SP_OK) return SP_OK;
+        if (status == SP_OK) return SP_OK;
+    }
+    if (status == SP_VERSION) {
+        sp_status older = check_older(place, &lost, err);
+        if (lost || may_be_later(older)) return older;
+    }
     if (lost || may_be_later(status)) {
         if (err != NULL) *err = finding->why;
         return status;
@@ -239,14 +266,14 @@ sp_status sp_ledger_file_look(const struct sp_ledger_place *place, struct sp_err
 {
     struct sp_ledger_finding finding = {0};
     struct sp_ledger_rows *rows = NULL;
-    bool lost = false;
+    bool lost = false, is_there = false;
 
-    if (access(place->path, F_OK) != 0)
-        return errno == ENOENT ? SP_FAIL(err, SP_NOT_FOUND, "there is no %.100s", place->path)
-                               : SP_FAIL(err, SP_STORAGE, "cannot look at %.100s", place->path);
-    if (was_interrupted(place->path))
-        return SP_FAIL(err, SP_CORRUPT, "%.100s was to be put aside", place->path);
-    sp_status status = open_sound(place, &lost, &rows, &finding, err);
+    sp_status status = look_for(place->path, "", &is_there, err);
+    if (status == SP_OK && !is_there)
+        return SP_FAIL(err, SP_NOT_FOUND, "there is no %.100s", place->path);
+    if (status == SP_OK) status = check_interrupted(place->path, is_there, err);
+    if (status != SP_OK) return status;
+    status = open_sound(place, &lost, &rows, &finding, err);
     if (status == SP_OK) sp_ledger_rows_close(rows);
     return status;
 }
