@@ -16,11 +16,8 @@
 #include "ledger_vfs.h"
 
 #include "../common/folder.h"
-#include "../services/core_shell.h"
-#include "common/journal/journal.h"
-#include "common/ledger/ledger_check.h"
+#include "../services/ledger_journal.h"
 #include "common/ledger/ledger_feed.h"
-#include "common/ledger/ledger_file.h"
 
 #include <execinfo.h>
 #include <inttypes.h>
@@ -29,8 +26,6 @@
 #include <string.h>
 #include <time.h>
 
-#define TRADES       6
-#define SEQS_MAX     2048
 #define FAILURES_MAX 5
 #define CALLS_MAX    20000
 #define FRAMES_MAX   40
@@ -41,11 +36,8 @@ static const char *const kind_names[KINDS] = {[CALL] = "call", [ALLOCATION] = "a
 
 static struct {
     struct folder folder;
-    struct core_shell *core;
-    struct sp_journal *journal;
-    sp_name stream;
-    uint64_t first, last; /* sequences: of the first transaction's end, of all */
-    char hash[SEQS_MAX][SP_LEDGER_HASH_SIZE];
+    struct ledger_journal journal;
+    struct sp_ledger_place place;
     uint64_t runs, failed, told, tried_again;
 } run;
 
@@ -153,8 +145,6 @@ static void set_fault(enum kind kind, uint64_t n, bool forever)
     memory.calls = memory.failed = 0;
 }
 
-/* ---- The journal ---- */
-
 static void must(sp_status status, const struct sp_err *err)
 {
     if (status == SP_OK) return;
@@ -162,68 +152,20 @@ static void must(sp_status status, const struct sp_err *err)
     exit(1);
 }
 
-static void write_journal(void)
-{
-    struct sp_journal_options options = {.dir = run.folder.path,
-                                         .stream = run.stream,
-                                         .installation = "testbench",
-                                         .world = "paper",
-                                         .epoch = 1,
-                                         .sync_every = {-1},
-                                         .start_time = {INT64_C(1795374000000000000)},
-                                         .build = "0.0.0",
-                                         .boot_id = sp_name_of("boot")};
-    struct sp_err err = {0};
-
-    for (int i = 0; i < TRADES; i++) {
-        core_price(run.core, 50000);
-        core_open(run.core, i % 2 == 0 ? "ema" : "mean");
-        core_move(run.core, i % 3 == 0 ? 52000 : 48900, 0);
-    }
-    must(sp_journal_open(&options, &run.journal, &err), &err);
-    for (uint32_t i = 1; i < run.core->record_count;) {
-        static struct sp_record batch[8];
-        uint32_t count = 0;
-        do {
-            batch[count] = run.core->records[i++];
-            batch[count].seq = sp_journal_next_seq(run.journal) + count;
-            count++;
-        } while (count < 8 && i < run.core->record_count &&
-                 batch[count - 1].kind != SP_REC_LEDGER_STATE_CHANGED);
-        must(sp_journal_append(run.journal, batch, count, &err), &err);
-        if (i * 2 < run.core->record_count) run.first = sp_journal_next_seq(run.journal) - 1;
-    }
-    run.last = sp_journal_next_seq(run.journal) - 1;
-    must(sp_journal_sync(run.journal, &err), &err);
-    SP_ASSERT(run.last < SEQS_MAX);
-}
-
 /* ---- A run ---- */
-
-static sp_status open_file(struct sp_ledger_rows **out, struct sp_ledger_finding *finding,
-                           struct sp_err *err)
-{
-    struct sp_ledger_place place = {.path = LEDGER_PATH,
-                                    .stream = run.stream,
-                                    .world = run.core->core.books.world,
-                                    .first_seq = 1,
-                                    .last_seq = run.last};
-
-    return sp_ledger_file_open(&place, false, out, finding, err);
-}
 
 /* One opening of the file and all that is written to it. *reported: a transaction said so. */
 static sp_status attempt(uint64_t *reported, bool *lost_sync, bool *replaced, struct sp_err *err)
 {
-    const uint64_t ends[] = {run.first, run.last};
+    const uint64_t ends[] = {run.journal.middle, run.journal.last};
     struct sp_ledger_finding finding = {0};
     struct sp_ledger_rows *rows = NULL;
     struct sp_ledger_feed *feed = NULL;
 
-    sp_status status = open_file(&rows, &finding, err);
+    sp_status status = sp_ledger_file_open(&run.place, false, &rows, &finding, err);
     if (finding.aside[0] != '\0') *replaced = true;
     if (status == SP_OK)
-        status = sp_ledger_feed_open(rows, run.folder.path, &run.stream, &feed, err);
+        status = sp_ledger_feed_open(rows, run.folder.path, &run.place.stream, &feed, err);
     for (size_t i = 0; i < 2 && status == SP_OK; i++) {
         while (status == SP_OK) {
             status = sp_ledger_feed_write(feed, ends[i], err);
@@ -240,53 +182,6 @@ static sp_status attempt(uint64_t *reported, bool *lost_sync, bool *replaced, st
 static bool may_pass(sp_status status)
 {
     return status == SP_STORAGE || status == SP_NO_MEMORY;
-}
-
-static const char *expected(uint64_t cursor, struct sp_err *err)
-{
-    struct sp_ledger_rows *rows = NULL;
-    char *hash = run.hash[cursor];
-
-    if (hash[0] != '\0') return hash;
-    sp_status status =
-        sp_ledger_rows_open(":memory:", &run.stream, run.core->core.books.world, &rows, err);
-    if (status == SP_OK && cursor > 0)
-        status = sp_ledger_fold(rows, run.folder.path, &run.stream, cursor, err);
-    if (status == SP_OK) status = sp_ledger_hash(rows, hash, err);
-    sp_ledger_rows_close(rows);
-    must(status, err);
-    return hash;
-}
-
-static const char *look(struct sp_ledger_rows *rows, struct sp_err *err)
-{
-    char hash[SP_LEDGER_HASH_SIZE] = "";
-
-    if (sp_ledger_check(rows, err) != SP_OK) return "not whole";
-    if (sp_ledger_hash(rows, hash, err) != SP_OK) return "not read";
-    return strcmp(hash, expected(sp_ledger_rows_cursor(rows), err)) == 0
-               ? NULL
-               : "not what the journal gives";
-}
-
-/* The next start, without a fault. NULL if all is well. */
-static const char *afterwards(uint64_t reported, struct sp_err *err)
-{
-    struct sp_ledger_finding finding = {0};
-    struct sp_ledger_rows *rows = NULL;
-
-    if (open_file(&rows, &finding, err) != SP_OK) return "the next start is refused";
-    const char *wrong = finding.aside[0] != '\0' ? "the file was damaged" : NULL;
-    if (wrong != NULL) *err = finding.why;
-    if (wrong == NULL && sp_ledger_rows_cursor(rows) < reported)
-        wrong = "a transaction that was reported is not there";
-    if (wrong == NULL) wrong = look(rows, err);
-    if (wrong == NULL && sp_ledger_fold(rows, run.folder.path, &run.stream, 0, err) != SP_OK)
-        wrong = "it cannot catch up";
-    if (wrong == NULL && sp_ledger_rows_cursor(rows) != run.last) wrong = "it did not catch up";
-    if (wrong == NULL) wrong = look(rows, err);
-    sp_ledger_rows_close(rows);
-    return wrong;
 }
 
 static void begin_anew(void)
@@ -330,7 +225,7 @@ static const char *try_fault(enum kind kind, uint64_t n, bool forever, struct sp
         return "something is left allocated";
     }
     if (ledger_vfs_open_files() != 0) return "a file is left open";
-    return afterwards(reported, err);
+    return ledger_journal_next_start(&run.journal, &run.place, reported, err);
 }
 
 static void report(enum kind kind, uint64_t n, bool forever)
@@ -404,10 +299,9 @@ static void prepare(void)
     sqlite3_config(SQLITE_CONFIG_MALLOC, &methods);
     sqlite3_config(SQLITE_CONFIG_LOOKASIDE, 0, 0); /* small ones, too, are allocations */
     ledger_vfs_install();
-    run.stream = sp_name_of("execution");
     run.folder = folder_make();
-    run.core = core_ready();
-    write_journal();
+    ledger_journal_make(&run.journal, run.folder.path);
+    run.place = ledger_journal_place(&run.journal, LEDGER_PATH);
 }
 
 int main(int argc, char **argv)
@@ -432,8 +326,7 @@ int main(int argc, char **argv)
     printf("%" PRIu64 " runs, %" PRIu64 " failures; %" PRIu64 " told of their fault, %" PRIu64
            " tried again; %ld s\n",
            run.runs, run.failed, run.told, run.tried_again, (long)(time(NULL) - began));
-    sp_journal_close(run.journal);
-    core_free(run.core);
+    ledger_journal_free(&run.journal);
     folder_remove(&run.folder);
     return run.failed == 0 ? 0 : 1;
 }

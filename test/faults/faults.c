@@ -4,6 +4,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <execinfo.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -14,7 +15,8 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#define HELD_MAX (1u << 16)
+#define HELD_MAX   (1u << 16)
+#define FRAMES_MAX 48
 
 static struct {
     struct fault_plan plan;
@@ -24,6 +26,9 @@ static struct {
         _Atomic uint64_t counted, failed;
         _Atomic(const char *) last;
     } * shared;
+    uint64_t *place; /* of each, if they are noted */
+    uint64_t place_cap;
+    int depth;
     pthread_mutex_t lock;
     void *held[HELD_MAX]; /* open addressing by pointer */
     size_t held_count;
@@ -48,6 +53,26 @@ void faults_end(void)
     atomic_store(&faults.on, false);
 }
 
+bool faults_pause(void)
+{
+    return atomic_exchange(&faults.on, false);
+}
+
+void faults_go_on(bool was_on)
+{
+    atomic_store(&faults.on, was_on);
+}
+
+void faults_note_places(uint64_t *place, uint64_t cap, int depth)
+{
+    void *frames[FRAMES_MAX];
+
+    SP_IGNORE(backtrace(frames, FRAMES_MAX)); /* the unwinder loads what it needs */
+    faults.place = place;
+    faults.place_cap = cap;
+    faults.depth = depth;
+}
+
 uint64_t faults_counted(void)
 {
     return atomic_load(&faults.shared->counted);
@@ -68,17 +93,41 @@ size_t faults_held(void)
     return faults.held_count;
 }
 
+static void note_place(uint64_t n)
+{
+    void *frames[FRAMES_MAX];
+    uint64_t hash = 0;
+    int count = backtrace(frames, FRAMES_MAX);
+
+    for (int i = 0; i < count && i < faults.depth; i++)
+        hash = (hash ^ (uintptr_t)frames[i]) * UINT64_C(0x9e3779b97f4a7c15);
+    SP_ASSERT(n < faults.place_cap);
+    faults.place[n] = hash;
+}
+
 static bool fails(enum fault_kind kind, const char *name)
 {
     const struct fault_plan *plan = &faults.plan;
 
     if (!atomic_load(&faults.on) || kind != plan->kind) return false;
     uint64_t n = atomic_fetch_add(&faults.shared->counted, 1) + 1;
+    if (faults.place != NULL) note_place(n);
     if (plan->at == 0 || n < plan->at || (n > plan->at && !plan->forever)) return false;
     atomic_fetch_add(&faults.shared->failed, 1);
     atomic_store(&faults.shared->last, name);
     errno = kind == FAULT_ALLOCATION ? ENOMEM : plan->error;
     return true;
+}
+
+bool faults_call_fails(const char *name)
+{
+    return !faults.plan.half && fails(FAULT_CALL, name);
+}
+
+ssize_t faults_write_at_most(const char *name, size_t len)
+{
+    if (!fails(FAULT_CALL, name)) return (ssize_t)len;
+    return faults.plan.half ? (ssize_t)len / 2 : -1;
 }
 
 /* ---- Allocations ---- */
@@ -191,20 +240,18 @@ void wrap_free(void *at)
     type wrap_##name params WRAP(symbol);                                                          \
     type wrap_##name params                                                                        \
     {                                                                                              \
-        return fails(FAULT_CALL, #name) ? (bad) : real_##name args;                                \
+        return faults_call_fails(#name) ? (bad) : real_##name args;                                \
     }
 
 CALL(int, -1, open, "open64", (const char *path, int flags, mode_t mode), (path, flags, mode))
 CALL(ssize_t, -1, read, "read", (int fd, void *buf, size_t len), (fd, buf, len))
 CALL(ssize_t, -1, pread, "pread64", (int fd, void *buf, size_t len, off_t at), (fd, buf, len, at))
-CALL(ssize_t, -1, write, "write", (int fd, const void *buf, size_t len), (fd, buf, len))
-CALL(ssize_t, -1, pwrite, "pwrite64", (int fd, const void *buf, size_t len, off_t at),
-     (fd, buf, len, at))
 CALL(off_t, -1, lseek, "lseek64", (int fd, off_t at, int whence), (fd, at, whence))
 CALL(int, -1, ftruncate, "ftruncate64", (int fd, off_t len), (fd, len))
 CALL(int, -1, fsync, "fsync", (int fd), (fd))
 CALL(int, -1, fdatasync, "fdatasync", (int fd), (fd))
 CALL(int, -1, fallocate, "posix_fallocate64", (int fd, off_t at, off_t len), (fd, at, len))
+CALL(int, -1, syncfs, "syncfs", (int fd), (fd))
 CALL(int, -1, rename, "rename", (const char *from, const char *to), (from, to))
 CALL(int, -1, link, "link", (const char *from, const char *to), (from, to))
 CALL(int, -1, unlink, "unlink", (const char *path), (path))
@@ -225,6 +272,23 @@ CALL(int, EAGAIN, pthread_create, "pthread_create",
      (pthread_t * out, const pthread_attr_t *attr, void *(*run)(void *), void *arg),
      (out, attr, run, arg))
 
+extern ssize_t real_write(int fd, const void *buf, size_t len) REAL("write");
+ssize_t wrap_write(int fd, const void *buf, size_t len) WRAP("write");
+ssize_t wrap_write(int fd, const void *buf, size_t len)
+{
+    ssize_t most = faults_write_at_most("write", len);
+
+    return most < 0 ? -1 : real_write(fd, buf, (size_t)most);
+}
+extern ssize_t real_pwrite(int fd, const void *buf, size_t len, off_t at) REAL("pwrite64");
+ssize_t wrap_pwrite(int fd, const void *buf, size_t len, off_t at) WRAP("pwrite64");
+ssize_t wrap_pwrite(int fd, const void *buf, size_t len, off_t at)
+{
+    ssize_t most = faults_write_at_most("pwrite", len);
+
+    return most < 0 ? -1 : real_pwrite(fd, buf, (size_t)most, at);
+}
+
 /* Whatever close says, the descriptor is gone. */
 extern int real_close(int fd) REAL("close");
 int wrap_close(int fd) WRAP("close");
@@ -232,5 +296,5 @@ int wrap_close(int fd)
 {
     int rc = real_close(fd);
 
-    return fails(FAULT_CALL, "close") ? -1 : rc;
+    return faults_call_fails("close") ? -1 : rc;
 }
