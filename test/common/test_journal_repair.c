@@ -191,8 +191,26 @@ static void test_journal_repair_leaves_what_is_sound(void **state)
     folder_remove(&f);
 }
 
-/* Each call on the way fails, once or for good: what was there is still there somewhere, and a
- * second repair finishes. */
+static const char *const others[] = {"other.db", "other.db-log", NULL};
+
+static bool is_there(const struct folder *f, const char *dir, const char *name)
+{
+    char path[600];
+
+    snprintf(path, sizeof path, "%.256s/%s%s", f->path, dir, name);
+    return access(path, F_OK) == 0;
+}
+
+static void write_others(const struct folder *f)
+{
+    char path[512];
+
+    for (size_t i = 0; others[i] != NULL; i++)
+        file_write(folder_path(f, others[i], path), others[i], strlen(others[i]));
+}
+
+/* Each call on the way fails, once or for good: what was there is still there somewhere, other
+ * files go in their order, and a second repair finishes. */
 static void test_journal_repair_every_call_may_fail(void **state)
 {
     static struct sp_repair look;
@@ -208,18 +226,24 @@ static void test_journal_repair_every_call_may_fail(void **state)
         flip(&f, 1, ".jsonl");
         assert_int_equal(sp_repair_look(f.path, &look, NULL), SP_CORRUPT);
         uint64_t next_seq = look.next_seq;
+        write_others(&f);
+        look.also = others;
         sp_status status = sp_repair_do(f.path, &look, &port, &kept_in, NULL);
+        assert_false(is_there(&f, "", others[0]) && !is_there(&f, "", others[1]));
         bool failed = fault.failed > 0;
         if (failed && fault.failed_in != FAULT_CLOSE) assert_int_equal(status, SP_STORAGE);
         sp_status left = sp_repair_look(f.path, &look, NULL);
         if (left == SP_CORRUPT) {
             assert_int_equal(look.next_seq, next_seq);
+            look.also = others;
             assert_int_equal(sp_repair_do(f.path, &look, quick_port(), &kept_in, NULL), SP_OK);
         } else {
             assert_int_equal(left, SP_OK);
         }
         assert_int_equal(verify(&f, &report), SP_OK);
         assert_int_equal(report.last_seq, next_seq - 1);
+        for (size_t i = 0; others[i] != NULL; i++)
+            assert_true(is_there(&f, "quarantine/", others[i]) && !is_there(&f, "", others[i]));
         check_start(&f, next_seq, NULL);
         folder_remove(&f);
         if (failed) continue;

@@ -15,6 +15,8 @@
 
 #include <cmocka.h>
 
+#define ZEROS "0000000000000000000000000000000000000000000000000000000000000000"
+
 static void test_ledger_file_damaged_is_put_aside_and_written_anew(void **state)
 {
     (void)state;
@@ -83,6 +85,56 @@ static void test_ledger_file_that_was_not_found_sound_is_checked_again(void **st
     assert_int_equal(sp_ledger_file_look(&place, &b->err), SP_CORRUPT);
     place.path = "/nowhere/ledger.db";
     assert_int_equal(sp_ledger_file_look(&place, &b->err), SP_NOT_FOUND);
+}
+
+/* Each thing that a check looks for, broken so that nothing else sees it. */
+static void test_ledger_file_check_names_what_does_not_fit(void **state)
+{
+    static const struct {
+        const char *sql, *said;
+    } cases[] = {
+        {"PRAGMA foreign_keys=OFF; DROP TRIGGER accounts_are_kept;"
+         "DELETE FROM accounts WHERE account = 'link:ema'",
+         "a row refers to none"},
+        {"DROP TRIGGER postings_stay;"
+         "UPDATE postings SET amount = amount + 1 WHERE seq = (SELECT min(seq) FROM postings)",
+         "does not sum to zero"},
+        {"DROP TRIGGER postings_are_kept;"
+         "DELETE FROM postings WHERE seq = (SELECT min(seq) FROM postings)",
+         "has no postings"},
+        {"DROP TRIGGER fills_are_kept; DELETE FROM fills WHERE seq = (SELECT min(seq) FROM fills)",
+         "has no fill"},
+        {"UPDATE meta SET cursor = (SELECT max(seq) - 1 FROM transactions)", "beyond the cursor"},
+        {"UPDATE links SET realised_pnl = realised_pnl + 1 WHERE link = 'ema'",
+         "not that of its trades"},
+        {"UPDATE trades SET sold = sold + 1, fees = fees + 1 WHERE closed_seq > 0",
+         "not the sum of its fills"},
+        {"UPDATE trades SET qty = qty + 1 WHERE closed_seq > 0", "not the sum of its fills"},
+        {"UPDATE links SET fees = fees + 1 WHERE link = 'ema'", "not those of its fills"},
+        {"UPDATE links SET seq = 1 WHERE link = 'ema'", "not written with its last fill"},
+        {"DROP TRIGGER fills_stay; UPDATE fills SET venue_time = venue_time + 1", "chain breaks"},
+        {"UPDATE meta SET chain = '" ZEROS "'", "chain"},
+    };
+    struct sp_ledger_rows *rows = NULL;
+    sp_name stream = sp_name_of("execution");
+    static char whole[1 << 20];
+
+    (void)state;
+    bench_open();
+    bench_trade(2);
+    bench_write(true);
+    bench_stop();
+    long len = file_read(b->path, whole, sizeof whole);
+    assert_in_range(len, 1, sizeof whole - 1);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        file_write(b->path, whole, (size_t)len);
+        bench_tamper(cases[i].sql, true);
+        assert_int_equal(sp_ledger_rows_open_copy(b->path, &stream, &rows, &b->err), SP_OK);
+        sp_status status = sp_ledger_check(rows, &b->err);
+        if (status != SP_CORRUPT || strstr(b->err.text, cases[i].said) == NULL)
+            fail_msg("%s: %s", cases[i].sql, b->err.text);
+        sp_ledger_rows_close(rows);
+    }
 }
 
 /* The end came when the log was aside, but not yet the file. */
@@ -165,8 +217,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(damaged_is_put_aside_and_written_anew), T(of_another_stream_is_put_aside),
         T(is_checked_as_a_whole_after_a_kill),    T(that_was_not_found_sound_is_checked_again),
-        T(put_aside_by_half_is_put_aside),        T(is_opened_later_when_another_has_it),
-        T(refuses_a_journal_that_lost_something),
+        T(put_aside_by_half_is_put_aside),        T(check_names_what_does_not_fit),
+        T(is_opened_later_when_another_has_it),   T(refuses_a_journal_that_lost_something),
     };
 
     return cmocka_run_group_tests_name("ledger_file", tests, NULL, NULL);
