@@ -2,7 +2,6 @@
 
 #include "common/clock.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,8 +13,6 @@
 #define TIME_LIMIT_NS   (5 * SP_NS_PER_S)
 #define TIME_EVERY_NS   (2 * SP_NS_PER_S)
 #define STEP_LIMIT_NS   (20 * SP_NS_PER_S)
-#define PING_EVERY_NS   (10 * SP_NS_PER_S)
-#define SILENCE_NS      (25 * SP_NS_PER_S)
 #define CLOCK_SAMPLES   3
 
 static void enter(struct binance *venue, enum binance_step step)
@@ -43,14 +40,13 @@ void sp_binance_down(struct binance *venue, const char *reason)
     venue->life++;
     sp_binance_forget_jobs(venue);
     memset(venue->expected, 0, sizeof venue->expected);
-    sp_socket_close(venue->socket);
-    venue->socket = NULL;
+    sp_binance_user_close(venue);
     venue->time_asked = false;
     wait_anew(venue);
     if (was_up) venue->base.callbacks.on_down(venue->base.callbacks.ctx, reason);
 }
 
-static void go_up(struct binance *venue)
+void sp_binance_up(struct binance *venue)
 {
     enter(venue, BINANCE_UP);
     venue->attempt = 0;
@@ -178,7 +174,16 @@ enum sp_binance_outcome sp_binance_heard(struct binance *venue, const struct sp_
 
 /* ---- Rights ---- */
 
-static void begin_stream(struct binance *venue);
+/* Who does not want reports is up without them. */
+static void begin_stream(struct binance *venue)
+{
+    if (!venue->options.reports) {
+        sp_binance_up(venue);
+        return;
+    }
+    enter(venue, BINANCE_STREAM);
+    sp_binance_user_begin(venue);
+}
 
 static void rights_are(struct binance *venue, const struct sp_binance_rights *rights)
 {
@@ -292,117 +297,7 @@ static void ask_time(struct binance *venue)
     ask_for(venue, &call, on_time);
 }
 
-/* ---- User data ---- */
-
-static void on_socket_open(void *ctx)
-{
-    struct binance *venue = ctx;
-    const char *key = sp_binance_keys_api_key(venue->keys);
-    int64_t now = sp_binance_clock_ms(&venue->clock, sp_clock_wall());
-    char text[512], hex[SP_BINANCE_SIGNATURE_SIZE];
-    struct sp_err err = {0};
-
-    /* Signed are the parameters in the order of their names, without any escaping. */
-    int n = snprintf(text, sizeof text, "apiKey=%s&recvWindow=%d&timestamp=%" PRId64, key,
-                     SP_BINANCE_RECV_WINDOW_MS, now);
-    SP_ASSERT(n > 0 && (size_t)n < sizeof text);
-    if (sp_binance_keys_sign(venue->keys, text, (size_t)n, hex, &err) != SP_OK) return;
-    n = snprintf(text, sizeof text,
-                 "{\"id\":%" PRId64 ",\"method\":\"userDataStream.subscribe.signature\","
-                 "\"params\":{\"apiKey\":\"%s\",\"recvWindow\":%d,\"timestamp\":%" PRId64
-                 ",\"signature\":\"%s\"}}",
-                 ++venue->subscribe_id, key, SP_BINANCE_RECV_WINDOW_MS, now, hex);
-    SP_ASSERT(n > 0 && (size_t)n < sizeof text);
-    if (!sp_socket_text(venue->socket, text, (size_t)n)) return; /* the step's limit ends it */
-}
-
-static void on_report(struct binance *venue, struct sp_binance_pushed *pushed)
-{
-    struct sp_record record = {.kind = SP_REC_VENUE_REPORT, .time = sp_clock_wall()};
-
-    if (!venue->base.up) return; /* who comes up asks for everything */
-    record.body.venue_report = pushed->report;
-    record.body.venue_report.report_seq = ++venue->report_seq;
-    sp_binance_know(venue, &pushed->report.symbol, pushed->report.venue_order_id,
-                    &pushed->report.client_order_id);
-    sp_binance_told(venue, &pushed->report.client_order_id);
-    venue->base.callbacks.on_message(venue->base.callbacks.ctx, &record);
-}
-
-static void on_subscribed(struct binance *venue, const struct sp_binance_pushed *pushed)
-{
-    char reason[96];
-
-    if (pushed->id != venue->subscribe_id || venue->step != BINANCE_STREAM) return;
-    if (pushed->status == 200) {
-        go_up(venue);
-        return;
-    }
-    snprintf(reason, sizeof reason, "user data refused: %.60s", pushed->error.message.s);
-    sp_binance_down(venue, reason);
-}
-
-static void on_socket_text(void *ctx, const char *text, size_t len_bytes)
-{
-    struct binance *venue = ctx;
-    struct sp_binance_pushed pushed;
-    struct sp_err err = {0};
-
-    sp_venue_metrics_count(venue->base.metrics.messages);
-
-    /* A report that cannot be read may be an execution: everything is asked for anew. */
-    if (sp_binance_read_push(text, len_bytes, &pushed, &err) != SP_OK) {
-        sp_binance_down(venue, err.text);
-        return;
-    }
-    switch (pushed.what) {
-    case SP_BINANCE_PUSH_ANSWER: on_subscribed(venue, &pushed); return;
-    case SP_BINANCE_PUSH_REPORT: on_report(venue, &pushed); return;
-    case SP_BINANCE_PUSH_SHUTDOWN: sp_binance_down(venue, "the venue shuts down"); return;
-    case SP_BINANCE_PUSH_ENDED: sp_binance_down(venue, "the venue ended user data"); return;
-    case SP_BINANCE_PUSH_OTHER: return;
-    }
-}
-
-static void on_socket_end(void *ctx, const char *reason)
-{
-    struct binance *venue = ctx;
-
-    sp_binance_down(venue, reason);
-}
-
-static void begin_stream(struct binance *venue)
-{
-    struct sp_socket_callbacks callbacks = {venue, on_socket_open, on_socket_text, on_socket_end};
-    struct sp_err err = {0};
-
-    if (!venue->options.reports) {
-        go_up(venue);
-        return;
-    }
-    enter(venue, BINANCE_STREAM);
-    venue->opened = venue->pinged = venue->since;
-    if (sp_socket_open(venue->http, venue->config->ws_api, "/ws-api/v3", &callbacks, &venue->socket,
-                       &err) != SP_OK)
-        sp_binance_down(venue, err.text);
-}
-
 /* ---- The clock ---- */
-
-static void watch_stream(struct binance *venue, sp_mono now)
-{
-    if (venue->socket == NULL) return;
-    if (sp_mono_since(now, sp_socket_heard(venue->socket)).ns >= SILENCE_NS) {
-        sp_binance_down(venue, "user data is silent");
-    } else if (sp_binance_is_untold(venue, now)) {
-        sp_binance_down(venue, "user data did not tell of an accepted order");
-    } else if (sp_mono_since(now, venue->opened).ns >= venue->config->renew.ns) {
-        sp_binance_down(venue, "renewed before its day is over");
-    } else if (sp_mono_since(now, venue->pinged).ns >= PING_EVERY_NS) {
-        venue->pinged = now;
-        if (!sp_socket_ping(venue->socket)) sp_binance_down(venue, "user data cannot be sent to");
-    }
-}
 
 static void set_gauges(struct binance *venue, sp_mono now)
 {
@@ -411,7 +306,7 @@ static void set_gauges(struct binance *venue, sp_mono now)
 
     sp_venue_metrics_set(metrics->is_up, venue->base.up);
     sp_venue_metrics_set(metrics->wait, wait.ns > 0 ? wait.ns : 0);
-    sp_mono heard = venue->socket != NULL ? sp_socket_heard(venue->socket) : venue->heard;
+    sp_mono heard = venue->options.reports ? sp_binance_user_heard(venue) : venue->heard;
     sp_venue_metrics_set(metrics->silence, heard.ns != 0 ? sp_mono_since(now, heard).ns : 0);
     sp_venue_metrics_set(metrics->weight_used, venue->pace.used);
     sp_venue_metrics_set(metrics->weight_counted, venue->pace.counted);
@@ -442,7 +337,7 @@ static void on_tick(void *ctx)
     sp_dur asked = sp_mono_since(now, venue->time_asked_at);
     if (!venue->time_asked && asked.ns >= TIME_EVERY_NS) ask_time(venue);
     if (venue->time_asked && asked.ns >= 2 * TIME_LIMIT_NS) venue->time_asked = false;
-    watch_stream(venue, now);
+    if (venue->options.reports) sp_binance_user_watch(venue, now);
 }
 
 /* ---- Life ---- */
@@ -451,7 +346,7 @@ static void close_binance(struct sp_venue *base)
 {
     struct binance *venue = (struct binance *)base;
 
-    sp_socket_close(venue->socket);
+    sp_binance_user_close(venue);
     sp_http_client_close(venue->http);
     sp_binance_free_jobs(venue);
     sp_timer_cancel(venue->timer);

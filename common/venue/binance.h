@@ -10,6 +10,8 @@
  * down, and who asked hears so. That a subscription works is shown by data: an order that was
  * accepted and that the stream does not tell of within seconds ends the stream.
  *
+ * A stream that is as old as `renew` says is replaced by a second one beside it (binance_user.c).
+ *
  * "No such order" is NOT_FOUND, and what sp_venue_absence says (`absence`: the receive window, the
  * venue's own limit for an order and the lag of its questions) is for who sends orders to weigh.
  * For who only asks it is a failed question until it has been the answer for so long.

@@ -1,5 +1,5 @@
-/* Between the two halves of the Binance adapter: the connection's life (binance.c) and the requests
- * that pass while it is up (binance_jobs.c).
+/* Between the parts of the Binance adapter: the connection's life (binance.c), its user data
+ * (binance_user.c) and the requests that pass while it is up (binance_jobs.c).
  */
 #ifndef SP_COMMON_VENUE_BINANCE_INTERNAL_H
 #define SP_COMMON_VENUE_BINANCE_INTERNAL_H
@@ -16,6 +16,7 @@
 #define BINANCE_ABSENT_MAX   64
 #define BINANCE_EXPECTED_MAX 32
 #define BINANCE_ASKED_MAX    64
+#define BINANCE_TOLD_MAX     256
 
 enum binance_step { BINANCE_WAITING, BINANCE_CLOCK, BINANCE_RIGHTS, BINANCE_STREAM, BINANCE_UP };
 
@@ -44,10 +45,27 @@ struct binance {
     struct sp_binance_clock clock;
     struct sp_binance_pace pace;
     /* User data. */
-    struct sp_socket_client *socket;
+    struct binance_user {
+        struct binance *venue;
+        struct sp_socket_client *socket; /* NULL: none */
+        int64_t subscribe_id;
+        bool subscribed;
+        sp_mono opened, pinged, since; /* since: subscribed */
+    } users[2];
+    uint32_t user_now; /* the other one is about to take its place */
+    uint32_t renew_attempt;
+    sp_mono renew_not_before;
     int64_t subscribe_id;
-    sp_mono pinged, opened;
     uint64_t report_seq;
+    uint32_t told_next;
+    struct binance_told {
+        uint32_t by; /* 1 + index of the user data; 0: free */
+        uint8_t state;
+        uint64_t venue_order_id, venue_trade_id;
+        sp_qty filled_qty;
+        sp_wall venue_time;
+        sp_name symbol;
+    } told[BINANCE_TOLD_MAX]; /* a ring: more than two streams can be apart */
     struct binance_job *jobs;
     uint32_t asked_next;
     struct binance_asked asked[BINANCE_ASKED_MAX]; /* a ring: more than can be under way */
@@ -79,6 +97,19 @@ SP_NODISCARD sp_status sp_binance_ask(
 /* What every answer tells about limits; its outcome and error. */
 enum sp_binance_outcome sp_binance_heard(struct binance *venue, const struct sp_http_answer *answer,
                                          struct sp_binance_error *error);
+
+/* Requests pass from now on. */
+void sp_binance_up(struct binance *venue);
+
+/* ---- binance_user.c ---- */
+
+/* Subscribes; up, or down, when that is answered. */
+void sp_binance_user_begin(struct binance *venue);
+void sp_binance_user_close(struct binance *venue);
+/* On every tick while up. */
+void sp_binance_user_watch(struct binance *venue, sp_mono now);
+/* The last byte of it; 0: none. */
+sp_mono sp_binance_user_heard(struct binance *venue);
 
 /* ---- binance_jobs.c ---- */
 

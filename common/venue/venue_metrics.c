@@ -34,6 +34,8 @@ static void init_network(struct sp_venue_metrics *metrics, struct sp_metrics *m)
                                             "waits before another attempt to connect");
     metrics->messages = sp_metrics_counter(m, "spoor_api_stream_messages_total", "",
                                            "messages of the stream of user data");
+    metrics->renewals = sp_metrics_counter(m, "spoor_api_renewals_total", "",
+                                           "streams of user data replaced before their day ended");
 }
 
 void sp_venue_metrics_init(struct sp_venue_metrics *metrics, struct sp_metrics *registry,

@@ -49,7 +49,7 @@ struct sp_venue_metrics {
     struct sp_metric *held_back, *latency, *connections, *is_up, *wait, *silence;
     /* NULL: the adapter does not have them. */
     struct sp_metric *weight_used, *weight_counted, *weight_share, *weight_limit, *clock_offset,
-        *clock_error, *back_offs, *messages;
+        *clock_error, *back_offs, *messages, *renewals;
 };
 
 /* `over_a_network`: with what only the adapter of an exchange over HTTP has. */
