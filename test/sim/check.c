@@ -4,6 +4,7 @@
 #include "common/ledger/ledger_check.h"
 #include "common/ledger/ledger_feed.h"
 #include "faults.h"
+#include "health.h"
 #include "live.h"
 #include "memory.h"
 #include "proto/ids.h"
@@ -109,6 +110,8 @@ static void say_unready(void)
 
 bool sim_check_is_calm(void)
 {
+    const char *why = "";
+
     if (!sim_world_is_ready()) {
         say_unready();
         return false;
@@ -129,6 +132,10 @@ bool sim_check_is_calm(void)
                  "execution is in epoch %u, the newest reconciliation of epoch %u, clean %d: %s",
                  c.books->epoch, last_result.execution_epoch, last_result.clean,
                  last_result.reason.s);
+        return false;
+    }
+    if (!sim_health_is_calm(&why)) {
+        snprintf(c.unrest, sizeof c.unrest, "health: %s", why);
         return false;
     }
     for (uint32_t i = 0; i < c.books->order_count; i++) {
@@ -291,10 +298,17 @@ static void check_plans(void)
     }
 }
 
+/* Where health ran. */
+static void check_alerts(void)
+{
+    if (sim_world_find("health") < sim_world_count()) each_record("health", sim_health_fold);
+}
+
 static const enum sp_kind explained[] = {
-    SP_REC_TRADE_OPENED, SP_REC_TRADE_CLOSED,   SP_REC_OPPORTUNITY_REJECTED,
-    SP_REC_PLAN_REFUSED, SP_REC_PLAN_EXPIRED,   SP_REC_ORDER_INTENT,
-    SP_REC_CORRECTION,   SP_REC_TRADING_HALTED, SP_REC_TRADING_RESUMED};
+    SP_REC_TRADE_OPENED,    SP_REC_TRADE_CLOSED,   SP_REC_OPPORTUNITY_REJECTED,
+    SP_REC_PLAN_REFUSED,    SP_REC_PLAN_EXPIRED,   SP_REC_ORDER_INTENT,
+    SP_REC_CORRECTION,      SP_REC_TRADING_HALTED, SP_REC_TRADING_RESUMED,
+    SP_REC_BALANCE_ADOPTED, SP_REC_THREAT_DETECTED};
 
 static void explain_item(struct sp_evidence *evidence, uint32_t item, struct sim_result *result)
 {
@@ -351,6 +365,7 @@ void sim_check_final(struct sim_result *result)
     check_plans();
     check_flat();
     check_ledger();
+    check_alerts();
     check_explained(result);
     result->fills = c.fill_count;
     result->trades = c.trade_count;

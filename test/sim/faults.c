@@ -228,6 +228,7 @@ static void strike(enum sim_fault fault)
     case SIM_FAULT_RATE_LIMIT:
     case SIM_FAULT_BAN:
     case SIM_FAULT_MAINTENANCE: sim_faults_venue_refuses(fault); break;
+    case SIM_FAULT_REPORT_GAP: sim_faults_venue_gap(); break;
     case SIM_FAULT_BIT_ROT: sim_faults_rot(); break;
     case SIM_FAULT_WALL_DRIFT: begin_drift(); break;
     case SIM_FAULT_CRASH_LOOP: begin_loop(service); break;

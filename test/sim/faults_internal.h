@@ -54,6 +54,8 @@ void sim_faults_account(enum sim_fault fault); /* EXTERNAL_ORDER, TRANSFER, FILT
 void sim_faults_limits_begin(void);
 /* RATE_LIMIT, BAN, MAINTENANCE: from now on for a while. */
 void sim_faults_venue_refuses(enum sim_fault fault);
+/* No report comes through for a while. */
+void sim_faults_venue_gap(void);
 void sim_faults_venue_begin(struct sim_random *seed);
 void sim_faults_venue_message(const struct sim_message *message, struct sim_fate *fate);
 

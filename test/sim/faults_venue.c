@@ -11,7 +11,7 @@
 #define LAG_NS_MAX (1500 * SIM_MS)
 
 static struct {
-    int64_t lag_ns;
+    int64_t lag_ns, gap_until;
     struct sp_record record, answer;
     /* An answer that is kept back until reports have overtaken it. */
     struct {
@@ -28,7 +28,8 @@ static void from_venue(const struct sim_message *message, struct sim_fate *fate)
 {
     if (sp_wire_decode(message->frame, message->len, &v.record, NULL) != SP_OK) return;
     if (v.record.kind == SP_REC_VENUE_REPORT) {
-        fate->drop = sim_fault_strikes(SIM_FAULT_REPORT_LOST, 20000);
+        bool in_gap = sim_now() < v.gap_until && sim_fault_is_on(SIM_FAULT_REPORT_GAP);
+        fate->drop = sim_fault_strikes(SIM_FAULT_REPORT_LOST, 20000) || in_gap;
         if (sim_fault_strikes(SIM_FAULT_REPORT_COPY, 50000)) fate->copies = 1;
         fate->overtakes = sim_fault_strikes(SIM_FAULT_REPORT_ORDER, 50000);
     } else if (v.record.kind == SP_REC_VENUE_ANSWER) {
@@ -132,6 +133,11 @@ sp_status __wrap_sp_venue_store_order(struct sp_venue_store *store, const struct
         return SP_FAIL(err, SP_NOT_FOUND, "no such order (yet)");
     }
     return __real_sp_venue_store_order(store, x, client_order_id, out, err);
+}
+
+void sim_faults_venue_gap(void)
+{
+    v.gap_until = sim_now() + sim_fault_draw_ns(SIM_FAULT_REPORT_GAP, 100 * SIM_MS, 7);
 }
 
 void sim_faults_venue_begin(struct sim_random *seed)

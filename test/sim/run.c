@@ -5,6 +5,7 @@
 #include "faults.h"
 #include "files.h"
 #include "hands.h"
+#include "health.h"
 #include "live.h"
 #include "lock_step.h"
 #include "memory.h"
@@ -78,6 +79,8 @@ static int64_t travel_cost(void)
 
 /* ---- Phases ---- */
 
+#define HEALTH_EVERY 20 /* seeds: it takes six times as long */
+
 static struct sim_world_options draw_world(uint64_t seed)
 {
     static const uint32_t speeds[] = {10, 10, 20, 30, 50};
@@ -87,7 +90,8 @@ static struct sim_world_options draw_world(uint64_t seed)
     return (struct sim_world_options){.market_seed = 1 + sim_random_below(&r, 1000000),
                                       .speed_tenths = speeds[sim_random_below(&r, 5)],
                                       .nervous = sim_random_below(&r, 8) > 0,
-                                      .links = 1 + (uint32_t)sim_random_below(&r, 3)};
+                                      .links = 1 + (uint32_t)sim_random_below(&r, 3),
+                                      .health = seed % HEALTH_EVERY == 5};
 }
 
 static bool wait_for(bool (*what)(void), int64_t at_most)
@@ -162,6 +166,7 @@ static void phases(void)
 static void reap(struct sim_proc *proc)
 {
     sim_live_reap(proc);
+    sim_health_reap(proc);
     sim_sockets_reap(proc);
     sim_files_reap(proc);
     sim_calls_reap(proc);
@@ -189,6 +194,7 @@ void sim_run(const struct sim_run_options *options, struct sim_result *out)
     sim_world_begin(&world);
     sim_check_begin();
     sim_live_begin(options->lock_step);
+    sim_health_begin();
     sim_watch_begin();
     sim_hands_begin(options->seed);
     sim_faults_begin(options->seed, options->lock_step ? UINT64_MAX : options->fault_off);

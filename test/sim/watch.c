@@ -1,5 +1,6 @@
 #include "watch.h"
 
+#include "health.h"
 #include "kernel.h"
 #include "live.h"
 #include "memory.h"
@@ -169,6 +170,7 @@ static void look(void *ctx)
     make_room(fills > orders ? fills : orders);
     watch_talk();
     sim_risk_look();
+    sim_health_look();
     look_at_trades();
     for (uint32_t i = fills > NEWEST ? fills - NEWEST : 0; i < fills; i++)
         look_at_fill(i);

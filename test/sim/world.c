@@ -9,6 +9,7 @@
 #include "live.h"
 #include "memory.h"
 #include "services/execution/execution_io.h"
+#include "services/health/health_io.h"
 #include "services/marketdata/marketdata_io.h"
 #include "services/reconciliation/reconciliation_io.h"
 #include "services/strategy/strategy_io.h"
@@ -173,6 +174,7 @@ static const struct {
     const struct sp_service_spec *spec;
 } specs[] = {{"spoor-marketdata", &sp_marketdata_spec},
              {"spoor-execution", &sp_execution_spec},
+             {"spoor-health", &sp_health_spec},
              {"spoor-reconciliation", &sp_reconciliation_spec},
              {"spoor-strategy", &sp_strategy_spec}};
 
@@ -338,7 +340,8 @@ static void start_supervisor(void)
         struct sp_supervised_spec spec = {.instance = instances[i],
                                           .start_timeout = {30 * SIM_S},
                                           .stop_timeout = {20 * SIM_S}};
-        if (!sp_name_is(&instances[i].name, "health")) sp_supervisor_add(&w.core, &spec);
+        if (w.options.health || !sp_name_is(&instances[i].name, "health"))
+            sp_supervisor_add(&w.core, &spec);
     }
     w.supervised = true;
     w.resting = false;

@@ -16,6 +16,7 @@ struct sim_world_options {
     uint64_t market_seed;
     uint32_t speed_tenths; /* market time per time, in tenths */
     uint32_t links;        /* strategies: 1 to 3 */
+    bool health;           /* spoor-health runs, too */
     bool nervous;          /* a strategy that trades all the time */
     bool verbose;          /* the services' log goes to standard error */
     uint32_t lock_step_s;  /* so much market, in lock-step; 0: none of it */
