@@ -6,7 +6,9 @@
 #include "common/http/socket_client.h"
 #include "common/venue/binance_pace.h"
 #include "common/venue/binance_rules.h"
+#include "common/venue/binance_stream_ahead.h"
 #include "common/venue/binance_stream_merge.h"
+#include "common/venue/binance_stream_parts.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,6 +54,8 @@ struct sp_binance_stream {
     struct sp_binance_pace pace;
     struct link links[SP_STREAM_CONNECTIONS_MAX];
     struct sp_stream_merge merge;
+    struct sp_stream_ahead ahead; /* of the newest connection */
+    uint32_t newest;              /* that came up */
     uint32_t attempt, life;
     sp_mono resume;
     uint32_t rules_known; /* bits of instruments, in this attempt */
@@ -65,7 +69,7 @@ struct sp_binance_stream {
     bool has_error, has_message;
     uint32_t symbol; /* of error or message */
     sp_text error;
-    uint32_t bids_done, asks_done, part;
+    struct sp_stream_parts parts;
     struct sp_feed_message message;
 };
 
@@ -111,47 +115,8 @@ static void hand_out_message(struct sp_binance_stream *stream, uint32_t symbol)
     if (stream->now.ns == 0) return;
     stream->symbol = symbol;
     stream->has_message = true;
-    stream->bids_done = stream->asks_done = stream->part = 0;
+    stream->parts = (struct sp_stream_parts){0};
     hand_out(stream);
-}
-
-static uint32_t copy_part(const struct sp_feed_levels *from, uint32_t done, struct sp_levels *to)
-{
-    uint32_t count = from->count - done;
-
-    if (count > SP_LEVELS_MAX) count = SP_LEVELS_MAX;
-    memset(to, 0, sizeof *to);
-    memcpy(to->at, &from->at[done], count * sizeof to->at[0]);
-    to->count = count;
-    return done + count;
-}
-
-/* The next part of a change or of a snapshot. */
-static void give_part(struct sp_binance_stream *stream, struct sp_market_event *out)
-{
-    const struct sp_feed_message *message = &stream->message;
-    struct sp_book_delta *delta = &out->body.book_delta;
-    struct sp_book_snapshot *snapshot = &out->body.book_snapshot;
-    bool is_delta = message->type == SP_FEED_DELTA;
-
-    out->kind = is_delta ? SP_REC_BOOK_DELTA : SP_REC_BOOK_SNAPSHOT;
-    stream->bids_done =
-        copy_part(&message->bids, stream->bids_done, is_delta ? &delta->bids : &snapshot->bids);
-    stream->asks_done =
-        copy_part(&message->asks, stream->asks_done, is_delta ? &delta->asks : &snapshot->asks);
-    bool more = stream->bids_done < message->bids.count || stream->asks_done < message->asks.count;
-    stream->has_message = more;
-    if (is_delta) {
-        delta->first_update_id = message->first_update_id;
-        delta->last_update_id = message->last_update_id;
-        delta->more = more;
-        delta->received.ns = 0;
-    } else {
-        snapshot->last_update_id = message->last_update_id;
-        snapshot->part = stream->part++;
-        snapshot->more = more;
-        snapshot->received.ns = 0;
-    }
 }
 
 static void give_message(struct sp_binance_stream *stream, struct sp_market_event *out)
@@ -166,7 +131,9 @@ static void give_message(struct sp_binance_stream *stream, struct sp_market_even
         out->body.quote = stream->message.quote;
         break;
     case SP_FEED_DELTA:
-    case SP_FEED_SNAPSHOT: give_part(stream, out); return;
+    case SP_FEED_SNAPSHOT:
+        stream->has_message = sp_stream_parts_give(&stream->parts, &stream->message, out);
+        return;
     case SP_FEED_SHUTDOWN: break;
     }
     stream->has_message = false;
@@ -239,6 +206,31 @@ static void wait_again(struct sp_binance_stream *stream, const char *reason)
     sp_text_printf(&stream->why, "%s", reason);
 }
 
+static bool find_symbol(const struct sp_binance_stream *stream, const char *name, uint32_t *out)
+{
+    for (*out = 0; *out < stream->options.instrument_count; ++*out) {
+        if (sp_name_is(&stream->instruments[*out].symbol, name)) return true;
+    }
+    return false;
+}
+
+/* What waited and now continues what was passed on. It was read once already. */
+static void release(struct sp_binance_stream *stream, uint32_t connection)
+{
+    size_t len_bytes = 0;
+    uint32_t symbol = 0;
+
+    for (const char *text; (text = sp_stream_ahead_first(&stream->ahead, &len_bytes)) != NULL;) {
+        enum sp_stream_verdict verdict = SP_STREAM_REPEATED;
+        if (sp_feed_parse(text, len_bytes, &stream->message, NULL) == SP_OK &&
+            find_symbol(stream, stream->message.symbol, &symbol))
+            verdict = sp_stream_merge_take(&stream->merge, connection, symbol, &stream->message);
+        if (verdict == SP_STREAM_AHEAD) return;
+        sp_stream_ahead_drop(&stream->ahead);
+        if (verdict == SP_STREAM_PASS) hand_out_message(stream, symbol);
+    }
+}
+
 /* The connection has ended or is ended. */
 static void leave(struct link *link, const char *reason)
 {
@@ -250,7 +242,9 @@ static void leave(struct link *link, const char *reason)
     link->state = LINK_NONE;
     link->leaving = false;
     sp_stream_merge_down(&stream->merge, link->index);
+    if (link->index == stream->newest) sp_stream_ahead_clear(&stream->ahead);
     if (any(stream, LINK_UP)) {
+        release(stream, stream->newest); /* alone, it continues with a hole */
         stream->resume.ns =
             sp_clock_mono().ns + sp_binance_backoff(stream->attempt++, next_random(stream)).ns;
         return;
@@ -282,16 +276,10 @@ static void come_up(struct link *link)
     stream->stats.ups++;
     if (any(stream, LINK_UP)) stream->stats.replaced++;
     link->state = LINK_UP;
+    sp_stream_ahead_clear(&stream->ahead);
+    stream->newest = link->index;
     stream->attempt = 0;
     sp_stream_merge_up(&stream->merge, link->index);
-}
-
-static bool find_symbol(const struct sp_binance_stream *stream, const char *name, uint32_t *out)
-{
-    for (*out = 0; *out < stream->options.instrument_count; ++*out) {
-        if (sp_name_is(&stream->instruments[*out].symbol, name)) return true;
-    }
-    return false;
 }
 
 /* Closes the other connection once this one has taken its place. */
@@ -331,8 +319,14 @@ static void on_link_text(void *ctx, const char *text, size_t len_bytes)
     enum sp_stream_verdict verdict =
         sp_stream_merge_take(&stream->merge, link->index, symbol, &stream->message);
     if (verdict == SP_STREAM_REPEATED) stream->stats.repeated++;
-    if (verdict == SP_STREAM_AHEAD) stream->stats.ahead++;
-    if (verdict == SP_STREAM_PASS) hand_out_message(stream, symbol);
+    if (verdict == SP_STREAM_AHEAD) {
+        stream->stats.ahead++;
+        if (link->index == stream->newest) sp_stream_ahead_keep(&stream->ahead, text, len_bytes);
+    }
+    if (verdict == SP_STREAM_PASS) {
+        hand_out_message(stream, symbol);
+        release(stream, stream->newest);
+    }
     replace_other(link);
 }
 
@@ -551,6 +545,7 @@ static void stream_close(void *self)
     for (uint32_t i = 0; i < SP_STREAM_CONNECTIONS_MAX; i++) {
         sp_socket_close(stream->links[i].socket);
     }
+    sp_stream_ahead_clear(&stream->ahead);
     sp_timer_cancel(stream->timer);
     sp_http_client_close(stream->http);
     free(stream);

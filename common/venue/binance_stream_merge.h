@@ -3,8 +3,8 @@
  *
  * While one connection is up, what is newer than what was passed on is passed on, holes included:
  * who follows sees them by the numbers. While both are up, a message also has to continue what was
- * passed on: what is ahead waits for the other connection to get there, and is dropped here. The
- * old connection may be closed once nothing of the new one is ahead.
+ * passed on: what is ahead waits for the other connection to get there
+ * (binance_stream_ahead.h). The old connection may be closed once nothing of the new one is ahead.
  */
 #ifndef SP_COMMON_VENUE_BINANCE_STREAM_MERGE_H
 #define SP_COMMON_VENUE_BINANCE_STREAM_MERGE_H

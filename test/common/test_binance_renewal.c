@@ -23,8 +23,7 @@
 #define START_NS    (INT64_C(1000) * SP_NS_PER_S)
 #define WALL_NS     (INT64_C(1700000000) * SP_NS_PER_S)
 #define EVERY_NS    (2 * SP_NS_PER_S) /* an event */
-#define LAG_NS      (3 * SP_NS_PER_S) /* of every other connection for user data */
-#define MARKET_NS   (SP_NS_PER_S)     /* of every other one for market streams */
+#define LAG_NS      (3 * SP_NS_PER_S) /* of every other connection */
 #define SOCKETS_MAX 64
 #define ASKS_MAX    16
 #define EVENTS_MAX  200000
@@ -157,8 +156,7 @@ sp_status __wrap_sp_socket_open(struct sp_http_client *client, const char *base,
     **out = (struct sp_socket_client){.callbacks = *callbacks,
                                       .used = true,
                                       .opened = f.now,
-                                      .lag = f.is_market ? MARKET_NS : LAG_NS};
-    if (f.socket_count % 2 == 1) (*out)->lag = 0;
+                                      .lag = f.socket_count % 2 == 0 ? LAG_NS : 0};
     f.socket_count++;
     return SP_OK;
 }
