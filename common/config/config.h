@@ -53,6 +53,7 @@ struct sp_platform {
     struct sp_persistence persistence;
     char record_inputs_dir[SP_PATH_SIZE]; /* "": inputs are not recorded */
     uint64_t record_inputs_bytes;         /* of each file */
+    char tls_ca_file[SP_PATH_SIZE];       /* "": the certificates that the system trusts */
     char http_host[64];                   /* numeric IPv4 */
     uint16_t http_port;
     uint32_t alert_count;

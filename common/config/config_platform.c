@@ -228,6 +228,15 @@ static const struct sp_field http_fields[] = {
 };
 static const struct sp_table http_table = SP_TABLE(http_fields, "the health page");
 
+static const struct sp_field tls_fields[] = {
+    {.key = "ca_file",
+     .doc = "certificates (PEM) that are trusted instead of the system's: a proxy's, a test's",
+     .type = SP_VALUE_PATH,
+     .example = "\"venue_ca.pem\"",
+     SP_AT(sp_platform, tls_ca_file)},
+};
+static const struct sp_table tls_table = SP_TABLE(tls_fields, "connections to a venue");
+
 static const char *const alert_targets[] = {"log", NULL};
 static const char *const alert_targets_later[] = {"mail", "webhook", "telegram", NULL};
 static const char *const severities[] = {"LOW", "MEDIUM", "HIGH", "CRITICAL", NULL};
@@ -289,6 +298,7 @@ static const struct sp_field platform_fields[] = {
      .doc = "recorded inputs, by which a service can be repeated",
      .type = SP_VALUE_OBJECT,
      .table = &inputs_table},
+    {.key = "tls", .doc = "connections to a venue", .type = SP_VALUE_OBJECT, .table = &tls_table},
     {.key = "http", .doc = "the health page", .type = SP_VALUE_OBJECT, .table = &http_table},
     {.key = "alerts",
      .doc = "who is told about what",

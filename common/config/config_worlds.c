@@ -146,9 +146,10 @@ static const struct sp_field binance_fields[] = {
      .example = "\"ws://127.0.0.1:8788\"",
      SP_AT(sp_world_config, binance.ws_api)},
     {.key = "key",
-     .doc = "file {\"api_key\": \"..\", \"secret\": \"..\"} with mode 0400",
+     .doc =
+         "file {\"api_key\": \"..\", \"secret\": \"..\"} with mode 0400; without it the credential "
+         "venue_key.json of the service manager",
      .type = SP_VALUE_PATH,
-     .required = true,
      .example = "\"venue_key.json\"",
      SP_AT(sp_world_config, binance.key)},
     {.key = "absence",

@@ -64,6 +64,9 @@ void sp_http_call(const struct sp_http_request_line *request, struct sp_call_ans
             curl_easy_setopt(handle, CURLOPT_HTTPHEADER, headers) == CURLE_OK &&
             curl_easy_setopt(handle, CURLOPT_TIMEOUT_MS, (long)request->timeout_ms) == CURLE_OK &&
             curl_easy_setopt(handle, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
+            (request->ca_file == NULL ||
+             (curl_easy_setopt(handle, CURLOPT_CAINFO, request->ca_file) == CURLE_OK &&
+              curl_easy_setopt(handle, CURLOPT_CAPATH, NULL) == CURLE_OK)) &&
             /* A reused connection that has died makes libcurl send once more. */
             curl_easy_setopt(handle, CURLOPT_FRESH_CONNECT, 1L) == CURLE_OK &&
             curl_easy_setopt(handle, CURLOPT_FORBID_REUSE, 1L) == CURLE_OK &&

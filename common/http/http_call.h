@@ -15,7 +15,8 @@ enum sp_call_outcome {
 struct sp_http_request_line {
     const char *method; /* "GET", "POST", "DELETE" */
     const char *url;
-    const char *header; /* one "Name: value", or NULL */
+    const char *header;  /* one "Name: value", or NULL */
+    const char *ca_file; /* certificates (PEM) trusted instead of the system's; NULL: those */
     uint32_t timeout_ms;
 };
 

@@ -10,7 +10,6 @@
 
 #include "common/clock.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,6 +41,7 @@ struct exchange {
     CURL *easy;
     struct curl_slist *headers;
     struct bytes body, head;
+    char says[CURL_ERROR_SIZE]; /* of a failure, more than its code */
     uint32_t attempts;
     bool second_refused;
     sp_wall asked;
@@ -54,6 +54,7 @@ struct sp_http_stream {
     struct sp_http_stream *next;
     CURL *easy;
     curl_socket_t fd; /* CURL_SOCKET_BAD until it is open */
+    char says[CURL_ERROR_SIZE];
     bool ended, wants_out;
     struct sp_http_stream_callbacks callbacks;
     struct bytes out;
@@ -66,6 +67,8 @@ struct sp_http_client {
     int epoll;
     struct exchange *exchanges;
     struct sp_http_stream *streams;
+    char *ca; /* PEM; NULL: what the system trusts */
+    size_t ca_bytes;
     uint8_t share[SHARE_BYTES];
 };
 
@@ -87,61 +90,12 @@ static bool append(struct bytes *to, const void *from, size_t len)
     return true;
 }
 
-/* ---- Bases ---- */
-
-static const char *const schemes[] = {"http://", "https://", "ws://", "wss://"};
-
-static const char *host_of(const char *base, bool *is_plain)
-{
-    for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++) {
-        size_t len = strlen(schemes[i]);
-        if (strncmp(base, schemes[i], len) != 0) continue;
-        *is_plain = i % 2 == 0;
-        return base + len;
-    }
-    return NULL;
-}
-
-bool sp_http_base_is_loopback(const char *base)
-{
-    bool is_plain = false;
-    const char *host = host_of(base, &is_plain);
-    char text[INET_ADDRSTRLEN];
-    struct in_addr address;
-
-    if (host == NULL) return false;
-    size_t len = strcspn(host, ":/");
-    if (len == 0 || len >= sizeof text) return false;
-    memcpy(text, host, len);
-    text[len] = '\0';
-    return inet_pton(AF_INET, text, &address) == 1 && ntohl(address.s_addr) >> 24 == 127;
-}
-
-sp_status sp_http_base_check(const char *base, struct sp_err *err)
-{
-    static const char host_bytes[] =
-        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-";
-    bool is_plain = false;
-    const char *host = host_of(base, &is_plain);
-
-    if (host == NULL) return SP_FAIL(err, SP_CONFIG, "%.80s: expected https:// or wss://", base);
-    if (strlen(base) >= SP_HTTP_BASE_SIZE) return SP_FAIL(err, SP_CONFIG, "the URL is too long");
-    const char *rest = host + strspn(host, host_bytes);
-    bool has_port = *rest == ':' && rest[1] != '\0';
-    if (has_port) rest += 1 + strspn(rest + 1, "0123456789");
-    if (rest == host || *rest != '\0')
-        return SP_FAIL(err, SP_CONFIG, "%.80s: expected scheme, host and perhaps a port", base);
-    if (is_plain && !sp_http_base_is_loopback(base))
-        return SP_FAIL(err, SP_CONFIG, "%.80s: without TLS only to 127.0.0.1", base);
-    return SP_OK;
-}
-
 /* curl knows the stream schemes by their HTTP names. */
 static sp_status url_of(const char *base, const char *path, const char *query, char *out,
                         size_t room)
 {
     bool is_plain = false;
-    const char *host = host_of(base, &is_plain);
+    const char *host = sp_http_base_host(base, &is_plain);
 
     SP_ASSERT(host != NULL);
     int n = snprintf(out, room, "%s%s%s%s%s", is_plain ? "http://" : "https://", host, path,
@@ -234,9 +188,15 @@ static void free_exchange(struct exchange *exchange)
     free(exchange);
 }
 
-static bool set_common(CURL *easy, const char *base, const char *url)
+static bool set_common(struct sp_http_client *client, CURL *easy, const char *base, const char *url)
 {
+    struct curl_blob ca = {.data = client->ca, .len = client->ca_bytes, .flags = CURL_BLOB_NOCOPY};
     CURLcode bad = CURLE_OK;
+
+    if (client->ca != NULL) {
+        bad |= curl_easy_setopt(easy, CURLOPT_CAINFO_BLOB, &ca);
+        bad |= curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
+    }
 
     bad |= curl_easy_setopt(easy, CURLOPT_URL, url);
     bad |= curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR,
@@ -259,6 +219,7 @@ static bool set_request(struct exchange *exchange, const struct sp_http_ask *ask
     bad |= curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     bad |= curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)(ask->limit.ns / SP_NS_PER_MS));
     bad |= curl_easy_setopt(easy, CURLOPT_PRIVATE, (char *)exchange);
+    bad |= curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, exchange->says);
     bad |= curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
     bad |= curl_easy_setopt(easy, CURLOPT_WRITEDATA, exchange);
     bad |= curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_head);
@@ -296,7 +257,7 @@ sp_status sp_http_client_ask(struct sp_http_client *client, const struct sp_http
     exchange->head.most = HEAD_BYTES_MAX;
     exchange->asked = sp_clock_wall();
     exchange->easy = curl_easy_init();
-    bool fine = exchange->easy != NULL && set_common(exchange->easy, ask->base, url) &&
+    bool fine = exchange->easy != NULL && set_common(client, exchange->easy, ask->base, url) &&
                 set_request(exchange, ask) &&
                 curl_multi_add_handle(client->multi, exchange->easy) == CURLM_OK;
     if (!fine) {
@@ -324,6 +285,11 @@ int64_t sp_http_answer_number(const struct sp_http_answer *answer, const char *n
     return -1;
 }
 
+static const char *meaning(CURLcode result, const char *says)
+{
+    return says[0] != '\0' ? says : curl_easy_strerror(result);
+}
+
 static void finish_exchange(struct exchange *exchange, CURLcode result)
 {
     long status = 0;
@@ -340,7 +306,7 @@ static void finish_exchange(struct exchange *exchange, CURLcode result)
         answer.status = (int)status;
     } else {
         answer.failure = exchange->second_refused ? "the kept connection was closed; not sent again"
-                                                  : curl_easy_strerror(result);
+                                                  : meaning(result, exchange->says);
     }
     exchange->on_answer(exchange->ctx, &answer);
     free_exchange(exchange);
@@ -417,7 +383,7 @@ static void stream_connected(struct sp_http_stream *stream, CURLcode result)
         if (result == CURLE_OK && stream->fd == CURL_SOCKET_BAD) result = CURLE_COULDNT_CONNECT;
     }
     if (result != CURLE_OK) {
-        end_stream(stream, curl_easy_strerror(result));
+        end_stream(stream, meaning(result, stream->says));
         return;
     }
     watch(stream->client, stream->fd, EPOLLIN);
@@ -442,8 +408,9 @@ sp_status sp_http_stream_open(struct sp_http_client *client, const char *base,
     stream->next = client->streams;
     client->streams = stream;
     stream->easy = curl_easy_init();
-    bool fine = stream->easy != NULL && set_common(stream->easy, base, url) &&
+    bool fine = stream->easy != NULL && set_common(client, stream->easy, base, url) &&
                 curl_easy_setopt(stream->easy, CURLOPT_CONNECT_ONLY, 1L) == CURLE_OK &&
+                curl_easy_setopt(stream->easy, CURLOPT_ERRORBUFFER, stream->says) == CURLE_OK &&
                 curl_easy_setopt(stream->easy, CURLOPT_TIMEOUT_MS, STREAM_LIMIT_MS) == CURLE_OK &&
                 /* HTTP/2 must not be agreed on: what follows is an HTTP/1.1 upgrade. */
                 curl_easy_setopt(stream->easy, CURLOPT_SSL_ENABLE_ALPN, 0L) == CURLE_OK &&
@@ -564,14 +531,16 @@ static sp_status set_up(struct sp_http_client *client, struct sp_err *err)
     return bad == CURLM_OK ? SP_OK : SP_FAIL(err, SP_PLATFORM, "libcurl lacks an option");
 }
 
-sp_status sp_http_client_open(struct sp_loop *loop, struct sp_http_client **out, struct sp_err *err)
+sp_status sp_http_client_open(struct sp_loop *loop, const char *ca_file,
+                              struct sp_http_client **out, struct sp_err *err)
 {
     struct sp_http_client *client = calloc(1, sizeof *client);
 
     if (client == NULL) return SP_FAIL(err, SP_NO_MEMORY, "HTTP client");
     client->loop = loop;
     client->epoll = -1;
-    sp_status status = set_up(client, err);
+    sp_status status = sp_http_ca_read(ca_file, &client->ca, &client->ca_bytes, err);
+    if (status == SP_OK) status = set_up(client, err);
     if (status != SP_OK) {
         sp_http_client_close(client);
         return status;
@@ -593,5 +562,6 @@ void sp_http_client_close(struct sp_http_client *client)
         sp_loop_remove_fd(client->loop, client->epoll);
         close(client->epoll);
     }
+    free(client->ca);
     free(client);
 }

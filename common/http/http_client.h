@@ -4,28 +4,24 @@
  * A request is attempted once. curl by itself sends a request again on a fresh connection when a
  * kept one turns out dead; here the second attempt is refused before a byte of it leaves, and the
  * caller hears "sent, no answer". There is no redirect, no proxy, no cookie, no file of passwords.
- * TLS is verified, always; plain http is for loopback addresses only. Connections are kept.
+ * TLS is verified, always: the certificate's chain, name and time. Plain http is for loopback
+ * addresses only. Connections are kept.
  * One thread: the loop's.
  */
 #ifndef SP_COMMON_HTTP_CLIENT_H
 #define SP_COMMON_HTTP_CLIENT_H
 
 #include "common/bus/loop.h"
+#include "common/http/http_base.h"
 
-#define SP_HTTP_BASE_SIZE        128
 #define SP_HTTP_ANSWER_BYTES_MAX (4u << 20)
 
 struct sp_http_client;
 
-/* "http://127.0.0.1:8788" or "https://api.example.com": scheme, host, perhaps a port, nothing else.
- * SP_CONFIG with the reason; plain text (http, ws) to any other than 127.0.0.0/8 is one. */
-SP_NODISCARD sp_status sp_http_base_check(const char *base, struct sp_err *err);
-/* Whether the host is a numeric loopback address. */
-bool sp_http_base_is_loopback(const char *base);
-
-/* SP_NO_MEMORY, SP_IO, SP_FULL (the loop). */
-SP_NODISCARD sp_status sp_http_client_open(struct sp_loop *loop, struct sp_http_client **out,
-                                           struct sp_err *err);
+/* `ca_file`: certificates (PEM) that are trusted instead of the system's; "": the system's.
+ * SP_CONFIG (it cannot be read, or holds none), SP_NO_MEMORY, SP_IO, SP_FULL (the loop). */
+SP_NODISCARD sp_status sp_http_client_open(struct sp_loop *loop, const char *ca_file,
+                                           struct sp_http_client **out, struct sp_err *err);
 /* What is under way ends without a word. NULL is accepted. */
 void sp_http_client_close(struct sp_http_client *client);
 

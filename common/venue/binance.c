@@ -43,11 +43,17 @@ void sp_binance_down(struct binance *venue, const char *reason)
     sp_binance_user_close(venue);
     venue->time_asked = false;
     wait_anew(venue);
-    if (was_up) venue->base.callbacks.on_down(venue->base.callbacks.ctx, reason);
+    if (was_up) {
+        venue->base.callbacks.on_down(venue->base.callbacks.ctx, reason);
+    } else if (strcmp(venue->down_reason.s, reason) != 0) {
+        sp_log(SP_LOG_WARN, "venue_not_reached", "reason=\"%s\" next=\"tried again\"", reason);
+    }
+    sp_text_printf(&venue->down_reason, "%s", reason);
 }
 
 void sp_binance_up(struct binance *venue)
 {
+    venue->down_reason = (sp_text){{0}};
     enter(venue, BINANCE_UP);
     venue->attempt = 0;
     venue->report_seq = 0;
@@ -221,6 +227,19 @@ static sp_status read_rights(const struct sp_http_answer *answer, struct sp_bina
 }
 
 /* A venue that knows no rights of keys is asked for those of the account. */
+/* Why nothing came, a wrong certificate for one, is for a person to know. */
+static void unanswered(struct binance *venue, const char *what, const struct sp_http_answer *answer)
+{
+    sp_text reason = {{0}};
+
+    if (answer->status != 0) {
+        sp_binance_down(venue, what);
+        return;
+    }
+    sp_text_printf(&reason, "%s: %s: %.120s", what, venue->config->rest, answer->failure);
+    sp_binance_down(venue, reason.s);
+}
+
 static void on_rights(void *ctx, const struct sp_http_answer *answer)
 {
     struct binance *venue = NULL;
@@ -238,7 +257,7 @@ static void on_rights(void *ctx, const struct sp_http_answer *answer)
         refuse(venue, error.message.s);
     } else if (answer->status == 0 || outcome != SP_BINANCE_ACCEPTED ||
                read_rights(answer, &rights) != SP_OK) {
-        sp_binance_down(venue, "the key's rights are not known");
+        unanswered(venue, "the key's rights are not known", answer);
     } else {
         rights_are(venue, &rights);
     }
@@ -273,7 +292,7 @@ static void on_time(void *ctx, const struct sp_http_answer *answer)
     bool fine = answer->status != 0 && outcome == SP_BINANCE_ACCEPTED &&
                 sp_binance_read_time(answer->body, answer->body_bytes, &server_ms, NULL) == SP_OK;
     if (!fine) {
-        sp_binance_down(venue, "the venue does not answer");
+        unanswered(venue, "the venue does not answer", answer);
         return;
     }
     sp_binance_clock_sample(&venue->clock, answer->asked, answer->answered, server_ms);
@@ -376,7 +395,7 @@ sp_status sp_venue_open_binance(struct sp_loop *loop, const struct sp_binance_op
                            ? SP_OK
                            : SP_FAIL(err, SP_PLATFORM, "core files cannot be turned off");
     if (status == SP_OK) status = sp_binance_keys_open(venue->config->key, &venue->keys, err);
-    if (status == SP_OK) status = sp_http_client_open(loop, &venue->http, err);
+    if (status == SP_OK) status = sp_http_client_open(loop, options->ca_file, &venue->http, err);
     if (status == SP_OK) {
         status = sp_loop_add_timer(loop, (sp_dur){0}, every, on_tick, venue, &venue->timer);
         if (status != SP_OK) status = SP_FAIL(err, status, "event loop: no room for a timer");

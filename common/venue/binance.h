@@ -24,6 +24,7 @@
 
 struct sp_binance_options {
     const struct sp_world_config *world; /* outlives the connection */
+    const char *ca_file;                 /* as of sp_http_client_open */
     bool reports;
     uint32_t weight_percent;
 };

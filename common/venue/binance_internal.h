@@ -32,6 +32,7 @@ struct binance {
     struct sp_venue base;
     struct sp_loop *loop;
     struct sp_binance_options options;
+    sp_text down_reason; /* why it was not reached last, for a person; "": it is up */
     const struct sp_binance_config *config;
     struct sp_http_client *http;
     struct sp_binance_keys *keys;

@@ -3,6 +3,8 @@
 #include "common/crypto.h"
 
 #include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -37,21 +39,33 @@ static bool find_text(const char *text, const char *key, char out[SP_BINANCE_KEY
     return true;
 }
 
-static sp_status read_file(const char *path, struct sp_binance_keys *keys, struct sp_err *err)
+/* A file of one's own is the owner's alone. A credential, which the service manager holds ready in
+ * a folder of this service, may be root's, and readable by the group that stands for the list of
+ * who may. */
+static sp_status check_owner(const char *path, const struct stat *info, bool credential,
+                             struct sp_err *err)
 {
-    struct stat info;
+    bool ours = info->st_uid == geteuid() || (credential && info->st_uid == 0);
+    unsigned mode = info->st_mode & 07777U;
+
+    if (!S_ISREG(info->st_mode))
+        return SP_FAIL(err, SP_CONFIG, "key file %.90s is no regular file", path);
+    if (!ours) return SP_FAIL(err, SP_CONFIG, "key file %.60s belongs to another user", path);
+    if (mode != 0400 && !(credential && mode == 0440))
+        return SP_FAIL(err, SP_CONFIG, "key file %.60s has mode %04o; chmod 0400", path, mode);
+    return SP_OK;
+}
+
+static sp_status read_file(const char *path, bool credential, struct sp_binance_keys *keys,
+                           struct sp_err *err)
+{
+    struct stat info = {0};
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY);
 
     if (fd < 0) return SP_FAIL(err, SP_CONFIG, "key file %.90s cannot be opened", path);
-    sp_status status = SP_OK;
-    if (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {
-        status = SP_FAIL(err, SP_CONFIG, "key file %.90s is no regular file", path);
-    } else if (info.st_uid != geteuid()) {
-        status = SP_FAIL(err, SP_CONFIG, "key file %.60s belongs to another user", path);
-    } else if ((info.st_mode & 07777) != 0400) {
-        status = SP_FAIL(err, SP_CONFIG, "key file %.60s has mode %04o; chmod 0400", path,
-                         (unsigned)info.st_mode & 07777u);
-    } else {
+    if (fstat(fd, &info) != 0) info.st_mode = 0; /* no regular file */
+    sp_status status = check_owner(path, &info, credential, err);
+    if (status == SP_OK) {
         ssize_t n = read(fd, keys->file, sizeof keys->file - 1);
         bool whole = n > 0 && (size_t)n < sizeof keys->file - 1;
         if (whole) keys->file[n] = '\0';
@@ -63,6 +77,22 @@ static sp_status read_file(const char *path, struct sp_binance_keys *keys, struc
     explicit_bzero(keys->file, sizeof keys->file);
     close(fd);
     return status;
+}
+
+/* The file, or the credential of the service manager if none is configured. */
+static sp_status read_keys(const char *path, struct sp_binance_keys *keys, struct sp_err *err)
+{
+    const char *folder = getenv("CREDENTIALS_DIRECTORY");
+    char credential[512];
+
+    if (path[0] != '\0') return read_file(path, false, keys, err);
+    if (folder == NULL || folder[0] != '/')
+        return SP_FAIL(err, SP_CONFIG, "no key: set venue.binance.key, or LoadCredential=%s",
+                       SP_BINANCE_CREDENTIAL);
+    int n = snprintf(credential, sizeof credential, "%s/" SP_BINANCE_CREDENTIAL, folder);
+    if (n < 0 || (size_t)n >= sizeof credential)
+        return SP_FAIL(err, SP_CONFIG, "CREDENTIALS_DIRECTORY is too long");
+    return read_file(credential, true, keys, err);
 }
 
 sp_status sp_binance_keys_open(const char *path, struct sp_binance_keys **out, struct sp_err *err)
@@ -78,7 +108,7 @@ sp_status sp_binance_keys_open(const char *path, struct sp_binance_keys **out, s
     }
     /* Without the right to lock memory a swap file could hold it: no reason to stop. */
     SP_IGNORE(mlock(keys, PAGE_BYTES) != 0);
-    if (status == SP_OK) status = read_file(path, keys, err);
+    if (status == SP_OK) status = read_keys(path, keys, err);
     if (status != SP_OK) {
         sp_binance_keys_close(keys);
         return status;

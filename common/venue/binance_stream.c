@@ -581,7 +581,7 @@ sp_status sp_binance_stream_open(struct sp_loop *loop,
         stream->links[i] = (struct link){.stream = stream, .index = i};
     }
     sp_binance_pace_init(&stream->pace, options->weight_percent);
-    status = sp_http_client_open(loop, &stream->http, err);
+    status = sp_http_client_open(loop, options->ca_file, &stream->http, err);
     if (status == SP_OK)
         status = sp_loop_add_timer(loop, tick, tick, on_tick, stream, &stream->timer);
     if (status != SP_OK) {

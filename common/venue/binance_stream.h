@@ -26,6 +26,7 @@ struct sp_binance_stream;
 
 struct sp_binance_stream_options {
     const char *rest, *stream; /* bases: outlive the source */
+    const char *ca_file;       /* as of sp_http_client_open */
     uint32_t instrument_count;
     const struct sp_instrument *instruments; /* copied */
     uint32_t weight_percent;

@@ -13,6 +13,7 @@ sp_status sp_venue_open(struct sp_loop *loop, const struct sp_config *config,
 {
     const struct sp_world_config *world = sp_config_world(config);
     struct sp_binance_options options = {.world = world,
+                                         .ca_file = config->platform.tls_ca_file,
                                          .reports = reports,
                                          .weight_percent =
                                              reports ? WEIGHT_EXECUTION : WEIGHT_OTHERS};

@@ -7,7 +7,7 @@
 #include <string.h>
 
 static const char help[] =
-    "usage: spoor-kill --url URL --key FILE --symbol SYMBOL[:KEEP]... [--yes]\n"
+    "usage: spoor-kill --url URL --key FILE --symbol SYMBOL[:KEEP]... [--ca FILE] [--yes]\n"
     "\n"
     "Cancels all open orders of each symbol at the venue and sells what is held of it at market,\n"
     "again and again until nothing is open and nothing is left that the venue would take. It asks\n"
@@ -16,6 +16,7 @@ static const char help[] =
     "  --url URL             of the venue: https://api.binance.com, or http:// on loopback\n"
     "  --key FILE            {\"api_key\": \"..\", \"secret\": \"..\"}, chmod 400.\n"
     "                        Give it a key of its own, that may trade and may not withdraw\n"
+    "  --ca FILE             certificates (PEM) that are trusted instead of the system's\n"
     "  --symbol SYMBOL:KEEP  sells all but KEEP of the base asset: what is there and not this\n"
     "                        system's. Without :KEEP everything is sold\n"
     "  --yes                 does not ask\n"
@@ -81,6 +82,8 @@ int sp_kill_args_parse(struct sp_kill_args *args, int argc, char **argv)
             args->url = value;
         } else if (strcmp(arg, "--key") == 0) {
             args->key_file = value;
+        } else if (strcmp(arg, "--ca") == 0) {
+            args->ca_file = value;
         } else if (strcmp(arg, "--symbol") != 0) {
             return usage("unknown:", arg);
         } else if (!add_symbol(args, value)) {

@@ -8,9 +8,9 @@
 #define SP_KILL_EXIT_USAGE  64
 
 struct sp_kill_args {
-    const char *url, *key_file;
-    bool yes;  /* do not ask */
-    bool help; /* was printed: nothing else is wanted */
+    const char *url, *key_file, *ca_file; /* ca_file: NULL = none */
+    bool yes;                             /* do not ask */
+    bool help;                            /* was printed: nothing else is wanted */
     uint32_t symbol_count;
     struct sp_kill_symbol symbols[SP_KILL_SYMBOLS_MAX];
 };

@@ -53,6 +53,7 @@ static void port_call(void *ctx, const struct sp_kill_request *request, struct s
         sp_http_call(&(struct sp_http_request_line){.method = request->method,
                                                     .url = url,
                                                     .header = header,
+                                                    .ca_file = venue->ca_file,
                                                     .timeout_ms = CALL_TIMEOUT},
                      out);
     }

@@ -6,7 +6,8 @@
 #include "services/kill/kill_key.h"
 
 struct sp_kill_venue {
-    const char *url; /* without a path */
+    const char *url;     /* without a path */
+    const char *ca_file; /* as of sp_http_call */
     struct sp_kill_key key;
     int64_t offset_ms; /* the venue's clock - ours */
     uint32_t minted;

@@ -21,6 +21,7 @@ int main(int argc, char **argv)
     if (code != 0 || args.help) return code;
     prctl(PR_SET_DUMPABLE, 0); /* no core file holds the key */
     venue.url = args.url;
+    venue.ca_file = args.ca_file;
     if (sp_kill_key_load(args.key_file, &venue.key, &err) != SP_OK) {
         fprintf(stderr, "spoor-kill: %s\n", err.text);
         return EXIT_KEY;

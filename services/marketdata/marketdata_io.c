@@ -154,17 +154,18 @@ static sp_status open_binance(struct io *io, struct sp_err *err)
 {
     const struct sp_world_config *world = sp_config_world(io->service->config);
     struct sp_instrument instruments[SP_MD_SYMBOLS_MAX];
-    struct sp_binance_stream_options options = {.rest = world->feed.rest,
-                                                .stream = world->feed.stream,
-                                                .instrument_count = world->feed.symbol_count,
-                                                .instruments = instruments,
-                                                .weight_percent = WEIGHT_PERCENT,
-                                                .life = {CONNECTION_LIFE_NS},
-                                                .seed = (uint64_t)sp_clock_wall().ns ^
-                                                        io->service->role.epoch,
-                                                .ctx = io,
-                                                .on_data = on_live_data,
-                                                .is_book_right = is_book_right};
+    struct sp_binance_stream_options options = {
+        .rest = world->feed.rest,
+        .stream = world->feed.stream,
+        .ca_file = io->service->config->platform.tls_ca_file,
+        .instrument_count = world->feed.symbol_count,
+        .instruments = instruments,
+        .weight_percent = WEIGHT_PERCENT,
+        .life = {CONNECTION_LIFE_NS},
+        .seed = (uint64_t)sp_clock_wall().ns ^ io->service->role.epoch,
+        .ctx = io,
+        .on_data = on_live_data,
+        .is_book_right = is_book_right};
 
     for (uint32_t i = 0; i < world->feed.symbol_count; i++) {
         const struct sp_instrument_config *rules =

@@ -103,6 +103,37 @@ static void test_binance_keys_what_is_no_key_file_is_refused(void **state)
     assert_int_equal(sp_binance_keys_open(other, &keys, NULL), SP_CONFIG);
 }
 
+/* As systemd holds it ready: root's, or readable by the group that stands for an access list. */
+static void test_binance_keys_come_from_the_service_manager(void **state)
+{
+    struct sp_binance_keys *keys = NULL;
+    struct sp_err err = {0};
+    char credential[80];
+
+    assert_int_equal(unsetenv("CREDENTIALS_DIRECTORY"), 0);
+    assert_int_equal(sp_binance_keys_open("", &keys, &err), SP_CONFIG);
+    assert_non_null(strstr(err.text, "LoadCredential="));
+    snprintf(credential, sizeof credential, "%s/" SP_BINANCE_CREDENTIAL, (const char *)*state);
+    assert_int_equal(setenv("CREDENTIALS_DIRECTORY", *state, 1), 0);
+    assert_int_equal(sp_binance_keys_open("", &keys, &err), SP_CONFIG);
+    assert_non_null(strstr(err.text, "venue_key.json"));
+    static const mode_t modes[] = {0400, 0440, 0600, 0444, 0640};
+    for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
+        put_file(good, modes[i]);
+        assert_int_equal(rename(path, credential), 0);
+        assert_int_equal(sp_binance_keys_open("", &keys, NULL), i < 2 ? SP_OK : SP_CONFIG);
+        if (i < 2) assert_string_equal(sp_binance_keys_api_key(keys), "spoor-example-key");
+        sp_binance_keys_close(keys);
+        keys = NULL;
+        assert_int_equal(sp_binance_keys_open(credential, &keys, NULL),
+                         i == 0 ? SP_OK : SP_CONFIG); /* named, it is a file like any other */
+        sp_binance_keys_close(keys);
+        keys = NULL;
+    }
+    assert_int_equal(unlink(credential), 0);
+    assert_int_equal(unsetenv("CREDENTIALS_DIRECTORY"), 0);
+}
+
 /* What the kernel says about the page: in no core file, in no child. */
 static void test_binance_keys_page_is_kept_out_of_cores(void **state)
 {
@@ -137,6 +168,8 @@ int main(void)
                                         remove_folder),
         cmocka_unit_test_setup_teardown(test_binance_keys_laxer_modes_are_refused, make_folder,
                                         remove_folder),
+        cmocka_unit_test_setup_teardown(test_binance_keys_come_from_the_service_manager,
+                                        make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(test_binance_keys_what_is_no_key_file_is_refused,
                                         make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(test_binance_keys_page_is_kept_out_of_cores, make_folder,

@@ -83,12 +83,13 @@ sp_status __wrap_sp_loop_add_timer(struct sp_loop *loop, sp_dur first, sp_dur ev
     return SP_OK;
 }
 
-sp_status __wrap_sp_http_client_open(struct sp_loop *loop, struct sp_http_client **out,
-                                     struct sp_err *err);
-sp_status __wrap_sp_http_client_open(struct sp_loop *loop, struct sp_http_client **out,
-                                     struct sp_err *err)
+sp_status __wrap_sp_http_client_open(struct sp_loop *loop, const char *ca_file,
+                                     struct sp_http_client **out, struct sp_err *err);
+sp_status __wrap_sp_http_client_open(struct sp_loop *loop, const char *ca_file,
+                                     struct sp_http_client **out, struct sp_err *err)
 {
     (void)loop;
+    (void)ca_file;
     (void)err;
     *out = NULL;
     return SP_OK;

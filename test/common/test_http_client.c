@@ -135,7 +135,8 @@ static struct sp_http_client *client;
 static int open_client(void **state)
 {
     (void)state;
-    return sp_loop_open(&loop, NULL) != SP_OK || sp_http_client_open(loop, &client, NULL) != SP_OK;
+    return sp_loop_open(&loop, NULL) != SP_OK ||
+           sp_http_client_open(loop, "", &client, NULL) != SP_OK;
 }
 
 static int close_client(void **state)
