@@ -62,6 +62,7 @@ sp_status __wrap_sp_venue_store_load(struct sp_venue_store *store, struct sp_exc
 
     a.pid = sim_self()->pid;
     a.store = store;
+    if (status == SP_OK) sim_truth_loaded(store, x);
     set_filters(x);
     return status;
 }

@@ -18,6 +18,11 @@ static struct {
     struct sim_truth_order *orders;
     struct sp_venue_fill_row *fills;
     struct sp_venue_balance balances[SP_VENUE_ASSETS_MAX];
+    /* What is being saved: whether it was, a venue that was killed meanwhile finds out. */
+    bool saving;
+    struct sp_venue_changes changes;
+    struct sp_venue_balance balances_then[SP_VENUE_ASSETS_MAX];
+    uint32_t balances_then_count;
 } truth;
 
 static struct sim_truth_order *by_no(uint64_t order_no)
@@ -62,20 +67,43 @@ static void take_fill(const struct sp_venue_fill_row *fill)
     truth.fills[truth.fill_count++] = *fill;
 }
 
+static void take_saved(void)
+{
+    for (uint32_t i = 0; i < truth.changes.count; i++) {
+        take_order(&truth.changes.at[i].order);
+        if (truth.changes.at[i].fill.trade_no != 0) take_fill(&truth.changes.at[i].fill);
+    }
+    truth.balance_count = truth.balances_then_count;
+    memcpy(truth.balances, truth.balances_then, sizeof truth.balances);
+    truth.saving = false;
+}
+
+/* All of it was, or nothing: one transaction. */
+void sim_truth_loaded(struct sp_venue_store *store, const struct sp_exchange *x)
+{
+    struct sp_venue_order_row row;
+
+    if (!truth.saving || truth.changes.count == 0) return;
+    truth.saving = false;
+    const struct sp_venue_order_row *order = &truth.changes.at[truth.changes.count - 1].order;
+    if (sp_venue_store_order_no(store, x, order->order_no, &row, NULL) != SP_OK) return;
+    if (row.state == order->state && row.filled.e8 == order->filled.e8) take_saved();
+}
+
 /* Only what was kept is true: the venue tells nobody before. */
 sp_status __wrap_sp_venue_store_save(struct sp_venue_store *store, const struct sp_exchange *x,
                                      const struct sp_venue_changes *changes, struct sp_err *err)
 {
+    truth.changes.count = changes->count;
+    memcpy(truth.changes.at, changes->at, changes->count * sizeof changes->at[0]);
+    truth.balances_then_count = x->accounts[0].balance_count;
+    memcpy(truth.balances_then, x->accounts[0].balances, sizeof truth.balances_then);
+    truth.saving = true;
     sp_status status = __real_sp_venue_store_save(store, x, changes, err);
 
-    if (status != SP_OK) return status;
-    for (uint32_t i = 0; i < changes->count; i++) {
-        take_order(&changes->at[i].order);
-        if (changes->at[i].fill.trade_no != 0) take_fill(&changes->at[i].fill);
-    }
-    truth.balance_count = x->accounts[0].balance_count;
-    memcpy(truth.balances, x->accounts[0].balances, sizeof truth.balances);
-    return SP_OK;
+    truth.saving = false;
+    if (status == SP_OK) take_saved();
+    return status;
 }
 
 void sim_truth_begin(void)

@@ -20,6 +20,10 @@ struct sim_truth_order {
 void sim_truth_begin(void);
 void sim_truth_end(void);
 
+/* A venue has read its file: whether what was being saved when it was killed is in there. */
+struct sp_venue_store;
+void sim_truth_loaded(struct sp_venue_store *store, const struct sp_exchange *x);
+
 uint32_t sim_truth_order_count(void);
 const struct sim_truth_order *sim_truth_order(uint32_t i);
 /* The newest of that id, and how many there are of it. NULL, 0 if none. */
