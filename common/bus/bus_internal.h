@@ -48,7 +48,7 @@ struct bus_ring {
     uint32_t capacity;
     uint64_t first_seq, last_seq;
     struct bus_slot {
-        size_t at, len;
+        uint32_t at, len;
     } * slots;          /* of sequence s: s & slot_mask */
     uint64_t slot_mask; /* a power of two, at least the capacity, less one */
     uint8_t *arena;

@@ -102,6 +102,7 @@ sp_status sp_bus_add_ring(struct sp_bus *bus, const sp_name *stream, uint32_t ca
     while (ring->slot_mask + 1 < capacity)
         ring->slot_mask = 2 * ring->slot_mask + 1;
     ring->arena_len = (size_t)capacity * RECORD_BYTES_MEAN + 2 * SP_WIRE_FRAME_MAX;
+    SP_ASSERT(ring->arena_len <= UINT32_MAX);
     ring->slots = calloc(ring->slot_mask + 1, sizeof(*ring->slots));
     ring->arena = malloc(ring->arena_len);
     if (snapshot != NULL && bus->snapshot == NULL) {
@@ -177,7 +178,8 @@ static uint8_t *ring_make_room(struct bus_ring *ring)
 static void ring_keep(struct bus_ring *ring, size_t len)
 {
     ring->last_seq++;
-    *slot_of(ring, ring->last_seq) = (struct bus_slot){.at = ring->at, .len = len};
+    *slot_of(ring, ring->last_seq) =
+        (struct bus_slot){.at = (uint32_t)ring->at, .len = (uint32_t)len};
     ring->at += len;
 }
 
@@ -262,10 +264,12 @@ sp_status sp_bus_publish(struct sp_bus *bus, struct sp_record *record, struct sp
     out->batch.len_bytes += len;
     out->batch.count++;
     if (out->unsent) return SP_OK;
+    if (bus->unsent_count == 0 && !sp_loop_defer(bus->loop, on_callback_over, bus)) {
+        send_batch(bus, out); /* no callback whose end could be waited for */
+        return SP_OK;
+    }
     out->unsent = true;
     bus->unsent[bus->unsent_count++] = out;
-    if (bus->unsent_count > 1 || sp_loop_defer(bus->loop, on_callback_over, bus)) return SP_OK;
-    sp_bus_flush(bus);
     return SP_OK;
 }
 
