@@ -54,6 +54,7 @@ struct sp_sock {
     enum sp_sock_type type;
     int fd;
     bool drained;
+    bool more; /* the last receive found a message: there may be another, and nobody has to ask */
 };
 
 static void *context;
@@ -294,11 +295,13 @@ sp_status sp_sock_receive(struct sp_sock *sock, struct sp_peer *peer, const uint
 {
     SP_ASSERT(sock->type != SP_SOCK_ROUTER || peer != NULL);
     sock->drained = false;
+    sock->more = false;
     for (int i = 0; i < FOREIGN_PER_CALL; i++) {
         int got = receive_message(sock, peer);
         if (got > 0) {
             *frame = zmq_msg_data(&sock->msg);
             *len_bytes = zmq_msg_size(&sock->msg);
+            sock->more = true;
             return SP_OK;
         }
         if (got < 0 && zmq_errno() == EAGAIN) {
@@ -339,7 +342,7 @@ sp_status sp_sock_poll(struct sp_poll_item *items, uint32_t count, sp_dur timeou
     for (uint32_t i = 0; i < count; i++) {
         struct sp_sock *sock = items[i].sock;
         fds[i] = (struct pollfd){.fd = sock != NULL ? sock->fd : items[i].fd, .events = POLLIN};
-        items[i].readable = sock != NULL && !sock->drained && is_readable(sock);
+        items[i].readable = sock != NULL && (sock->more || (!sock->drained && is_readable(sock)));
         any = any || items[i].readable;
     }
     if (wait_for_fds(fds, count, any ? (sp_dur){0} : timeout) < 0) {

@@ -66,7 +66,7 @@ SP_NODISCARD sp_status sp_sock_receive(struct sp_sock *sock, struct sp_peer *pee
 struct sp_poll_item {
     struct sp_sock *sock; /* or NULL for fd */
     int fd;
-    bool readable; /* out */
+    bool readable; /* out; also behind a receive that found a message: there may be no more */
 };
 SP_NODISCARD sp_status sp_sock_poll(struct sp_poll_item *items, uint32_t count, sp_dur timeout,
                                     struct sp_err *err);

@@ -43,8 +43,8 @@ void sp_x_cancel_first(struct sp_turn *turn)
     const sp_name *covered = NULL;
 
     if (!is_over(turn)) return;
-    for (uint32_t i = 0; i < x->books.order_count; i++) {
-        const struct sp_order *order = &x->books.orders[i];
+    for (uint32_t i = 0; i < x->books.live_count; i++) {
+        const struct sp_order *order = sp_books_live(&x->books, i);
         if (order->state != SP_ORDER_STATE_PENDING_CANCEL) continue;
         struct sp_pending *pending = watch_over(turn, &order->intent.client_order_id);
         if (pending == NULL || pending->asked.ns >= x->venue_quiet_until.ns) continue;
