@@ -79,11 +79,38 @@ static void test_scrub_the_thread_reports_damage_and_its_end(void **state)
     folder_remove(&f);
 }
 
+/* After the first segment it rests for as many seconds as that had bytes. */
+static void test_scrub_reads_no_faster_than_it_may(void **state)
+{
+    struct folder f = folder_make();
+    struct sp_scrub_options options = {.dir = f.path, .every = {1000000}, .bytes_per_second = 1};
+    struct sp_scrub *scrub = NULL;
+    struct sp_scrub_report report = {0};
+    uint64_t second = 0;
+
+    (void)state;
+    write_segments(&f, &second);
+    assert_int_equal(sp_scrub_start(&options, &scrub, NULL), SP_OK);
+    for (int i = 0; i < 5000 && report.segments < 1; i++) {
+        usleep(1000);
+        report = sp_scrub_report(scrub);
+    }
+    for (int i = 0; i < 50 && report.segments == 1; i++) {
+        usleep(1000);
+        report = sp_scrub_report(scrub);
+    }
+    assert_int_equal(report.segments, 1);
+    assert_int_equal(report.passes, 0);
+    sp_scrub_stop(scrub); /* at once */
+    folder_remove(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_scrub_a_flipped_bit_in_an_old_segment_is_damage),
         cmocka_unit_test(test_scrub_the_thread_reports_damage_and_its_end),
+        cmocka_unit_test(test_scrub_reads_no_faster_than_it_may),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
