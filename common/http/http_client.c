@@ -314,9 +314,13 @@ static void finish_exchange(struct exchange *exchange, CURLcode result)
 
 /* ---- Streams ---- */
 
-static void end_stream(struct sp_http_stream *stream, const char *reason)
+/* The callback may close the stream: the reason does not end with it. */
+static void end_stream(struct sp_http_stream *stream, const char *says)
 {
+    char reason[CURL_ERROR_SIZE];
+
     if (stream->ended) return;
+    snprintf(reason, sizeof reason, "%s", says);
     stream->ended = true;
     if (stream->fd != CURL_SOCKET_BAD)
         SP_IGNORE(epoll_ctl(stream->client->epoll, EPOLL_CTL_DEL, stream->fd, NULL) != 0);

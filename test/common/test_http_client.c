@@ -276,6 +276,55 @@ static void test_http_client_tls_is_not_optional(void **state)
     end(&server);
 }
 
+/* ---- Streams ---- */
+
+struct ended {
+    struct sp_http_stream *stream;
+    uint32_t count;
+    char reason[128];
+};
+
+static void on_stream_open(void *ctx)
+{
+    (void)ctx;
+    fail();
+}
+
+static void on_stream_bytes(void *ctx, const uint8_t *bytes, size_t len_bytes)
+{
+    (void)ctx;
+    (void)bytes;
+    (void)len_bytes;
+    fail();
+}
+
+static void on_stream_end(void *ctx, const char *reason)
+{
+    struct ended *ended = ctx;
+
+    sp_http_stream_close(ended->stream);
+    snprintf(ended->reason, sizeof ended->reason, "%s", reason);
+    ended->count++;
+}
+
+/* Who closes the stream at its end can still say why it ended. */
+static void test_http_client_the_reason_outlives_the_stream(void **state)
+{
+    struct ended ended = {.count = 0};
+    struct sp_http_stream_callbacks callbacks = {&ended, on_stream_open, on_stream_bytes,
+                                                 on_stream_end};
+    struct server server;
+    char base[SP_HTTP_BASE_SIZE];
+
+    (void)state;
+    start(&server, "a");
+    snprintf(base, sizeof base, "wss%.100s", server.base + strlen("http"));
+    assert_int_equal(sp_http_stream_open(client, base, &callbacks, &ended.stream, NULL), SP_OK);
+    turn_until(&ended.count, 1);
+    assert_non_null(strstr(ended.reason, "SSL"));
+    end(&server);
+}
+
 /* ---- WebSockets, against our own server ---- */
 
 static struct sp_http_server *own;
@@ -398,6 +447,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_http_client_bases, open_client, close_client),
         cmocka_unit_test_setup_teardown(test_http_client_tls_is_not_optional, open_client,
                                         close_client),
+        cmocka_unit_test_setup_teardown(test_http_client_the_reason_outlives_the_stream,
+                                        open_client, close_client),
         cmocka_unit_test_setup_teardown(test_http_client_sockets_speak_and_end, open_client,
                                         close_client),
     };

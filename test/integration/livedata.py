@@ -76,10 +76,10 @@ def get(url):
         return None
 
 
-def order_the_venue(host, path, **params):
+def order_the_venue(host, path, method="POST", **params):
     request = urllib.request.Request(
         f"http://{host}/spoor/v1/{path}", data=urllib.parse.urlencode(params).encode(),
-        headers={"Authorization": "Bearer " + TOKEN})
+        headers={"Authorization": "Bearer " + TOKEN}, method=method)
     with urllib.request.urlopen(request, timeout=5) as answer:
         return json.load(answer)
 
@@ -146,7 +146,12 @@ def disturb(system, host):
 
 
 def check_the_book(system, build, market, host, own):
-    """Once its market stands still, both venues show the same book."""
+    """Once its market stands still, both venues show the same book. Nothing is lost any more: of
+    the last event before a silence nobody could know."""
+    order_the_venue(host, "faults", method="DELETE")
+    healed = get(f"http://{host}/api/v3/depth?symbol=BTCUSDT&limit=5")["lastUpdateId"]
+    system.await_that("the book is followed again", lambda: (get(
+        f"http://{own}/api/v3/depth?symbol=BTCUSDT&limit=5") or {}).get("lastUpdateId", 0) > healed)
     subprocess.run([build / "test" / "md_ask", market.run, "pause_feed"], check=True,
                    stdout=subprocess.DEVNULL)
 

@@ -47,9 +47,15 @@ def records(folder):
 
 
 def count(folder, kind):
-    """How many records of a kind there are by now; the last line may be half written."""
-    return sum(path.read_bytes().count(b'"%s"' % kind.encode())
-               for path in folder.rglob("*") if path.is_file())
+    """How many records of a kind there are by now; the last line may be half written, and what is
+    no journal may be gone again."""
+    found = 0
+    for path in folder.rglob("*"):
+        try:
+            found += path.read_bytes().count(b'"%s"' % kind.encode())
+        except (FileNotFoundError, IsADirectoryError):
+            pass
+    return found
 
 
 class World:
