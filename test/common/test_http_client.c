@@ -318,11 +318,11 @@ static void test_http_client_the_reason_outlives_the_stream(void **state)
 
     (void)state;
     start(&server, "a");
-    snprintf(base, sizeof base, "wss%.100s", server.base + strlen("http"));
+    end(&server); /* nobody listens there any more */
+    snprintf(base, sizeof base, "ws%.100s", server.base + strlen("http"));
     assert_int_equal(sp_http_stream_open(client, base, &callbacks, &ended.stream, NULL), SP_OK);
     turn_until(&ended.count, 1);
-    assert_non_null(strstr(ended.reason, "SSL"));
-    end(&server);
+    assert_non_null(strstr(ended.reason, "onnect"));
 }
 
 /* ---- WebSockets, against our own server ---- */
