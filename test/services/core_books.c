@@ -27,11 +27,13 @@ static bool same_trade(const struct sp_trade_book *a, const struct sp_trade_book
            memcmp(&a->stop_px, &b->stop_px, sizeof a->stop_px + sizeof a->target_px) == 0 &&
            a->legs == b->legs && a->opened == b->opened && a->closed == b->closed &&
            a->protected_once == b->protected_once && a->flatten == b->flatten &&
-           memcmp(&a->bought_qty, &b->bought_qty,
-                  offsetof(struct sp_trade_book, opened_ref) -
-                      offsetof(struct sp_trade_book, bought_qty)) == 0 &&
-           sp_ref_eq(&a->opened_ref, &b->opened_ref) && same_want(&a->exit, &b->exit) &&
-           same_want(&a->last_sell, &b->last_sell) && sp_ref_eq(&a->last_ref, &b->last_ref);
+           a->bought_qty.e8 == b->bought_qty.e8 && a->sold_qty.e8 == b->sold_qty.e8 &&
+           a->dust.e8 == b->dust.e8 && a->fee_qty.e8 == b->fee_qty.e8 &&
+           a->bought.e8 == b->bought.e8 && a->sold.e8 == b->sold.e8 && a->fees.e8 == b->fees.e8 &&
+           a->counted.e8 == b->counted.e8 && a->opened_at.ns == b->opened_at.ns &&
+           a->closed_at.ns == b->closed_at.ns && sp_ref_eq(&a->opened_ref, &b->opened_ref) &&
+           same_want(&a->exit, &b->exit) && same_want(&a->last_sell, &b->last_sell) &&
+           sp_ref_eq(&a->last_ref, &b->last_ref);
 }
 
 static bool same_order(const struct sp_order *a, const struct sp_order *b)
