@@ -24,10 +24,12 @@
 #include <unistd.h>
 
 #define SLOT_BYTES    512
-#define FILE_BYTES    (2 * SLOT_BYTES)
+#define FILE_BYTES    SP_ROLE_EPOCH_BYTES
 #define CRC_OFFSET    21
 #define TRIES_MAX     8
 #define COVERED_BYTES 16
+
+_Static_assert(FILE_BYTES == 2 * SLOT_BYTES, "two slots");
 
 struct slots {
     bool valid[2];
@@ -65,16 +67,20 @@ static bool slot_read(const char slot[SLOT_BYTES], uint32_t *out)
 }
 
 /* False if the file cannot be read in full. */
-static bool slots_read(int fd, struct slots *out)
+static bool file_read(int fd, char buf[FILE_BYTES])
 {
     const struct sp_file_port *port = sp_file_port_real(); /* reading changes nothing */
-    char buf[FILE_BYTES];
 
-    *out = (struct slots){0};
-    if (port->pread(port->self, fd, buf, sizeof buf, 0) != (ssize_t)sizeof buf) return false;
+    return port->pread(port->self, fd, buf, FILE_BYTES, 0) == FILE_BYTES;
+}
+
+static struct slots slots_in(const char buf[FILE_BYTES])
+{
+    struct slots slots = {0};
+
     for (int i = 0; i < 2; i++)
-        out->valid[i] = slot_read(buf + i * SLOT_BYTES, &out->epoch[i]);
-    return true;
+        slots.valid[i] = slot_read(buf + i * SLOT_BYTES, &slots.epoch[i]);
+    return slots;
 }
 
 /* Index of the slot with the highest epoch; -1 if none can be read. */
@@ -197,8 +203,8 @@ static sp_status write_slot(const struct sp_file_port *port, const struct sp_rol
 static sp_status raise_epoch(const struct sp_file_port *port, struct sp_role *role,
                              struct sp_err *err)
 {
-    struct slots slots;
-    bool whole = slots_read(role->epoch_fd, &slots);
+    bool whole = file_read(role->epoch_fd, role->epoch_bytes);
+    struct slots slots = slots_in(role->epoch_bytes);
     int highest = slots_highest(&slots);
 
     if (!whole || highest < 0) {
@@ -214,8 +220,9 @@ static sp_status raise_epoch(const struct sp_file_port *port, struct sp_role *ro
     uint32_t epoch = slots.epoch[highest] + step;
     sp_status status = write_slot(port, role, target, epoch, err);
     if (status != SP_OK) return status;
-    if (!slots_read(role->epoch_fd, &slots) || !slots.valid[target] ||
-        slots.epoch[target] != epoch) {
+    whole = file_read(role->epoch_fd, role->epoch_bytes);
+    slots = slots_in(role->epoch_bytes);
+    if (!whole || !slots.valid[target] || slots.epoch[target] != epoch) {
         return SP_FAIL(err, SP_STORAGE, "%s does not read back as written", role->epoch_path);
     }
     role->epoch = epoch;
@@ -268,8 +275,11 @@ sp_status sp_role_check(const struct sp_role *role, struct sp_err *err)
     }
     /* A slot that is being written may read as damaged: look again before judging. */
     for (int i = 0; i < TRIES_MAX; i++) {
-        struct slots slots;
-        int highest = slots_read(role->epoch_fd, &slots) ? slots_highest(&slots) : -1;
+        char buf[FILE_BYTES];
+        if (!file_read(role->epoch_fd, buf)) continue;
+        if (memcmp(buf, role->epoch_bytes, sizeof buf) == 0) return SP_OK;
+        struct slots slots = slots_in(buf);
+        int highest = slots_highest(&slots);
         if (highest < 0) continue;
         if (slots.epoch[highest] == role->epoch) return SP_OK;
         if (slots.epoch[highest] > role->epoch) {

@@ -10,13 +10,15 @@
 #include "common/journal/file.h"
 #include "proto/types.h"
 
-#define SP_ROLE_PATH_SIZE 512
+#define SP_ROLE_PATH_SIZE   512
+#define SP_ROLE_EPOCH_BYTES 1024
 
 struct sp_role {
     int lock_fd;    /* -1 when not held */
     int epoch_fd;   /* -1 when not held */
     uint32_t epoch; /* 1 or more while held, else 0 */
     char epoch_path[SP_ROLE_PATH_SIZE];
+    char epoch_bytes[SP_ROLE_EPOCH_BYTES]; /* the file as we left it: while so, nobody raised it */
 };
 
 /* Creates dir (0700) if needed, takes the lock, raises the epoch. SP_LOCKED if another process

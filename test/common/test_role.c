@@ -121,7 +121,7 @@ static void test_role_refuses_a_ruined_epoch_file(void **state)
 static void test_role_check_sees_a_newer_epoch_and_removed_files(void **state)
 {
     struct folder f = folder_make();
-    char path[512], older[2048], newer[2048];
+    char path[512], older[2048], newer[2048], newest[2048];
     struct sp_role role = {0};
 
     (void)state;
@@ -130,6 +130,8 @@ static void test_role_check_sees_a_newer_epoch_and_removed_files(void **state)
     assert_int_equal(file_read(path, older, sizeof older), 1024);
     acquire_once(f.path);
     assert_int_equal(file_read(path, newer, sizeof newer), 1024);
+    acquire_once(f.path);
+    assert_int_equal(file_read(path, newest, sizeof newest), 1024);
     file_write(path, older, 1024);
     assert_int_equal(sp_role_acquire(&role, f.path, NULL), SP_OK);
     assert_int_equal(role.epoch, 2);
@@ -143,10 +145,13 @@ static void test_role_check_sees_a_newer_epoch_and_removed_files(void **state)
     assert_int_equal(sp_role_check(&role, NULL), SP_OK);
     sp_role_release(&role);
 
+    file_write(path, older, 1024);
     assert_int_equal(sp_role_acquire(&role, f.path, NULL), SP_OK);
-    struct sp_role stale = role;
-    stale.epoch--;
-    assert_int_equal(sp_role_check(&stale, NULL), SP_FENCED);
+    assert_int_equal(role.epoch, 2);
+    file_write(path, newest, 1024);
+    assert_int_equal(sp_role_check(&role, NULL), SP_FENCED);
+    file_write(path, newer, 1024);
+    assert_int_equal(sp_role_check(&role, NULL), SP_OK);
     char lock[512];
     assert_int_equal(unlink(folder_path(&f, "LOCK", lock)), 0);
     assert_int_equal(sp_role_check(&role, NULL), SP_FENCED);
