@@ -48,8 +48,8 @@ struct sp_trade_book *sp_books_trade(struct sp_books *books, sp_trd_id trade_id)
 
 struct sp_trade_book *sp_books_open_trade(struct sp_books *books, uint32_t link)
 {
-    for (uint32_t i = books->trade_count; i > 0; i--) {
-        struct sp_trade_book *trade = &books->trades[i - 1];
+    for (uint32_t i = books->live_trade_count; i > 0; i--) {
+        struct sp_trade_book *trade = sp_books_live_trade(books, i - 1);
         if (trade->link != link || trade->closed) continue;
         if (trade->opened || sp_books_live_orders(books, trade, SP_LEG_ROLE_NONE) > 0) return trade;
     }
@@ -315,6 +315,7 @@ static void fold_fill(struct sp_books *books, const struct sp_record *record)
         step(books, order, last ? SP_OE_FILL_LAST : SP_OE_FILL);
     }
     sp_trade_fold_fill(trade, &books->links[trade->link], instrument, fill);
+    sp_books_note_trade(books, trade);
     trade->last_ref = sp_record_ref(record);
     if (fill->side == SP_SIDE_SELL && order != NULL) {
         trade->last_sell = (struct sp_exit_want){.wanted = true,
@@ -345,6 +346,7 @@ static void fold_trade_opened(struct sp_books *books, const struct sp_record *re
     trade->opened_at = record->time;
     trade->opened_ref = sp_record_ref(record);
     trade->last_ref = trade->opened_ref;
+    sp_books_note_trade(books, trade);
 }
 
 static void fold_trade_closed(struct sp_books *books, const struct sp_record *record)
@@ -363,6 +365,7 @@ static void fold_trade_closed(struct sp_books *books, const struct sp_record *re
     trade->counted = body->realised_pnl;
 
     sp_results_gain(books, trade, gain, record->time);
+    sp_books_note_trade(books, trade);
     books->version = record->seq;
 }
 

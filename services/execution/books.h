@@ -107,13 +107,15 @@ struct sp_books {
     const struct sp_world_config *world;
     uint64_t version; /* sequence of the last record that changed orders, fills or balances */
     uint32_t epoch;   /* of the newest STREAM_STARTED */
-    uint32_t order_count, live_count, trade_count, fill_count, plan_count, command_count;
+    uint32_t order_count, live_count, trade_count, live_trade_count;
+    uint32_t fill_count, plan_count, command_count;
     uint32_t link_count, retired_count, asset_count, scope_count, instrument_count, flatten_count;
     uint64_t fill_total, plan_total, command_total; /* ever: positions in the rings */
     uint64_t incidents;                    /* impossible steps: our books and the venue disagree */
     struct sp_order orders[SP_ORDERS_MAX]; /* oldest first */
     uint16_t live[SP_ORDERS_MAX];          /* places of those that live, ascending */
     struct sp_trade_book trades[SP_TRADES_MAX];
+    uint16_t live_trades[SP_TRADES_MAX]; /* places of those that live, ascending */
     struct sp_fill_book fills[SP_FILLS_MAX];
     sp_pln_id plans[SP_PLANS_MAX];
     sp_cmd_id commands[SP_COMMANDS_MAX];
@@ -139,13 +141,18 @@ void sp_books_init(struct sp_books *books, const struct sp_config *config);
 /* Folds one record of the execution journal. Records that mean nothing here are passed over. */
 void sp_books_apply(struct sp_books *books, const struct sp_record *record);
 
-/* Finds the orders that live, after orders were put in place otherwise than by folding. */
+/* Finds the orders and trades that live, after some were put in place otherwise than by folding. A
+ * trade lives while it holds anything, has a live order, or is in a flatten. */
 void sp_books_find_live(struct sp_books *books);
 
 /* The live order with this number among them (UNKNOWN included), the oldest has 0. */
 static inline const struct sp_order *sp_books_live(const struct sp_books *books, uint32_t number)
 {
     return &books->orders[books->live[number]];
+}
+static inline struct sp_trade_book *sp_books_live_trade(struct sp_books *books, uint32_t number)
+{
+    return &books->trades[books->live_trades[number]];
 }
 /* NULL if not there. */
 struct sp_order *sp_books_order(struct sp_books *books, const sp_name *client_order_id);

@@ -1,11 +1,20 @@
-/* The tables of orders and trades: which orders live, and what goes when a table is full. They are
- * large (an order has 1.7 KB) and an order may be waiting: what is asked after every event looks at
- * those that live only, and of what has ended many go at once, in one pass, so that the next ones
- * find room.
+/* The tables of orders and trades: what lives, and what goes when a table is full. They are large
+ * (an order has 1.7 KB) and an order may be waiting: what is asked after every event looks at what
+ * lives only, and of what has ended many go at once, in one pass, so that the next ones find room.
  */
 #include "services/execution/books_table.h"
 
-/* ---- The orders that live ---- */
+#include <string.h>
+
+/* ---- What lives ---- */
+
+static bool trade_lives(const struct sp_books *books, const struct sp_trade_book *trade)
+{
+    bool holds = !trade->closed && (trade->opened || trade->bought_qty.e8 > 0);
+
+    return holds || trade->flatten != SP_FLATTEN_STEP_NONE ||
+           sp_books_live_orders(books, trade, SP_LEG_ROLE_NONE) > 0;
+}
 
 void sp_books_find_live(struct sp_books *books)
 {
@@ -14,26 +23,44 @@ void sp_books_find_live(struct sp_books *books)
         if (sp_order_is_live(books->orders[i].state))
             books->live[books->live_count++] = (uint16_t)i;
     }
+    books->live_trade_count = 0;
+    for (uint32_t i = 0; i < books->trade_count; i++) {
+        if (trade_lives(books, &books->trades[i]))
+            books->live_trades[books->live_trade_count++] = (uint16_t)i;
+    }
 }
 
-/* Late truth may bring an old order back to life: they stay in the order of their places. */
-static void add_live(struct sp_books *books, uint16_t place)
+/* Late truth may bring something old back to life: they stay in the order of their places. */
+static void add_place(uint16_t *places, uint32_t *count, uint16_t place)
 {
-    uint32_t at = books->live_count++;
+    uint32_t at = *count;
 
-    for (; at > 0 && books->live[at - 1] > place; at--)
-        books->live[at] = books->live[at - 1];
-    books->live[at] = place;
+    for (; at > 0 && places[at - 1] >= place; at--)
+        if (places[at - 1] == place) return;
+    memmove(places + at + 1, places + at, (*count - at) * sizeof *places);
+    places[at] = place;
+    ++*count;
 }
 
-static void remove_live(struct sp_books *books, uint16_t place)
+static void remove_place(uint16_t *places, uint32_t *count, uint16_t place)
 {
     uint32_t kept = 0;
 
-    for (uint32_t i = 0; i < books->live_count; i++) {
-        if (books->live[i] != place) books->live[kept++] = books->live[i];
+    for (uint32_t i = 0; i < *count; i++) {
+        if (places[i] != place) places[kept++] = places[i];
     }
-    books->live_count = kept;
+    *count = kept;
+}
+
+void sp_books_note_trade(struct sp_books *books, const struct sp_trade_book *trade)
+{
+    uint16_t place = (uint16_t)(trade - books->trades);
+
+    if (trade_lives(books, trade)) {
+        add_place(books->live_trades, &books->live_trade_count, place);
+    } else {
+        remove_place(books->live_trades, &books->live_trade_count, place);
+    }
 }
 
 void sp_books_set_state(struct sp_books *books, struct sp_order *order, enum sp_order_state state)
@@ -42,8 +69,14 @@ void sp_books_set_state(struct sp_books *books, struct sp_order *order, enum sp_
     uint16_t place = (uint16_t)(order - books->orders);
 
     order->state = state;
-    if (lives && !lived) add_live(books, place);
-    if (lived && !lives) remove_live(books, place);
+    if (lives == lived) return;
+    if (lives) {
+        add_place(books->live, &books->live_count, place);
+    } else {
+        remove_place(books->live, &books->live_count, place);
+    }
+    const struct sp_trade_book *trade = sp_books_trade(books, order->intent.trade_id);
+    if (trade != NULL) sp_books_note_trade(books, trade);
 }
 
 /* ---- Making room ---- */
@@ -68,8 +101,8 @@ bool sp_books_has_room(const struct sp_books *books)
 {
     uint32_t open = 0;
 
-    for (uint32_t i = 0; i < books->trade_count; i++) {
-        if (!trade_may_go(books, &books->trades[i])) open++;
+    for (uint32_t i = 0; i < books->live_trade_count; i++) {
+        if (!trade_may_go(books, &books->trades[books->live_trades[i]])) open++;
     }
     return books->live_count + 8 < SP_ORDERS_MAX / 2 && open + 2 < SP_TRADES_MAX / 2;
 }

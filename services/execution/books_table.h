@@ -4,8 +4,10 @@
 
 #include "services/execution/books.h"
 
-/* Steps an order of the table, which may come to life or end. */
+/* Steps an order of the table, which may come to life or end, and with it its trade. */
 void sp_books_set_state(struct sp_books *books, struct sp_order *order, enum sp_order_state state);
+/* After every other change of what a trade holds: it may have come to life, or ended. */
+void sp_books_note_trade(struct sp_books *books, const struct sp_trade_book *trade);
 
 /* After these there is room for one more: what has ended is forgotten, oldest first. Orders move;
  * no pointer to one lasts. That something may go is sure: the gate keeps what lives below half

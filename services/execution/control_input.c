@@ -91,8 +91,8 @@ static void close_after_disconnect(struct sp_turn *turn, const struct sp_ref *ca
 {
     struct sp_books *books = &turn->x->books;
 
-    for (uint32_t i = 0; i < books->trade_count; i++) {
-        const struct sp_trade_book *trade = &books->trades[i];
+    for (uint32_t i = 0; i < books->live_trade_count; i++) {
+        const struct sp_trade_book *trade = sp_books_live_trade(books, i);
         if (trade->closed || !trade->opened || trade->exit.wanted) continue;
         if (!sp_turn_has_room(turn, 4)) return;
         struct sp_id plan = sp_decision_mint(turn->decision, SP_ID_PLN);

@@ -77,8 +77,8 @@ bool sp_x_cancels_entries(const struct sp_execution *x, const struct sp_trade_bo
 
 bool sp_execution_is_flat(struct sp_execution *x)
 {
-    for (uint32_t i = 0; i < x->books.trade_count; i++) {
-        const struct sp_trade_book *trade = &x->books.trades[i];
+    for (uint32_t i = 0; i < x->books.live_trade_count; i++) {
+        const struct sp_trade_book *trade = sp_books_live_trade(&x->books, i);
         uint32_t live = sp_books_live_orders(&x->books, trade, SP_LEG_ROLE_NONE);
         if (trade->closed || (!trade->opened && live == 0)) continue;
         if (trade->exit.wanted && !SP_BUG(stop_forgets_positions)) return false;

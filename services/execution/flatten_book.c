@@ -1,5 +1,7 @@
 #include "services/execution/flatten_book.h"
 
+#include "services/execution/books_table.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -79,6 +81,7 @@ static void end(struct sp_books *books, struct sp_flatten_book *flatten)
         struct sp_trade_book *trade = &books->trades[i];
         if (!covers(books, &ended, trade)) continue;
         if (sp_flatten_of_trade(books, trade) == NULL) trade->flatten = SP_FLATTEN_STEP_NONE;
+        sp_books_note_trade(books, trade);
     }
 }
 
@@ -97,6 +100,7 @@ void sp_flatten_begin(struct sp_books *books, const struct sp_record *record)
         struct sp_trade_book *trade = &books->trades[i];
         if (!covers(books, flatten, trade) || sp_flatten_is_over(books, trade)) continue;
         trade->flatten = SP_FLATTEN_STEP_STARTED;
+        sp_books_note_trade(books, trade);
     }
 }
 
@@ -122,6 +126,7 @@ void sp_flatten_fold(struct sp_books *books, const struct sp_record *record)
         return;
     }
     trade->flatten = body->step;
+    sp_books_note_trade(books, trade);
     /* What was verified is not true any more when a trade moves again. */
     flatten->step = SP_FLATTEN_STEP_STARTED;
 }

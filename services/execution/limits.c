@@ -185,8 +185,8 @@ static bool use_position_value(const struct question *q, int64_t *out)
     sp_amt sum = {0}, part = {0};
 
     if (!order_value(q, &sum)) return false;
-    for (uint32_t i = 0; i < books->trade_count; i++) {
-        const struct sp_trade_book *trade = &books->trades[i];
+    for (uint32_t i = 0; i < books->live_trade_count; i++) {
+        const struct sp_trade_book *trade = &books->trades[books->live_trades[i]];
         if (!is_in(q->scope, &trade->symbol, &books->links[trade->link].id)) continue;
         if (!cost_of(trade, &part) || !sp_amt_add(sum, part, &sum)) return false;
     }

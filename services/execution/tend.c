@@ -311,12 +311,12 @@ void sp_x_tend(struct sp_turn *turn)
     struct sp_books *books = &turn->x->books;
 
     sp_x_flatten(turn);
-    for (uint32_t i = 0; i < books->trade_count; i++) {
-        const struct sp_trade_book *trade = &books->trades[i];
+    for (uint32_t i = 0; i < books->live_trade_count; i++) {
+        struct sp_trade_book *trade = sp_books_live_trade(books, i);
         if (trade->closed) continue;
         bool idle = !trade->opened && sp_books_live_orders(books, trade, SP_LEG_ROLE_NONE) == 0;
         if (idle && trade->flatten == SP_FLATTEN_STEP_NONE) continue;
         if (!sp_turn_has_room(turn, 8)) return; /* the next tick goes on */
-        tend_trade(turn, &books->trades[i]);
+        tend_trade(turn, trade);
     }
 }

@@ -51,6 +51,8 @@ void core_check_same(const struct sp_books *a, const struct sp_books *b)
     for (uint32_t i = 0; i < a->order_count; i++)
         assert_true(same_order(&a->orders[i], &b->orders[i]));
     assert_memory_equal(a->live, b->live, a->live_count * sizeof *a->live);
+    assert_memory_equal(a->live_trades, b->live_trades,
+                        a->live_trade_count * sizeof *a->live_trades);
     for (uint32_t i = 0; i < a->trade_count; i++)
         assert_true(same_trade(&a->trades[i], &b->trades[i]));
     for (uint32_t i = 0; i < a->fill_count; i++) {

@@ -3,6 +3,7 @@
 #define SP_TEST_SERVICES_GATE_RIG_H
 
 #include "core_shell.h"
+#include "services/execution/limits.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -67,9 +68,22 @@ static inline int teardown(void **state)
     return 0;
 }
 
+/* The books are put in place by hand, not by folding. */
+static inline bool ask_gate(void)
+{
+    sp_books_find_live(&g->books);
+    return sp_gate_open_plan(&g->view, &g->plan, &g->facts, &g->refusal);
+}
+
+static inline void tell_limits(sp_limit_fn *tell, void *ctx)
+{
+    sp_books_find_live(&g->books);
+    sp_limits_tell(&g->view, tell, ctx);
+}
+
 static inline void passes(void)
 {
-    bool ok = sp_gate_open_plan(&g->view, &g->plan, &g->facts, &g->refusal);
+    bool ok = ask_gate();
 
     if (!ok) fail_msg("refused by %s: %s", g->refusal.gate, g->refusal.reason.s);
 }
@@ -78,7 +92,7 @@ static inline void passes(void)
 static inline void refuses(const char *gate)
 {
     g->refusal = (struct sp_refusal){0};
-    if (sp_gate_open_plan(&g->view, &g->plan, &g->facts, &g->refusal)) {
+    if (ask_gate()) {
         fail_msg("passed, %s should have refused", gate);
     }
     assert_string_equal(g->refusal.gate, gate);
@@ -103,14 +117,12 @@ static inline struct sp_order *add_order(const char *trade, enum sp_order_state 
     order->intent.client_order_id = sp_name_of(trade);
     order->intent.symbol = sp_name_of("BTCUSDT");
     order->intent.trade_id = (sp_trd_id){{9, g->books.order_count}};
-    sp_books_find_live(&g->books);
     return order;
 }
 
 static inline void set_order_state(uint32_t place, enum sp_order_state order_state)
 {
     g->books.orders[place].state = order_state;
-    sp_books_find_live(&g->books);
 }
 
 #endif

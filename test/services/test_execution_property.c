@@ -208,6 +208,22 @@ static void check_positions_are_cared_for(void)
     }
 }
 
+/* What lives is kept up to date with every record: looked for anew it is the same. */
+static void check_what_lives(void)
+{
+    struct sp_books *books = &s->core.books;
+    static uint16_t orders[SP_ORDERS_MAX], trades[SP_TRADES_MAX];
+    uint32_t order_count = books->live_count, trade_count = books->live_trade_count;
+
+    memcpy(orders, books->live, sizeof orders);
+    memcpy(trades, books->live_trades, sizeof trades);
+    sp_books_find_live(books);
+    assert_int_equal(books->live_count, order_count);
+    assert_memory_equal(books->live, orders, order_count * sizeof *orders);
+    assert_int_equal(books->live_trade_count, trade_count);
+    assert_memory_equal(books->live_trades, trades, trade_count * sizeof *trades);
+}
+
 static void check_orders_are_settled(void)
 {
     for (uint32_t i = 0; i < s->core.books.order_count; i++) {
@@ -225,8 +241,10 @@ static void run(uint64_t seed)
 {
     random_state = seed * UINT64_C(0x9e3779b97f4a7c15) + 1;
     s = core_ready();
-    for (int i = 0; i < ACTIONS; i++)
+    for (int i = 0; i < ACTIONS; i++) {
         act();
+        check_what_lives();
+    }
     heal();
     check_orders_are_settled();
     check_positions_are_cared_for();

@@ -244,7 +244,7 @@ static void expect_told(const char *key, enum scope scope, bool reached)
 {
     struct told told = {.key = key, .scope = scope_names[scope]};
 
-    sp_limits_tell(&g->view, tell, &told);
+    tell_limits(tell, &told);
     assert_int_equal(told.found, 1);
     assert_int_equal(told.reached, reached);
 }

@@ -357,7 +357,7 @@ static void test_limits_are_told_with_use_and_headroom(void **state)
     g->config.links[0].risk.daily_loss_max = (sp_amt){100 * ONE};
     g->books.links[0].result.day = 20000;
     g->books.links[0].result.realised_today = (sp_amt){-150 * ONE};
-    sp_limits_tell(&g->view, tell, &told);
+    tell_limits(tell, &told);
     expect_row(&told, "venue.paper", "open_orders_max", SAYS("4", "1", "3"));
     expect_row(&told, "venue.paper", "position_value_max",
                SAYS("6000 USDT", "1500.00000001 USDT", "4499.99999999 USDT"));
