@@ -52,7 +52,7 @@ struct sp_journal {
     char *buf;                   /* BUF_BYTES */
     uint64_t first_seq, next_seq;
     uint32_t epoch, crc;
-    uint64_t segment_bytes, segment_bytes_max;
+    uint64_t segment_bytes, segment_bytes_max, reserved_bytes;
     bool sealed;
     struct sp_keeper *keeper; /* NULL without a helper */
     /* Both threads, under the lock: who may sync or change fd. */
@@ -100,9 +100,8 @@ static bool sync_in_turn(struct sp_journal *journal)
     pthread_mutex_unlock(&journal->lock);
     sp_mono began = sp_clock_mono();
     int rc = SP_BUG(ack_before_sync) ? 0 : journal->port->datasync(journal->port->self, fd);
-    if (rc != 0 && SP_BUG(retry_sync_after_eio)) {
+    if (rc != 0 && SP_BUG(retry_sync_after_eio))
         rc = journal->port->datasync(journal->port->self, fd);
-    }
     int saved_errno = errno;
     int64_t took_ns = sp_mono_since(sp_clock_mono(), began).ns;
     pthread_mutex_lock(&journal->lock);
@@ -114,9 +113,7 @@ static bool sync_in_turn(struct sp_journal *journal)
         return false;
     }
     atomic_fetch_add(&journal->syncs, 1);
-    if (took_ns > atomic_load(&journal->sync_ns_max)) {
-        atomic_store(&journal->sync_ns_max, took_ns);
-    }
+    if (took_ns > atomic_load(&journal->sync_ns_max)) atomic_store(&journal->sync_ns_max, took_ns);
     SP_ASSERT(target >= atomic_load(&journal->durable_seq));
     atomic_store(&journal->durable_seq, target);
     return true;
@@ -188,8 +185,9 @@ static sp_status file_sync(struct sp_journal *journal, struct sp_err *err)
 static sp_status write_out(struct sp_journal *journal, const char *text, size_t len_bytes,
                            struct sp_err *err)
 {
+    sp_file_reserve(journal->port, journal->fd, journal->segment_bytes + len_bytes,
+                    journal->segment_bytes_max, &journal->reserved_bytes);
     sp_status status = sp_file_write_all(journal->port, journal->fd, text, len_bytes, err);
-
     if (status != SP_OK) return poison(journal, err, "cannot write");
     journal->segment_bytes += len_bytes;
     atomic_fetch_add(&journal->bytes, len_bytes);
@@ -204,6 +202,7 @@ static void set_fd(struct sp_journal *journal, int fd)
         pthread_cond_wait(&journal->turn, &journal->lock);
     int old = journal->fd;
     journal->fd = fd;
+    journal->reserved_bytes = 0;
     pthread_mutex_unlock(&journal->lock);
     if (old >= 0) journal->port->close(journal->port->self, old);
 }
