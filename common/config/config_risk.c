@@ -47,6 +47,22 @@
          .max = "7d",                                                                              \
          .example = "\"1m\"",                                                                      \
          SP_AT(sp_risk_config, entries_window)},                                                   \
+        {.key = "messages_max",                                                                    \
+         .doc = "most orders and cancels to the venue within messages_window; entries may use "    \
+                "four fifths",                                                                     \
+         .type = SP_VALUE_COUNT,                                                                   \
+         .min = "5",                                                                               \
+         .max = "1000",                                                                            \
+         .example = "50",                                                                          \
+         SP_AT(sp_risk_config, messages_max)},                                                     \
+        {.key = "messages_window",                                                                 \
+         .doc = "real time in which messages_max counts",                                          \
+         .type = SP_VALUE_DURATION,                                                                \
+         .fallback = "10s",                                                                        \
+         .min = "100ms",                                                                           \
+         .max = "10m",                                                                             \
+         .example = "\"10s\"",                                                                     \
+         SP_AT(sp_risk_config, messages_window)},                                                  \
         {.key = "price_collar",                                                                    \
          .doc = "furthest an order's price may be from the market",                                \
          .type = SP_VALUE_RATIO,                                                                   \
@@ -88,21 +104,5 @@ static const struct sp_field risk_fields[] = {
      .fallback = "UTC",
      .example = "\"+01:00\"",
      SP_AT(sp_risk_config, day_zone)},
-    {.key = "messages_max",
-     .doc = "most orders and cancels to the venue within messages_window; the last fifth is kept "
-            "for what reduces",
-     .type = SP_VALUE_COUNT,
-     .min = "5",
-     .max = "1000",
-     .example = "50",
-     SP_AT(sp_risk_config, messages_max)},
-    {.key = "messages_window",
-     .doc = "real time in which messages_max counts",
-     .type = SP_VALUE_DURATION,
-     .fallback = "10s",
-     .min = "100ms",
-     .max = "10m",
-     .example = "\"10s\"",
-     SP_AT(sp_risk_config, messages_window)},
 };
 const struct sp_table sp_risk_table = SP_TABLE(risk_fields, "limits before every order");

@@ -34,21 +34,6 @@ static struct sp_market_view *market_of(struct sp_execution *x, const sp_name *s
     return NULL;
 }
 
-uint32_t sp_execution_messages(const struct sp_execution *x, sp_mono now)
-{
-    int64_t window = x->books.config->risk.messages_window.ns;
-    uint64_t held = x->message_total < SP_MESSAGES_MAX ? x->message_total : SP_MESSAGES_MAX;
-    uint32_t count = 0;
-
-    if (x->books.config->risk.messages_max == 0) return 0;
-    while (count < held) { /* newest first */
-        uint64_t at = (x->message_total - 1 - count) % SP_MESSAGES_MAX;
-        if (sp_mono_since(now, x->message_at[at]).ns >= window) break;
-        count++;
-    }
-    return count;
-}
-
 void sp_execution_gate_view(struct sp_execution *x, const sp_name *symbol, sp_mono now,
                             sp_wall market_time, struct sp_gate_view *view)
 {
@@ -58,7 +43,7 @@ void sp_execution_gate_view(struct sp_execution *x, const sp_name *symbol, sp_mo
                               .market = market_of(x, symbol),
                               .markets = x->markets,
                               .market_count = x->market_count,
-                              .messages = sp_execution_messages(x, now),
+                              .messages = &x->messages,
                               .now = now,
                               .market_time = market_time,
                               .venue_up = x->venue_up,

@@ -48,8 +48,7 @@ struct sp_pending {
     bool is_question;
 };
 
-#define SP_PENDING_MAX  64
-#define SP_MESSAGES_MAX 1000
+#define SP_PENDING_MAX 64
 
 struct sp_execution {
     struct sp_books books;
@@ -81,9 +80,7 @@ struct sp_execution {
     sp_mono exit_not_before[SP_LINKS_MAX], renew_not_before[SP_LINKS_MAX];
     uint64_t last_request_id;
     struct sp_pending pending[SP_PENDING_MAX];
-    /* Orders and cancels sent by this process: a ring. */
-    uint64_t message_total;
-    sp_mono message_at[SP_MESSAGES_MAX];
+    struct sp_message_log messages;
     /* Counters for metrics. */
     uint64_t plans_accepted, plans_refused, plans_expired, orders_sent, fills, duplicates;
     sp_dur tick_to_send; /* of the newest entry order */
@@ -102,8 +99,6 @@ void sp_execution_gate_view(struct sp_execution *x, const sp_name *symbol, sp_mo
 /* Stands for all that an operator's resume could lift or end: halts, breaker, flattens. Another
  * number after any change, the same one after a restart; never 0. */
 uint64_t sp_execution_halts(const struct sp_execution *x);
-/* Orders and cancels that were sent within messages_window. */
-uint32_t sp_execution_messages(const struct sp_execution *x, sp_mono now);
 /* Flat and nothing live: a stop of the operation may go on. */
 bool sp_execution_is_flat(struct sp_execution *x);
 /* "s" + 4 of the installation + 26 of the trade + 3 of the leg. */

@@ -10,6 +10,7 @@
 #define SP_EXECUTION_GATE_H
 
 #include "services/execution/books.h"
+#include "services/execution/message_log.h"
 
 /* The newest prices of an instrument: derived from ticks, lost at a restart. */
 struct sp_market_view {
@@ -27,7 +28,7 @@ struct sp_gate_view {
     const struct sp_market_view *market;  /* of the plan's instrument, NULL if none */
     const struct sp_market_view *markets; /* of all */
     uint32_t market_count;
-    uint32_t messages; /* sent to the venue within messages_window */
+    const struct sp_message_log *messages; /* that were sent */
     sp_mono now;
     sp_wall market_time;
     bool venue_waits;          /* it refuses all requests for a while */

@@ -13,6 +13,7 @@ struct scope {
     enum scope_kind kind;
     const struct sp_risk_config *risk;
     const struct sp_result_book *result;
+    const struct sp_message_ring *messages;
     sp_amt capital; /* of the links in it */
     const sp_name *symbol, *link;
     sp_name quote;
@@ -71,6 +72,7 @@ static void venue_scope(const struct sp_gate_view *view, struct scope *out)
     *out = (struct scope){.kind = SCOPE_VENUE,
                           .risk = &books->config->risk,
                           .result = &books->venue,
+                          .messages = &view->messages->all,
                           .capital = capital_of(view, NULL)};
     if (books->world->instrument_count > 0) out->quote = books->world->instruments[0].quote;
     snprintf(out->name, sizeof out->name, "venue.%s", books->world->venue.s);
@@ -84,6 +86,7 @@ static void instrument_scope(const struct sp_gate_view *view, uint32_t index, st
     *out = (struct scope){.kind = SCOPE_INSTRUMENT,
                           .risk = &config->risk,
                           .result = &books->instruments[index].result,
+                          .messages = &view->messages->instruments[index],
                           .capital = capital_of(view, &config->symbol),
                           .symbol = &config->symbol,
                           .quote = config->quote};
@@ -98,6 +101,7 @@ static void strategy_scope(const struct sp_gate_view *view, uint32_t index, stru
     *out = (struct scope){.kind = SCOPE_STRATEGY,
                           .risk = &books->config->links[index].risk,
                           .result = &link->result,
+                          .messages = &view->messages->links[index],
                           .capital = link->capital,
                           .link = &link->id,
                           .quote = books->config->links[index].capital_asset};
@@ -298,7 +302,7 @@ static int64_t most_messages(const struct sp_risk_config *risk)
 
 static bool use_messages(const struct question *q, int64_t *out)
 {
-    *out = q->view->messages;
+    *out = sp_message_count(q->scope->messages, q->scope->risk, q->view->now);
     return true;
 }
 

@@ -33,19 +33,28 @@ void sp_x_fill_intent(struct sp_turn *turn, const struct sp_trade_book *trade, u
     intent->opportunity_ids = trade->opportunity_ids;
 }
 
-static void count_message(struct sp_turn *turn)
+static void count_message(struct sp_turn *turn, const struct sp_order_intent *intent)
 {
-    struct sp_execution *x = turn->x;
+    const struct sp_world_config *world = turn->x->books.world;
+    struct sp_message_log *log = &turn->x->messages;
+    uint32_t link = 0;
 
-    x->message_at[x->message_total++ % SP_MESSAGES_MAX] = turn->event->now;
+    sp_message_note(&log->all, turn->event->now);
+    for (uint32_t i = 0; i < world->instrument_count; i++) {
+        if (sp_name_eq(&world->instruments[i].symbol, &intent->symbol))
+            sp_message_note(&log->instruments[i], turn->event->now);
+    }
+    if (sp_books_link(&turn->x->books, &intent->strategy_link_id, &link) != NULL)
+        sp_message_note(&log->links[link], turn->event->now);
 }
 
 bool sp_x_may_message(const struct sp_turn *turn)
 {
-    uint32_t most = turn->x->books.config->risk.messages_max;
+    const struct sp_risk_config *risk = &turn->x->books.config->risk;
 
     if (turn->event->now.ns < turn->x->venue_quiet_until.ns) return false;
-    return most == 0 || sp_execution_messages(turn->x, turn->event->now) < most;
+    return risk->messages_max == 0 ||
+           sp_message_count(&turn->x->messages.all, risk, turn->event->now) < risk->messages_max;
 }
 
 struct sp_venue_order *sp_x_send(struct sp_turn *turn, const struct sp_order_intent *intent)
@@ -54,7 +63,7 @@ struct sp_venue_order *sp_x_send(struct sp_turn *turn, const struct sp_order_int
     struct sp_pending *pending = sp_x_pending_take(turn->x, &intent->client_order_id);
     struct sp_venue_order *order = &effect->message.body.venue_order;
 
-    count_message(turn);
+    count_message(turn, intent);
     effect->message.kind = SP_REC_VENUE_ORDER;
     effect->message.time = turn->decision->time;
     *order = (struct sp_venue_order){.request_id = ++turn->x->last_request_id,
@@ -78,7 +87,7 @@ void sp_x_cancel(struct sp_turn *turn, const struct sp_order *order)
 {
     struct sp_effect *effect = sp_decision_effect(turn->decision, SP_XE_CANCEL);
 
-    count_message(turn);
+    count_message(turn, &order->intent);
     effect->message.kind = SP_REC_VENUE_CANCEL;
     effect->message.time = turn->decision->time;
     effect->message.body.venue_cancel =

@@ -63,4 +63,23 @@ static inline void recover(void)
     core_reconciled(s, true);
 }
 
+/* The gate refuses an entry of this link, by that check, and nothing is sent. */
+static inline void check_refused(const char *link, const char *gate)
+{
+    uint32_t sends = s->send_count;
+
+    core_open(s, link);
+    assert_string_equal(refused()->gate.s, gate);
+    assert_true(strlen(refused()->reason.s) > 10);
+    assert_int_equal(s->send_count, sends);
+}
+
+static inline void check_opens(const char *link)
+{
+    uint32_t opened = core_count(s, SP_REC_TRADE_OPENED);
+
+    core_open(s, link);
+    assert_int_equal(core_count(s, SP_REC_TRADE_OPENED), opened + 1);
+}
+
 #endif

@@ -19,6 +19,7 @@ struct gate {
     struct sp_config config;
     struct sp_books books;
     struct sp_market_view market;
+    struct sp_message_log messages;
     struct sp_gate_view view;
     struct sp_plan plan;
     struct sp_refusal refusal;
@@ -42,6 +43,7 @@ static inline int setup(void **state)
                                         .traded = {1000 * MS}};
     g->view = (struct sp_gate_view){.books = &g->books,
                                     .market = &g->market,
+                                    .messages = &g->messages,
                                     .now = {1000 * MS},
                                     .market_time = {INT64_C(86400000) * MS * 20000},
                                     .venue_up = true,
@@ -107,6 +109,13 @@ static inline void refuses_value(const char *gate, const char *value, const char
     assert_string_equal(g->refusal.limit.s, limit);
     assert_non_null(strstr(g->refusal.reason.s, value));
     assert_non_null(strstr(g->refusal.reason.s, limit));
+}
+
+/* Sent now. */
+static inline void add_messages(struct sp_message_ring *ring, int count)
+{
+    for (int i = 0; i < count; i++)
+        sp_message_note(ring, g->view.now);
 }
 
 static inline struct sp_order *add_order(const char *trade, enum sp_order_state order_state)

@@ -1,25 +1,6 @@
 /* The gateway's core under threats, reconciliation, operators, and the end of the operation. */
 #include "core_rig.h"
 
-static void check_refused(const char *link, const char *gate)
-{
-    uint32_t sends = s->send_count;
-
-    core_open(s, link);
-    const struct sp_plan_answer *refused = &core_last(s, SP_REC_PLAN_REFUSED)->body.plan_answer;
-    assert_string_equal(refused->gate.s, gate);
-    assert_true(strlen(refused->reason.s) > 10);
-    assert_int_equal(s->send_count, sends);
-}
-
-static void check_opens(const char *link)
-{
-    uint32_t opened = core_count(s, SP_REC_TRADE_OPENED);
-
-    core_open(s, link);
-    assert_int_equal(core_count(s, SP_REC_TRADE_OPENED), opened + 1);
-}
-
 static void command(enum sp_command what, const char *scope)
 {
     struct sp_record record = core_command(s, what, scope);
@@ -534,29 +515,6 @@ static void test_execution_control_a_resume_counts_anew(void **state)
     check_opens("mean");
 }
 
-/* The budget of messages: entries end at four fifths, protection and exits use the rest, and what
- * has no room waits instead of being lost. */
-static void test_execution_control_exits_have_the_last_messages(void **state)
-{
-    (void)state;
-    s->config.risk.messages_max = 5;
-    s->config.risk.messages_window.ns = 10000 * MS;
-    sp_trd_id ema = core_open(s, "ema"); /* an entry, and its protection as one message */
-    sp_trd_id mean = core_open(s, "mean");
-    struct sp_record closes[] = {core_close_plan(s, "ema", ema), core_close_plan(s, "mean", mean)};
-    for (size_t i = 0; i < 2; i++)
-        core_feed(s, &closes[i]);
-    core_pass(s, 5000);
-    assert_int_equal(s->cancels, 1); /* the fifth message */
-    assert_int_equal(core_count(s, SP_REC_TRADE_CLOSED), 0);
-    core_pass(s, 20000);
-    assert_int_equal(core_count(s, SP_REC_TRADE_CLOSED), 2);
-    assert_int_equal(s->cancels, 2);
-    core_price(s, 50000);
-    check_opens("ema");
-    check_opens("mean");
-}
-
 #define T(name) cmocka_unit_test_setup_teardown(test_execution_control_##name, setup, teardown)
 
 int main(void)
@@ -569,7 +527,6 @@ int main(void)
         T(commands_act_once),
         T(firing_too_often_latches),
         T(a_resume_counts_anew),
-        T(exits_have_the_last_messages),
         T(flatten_closes_and_halts),
         T(the_disk_reserve_reduces_only_until_space_is_back),
         T(nobody_orders_space),

@@ -15,7 +15,6 @@ enum refused { ABOVE, AT };
 
 struct row {
     enum refused refused;
-    enum scope last; /* the message budget is that of the connection to the venue */
     /* Makes the plan and the books use so much of the limit, in its smallest units. */
     int64_t (*use)(enum scope scope);
     void (*set)(struct sp_risk_config *risk, int64_t value);
@@ -166,8 +165,12 @@ static void set_drawdown(struct sp_risk_config *risk, int64_t value)
 
 static int64_t use_messages(enum scope scope)
 {
-    (void)scope;
-    g->view.messages = 40;
+    struct sp_message_ring *rings[] = {[VENUE] = &g->messages.all,
+                                       [INSTRUMENT] = &g->messages.instruments[0],
+                                       [STRATEGY] = &g->messages.links[0]};
+
+    risk_of(scope)->messages_window.ns = 10000 * MS;
+    add_messages(rings[scope], 40);
     return 40;
 }
 
@@ -189,17 +192,16 @@ static void set_entries(struct sp_risk_config *risk, int64_t value)
     risk->entries_max = (uint32_t)value;
 }
 
-static const struct row row_data_age = {ABOVE, STRATEGY, use_data_age, set_data_age};
-static const struct row row_order_qty = {ABOVE, STRATEGY, use_order_qty, set_order_qty};
-static const struct row row_order_value = {ABOVE, STRATEGY, use_order_value, set_order_value};
-static const struct row row_position_value = {ABOVE, STRATEGY, use_position_value,
-                                              set_position_value};
-static const struct row row_open_orders = {AT, STRATEGY, use_open_orders, set_open_orders};
-static const struct row row_price_collar = {ABOVE, STRATEGY, use_price_collar, set_price_collar};
-static const struct row row_daily_loss = {AT, STRATEGY, use_daily_loss, set_daily_loss};
-static const struct row row_drawdown = {AT, STRATEGY, use_drawdown, set_drawdown};
-static const struct row row_messages = {AT, VENUE, use_messages, set_messages};
-static const struct row row_entries = {AT, STRATEGY, use_entries, set_entries};
+static const struct row row_data_age = {ABOVE, use_data_age, set_data_age};
+static const struct row row_order_qty = {ABOVE, use_order_qty, set_order_qty};
+static const struct row row_order_value = {ABOVE, use_order_value, set_order_value};
+static const struct row row_position_value = {ABOVE, use_position_value, set_position_value};
+static const struct row row_open_orders = {AT, use_open_orders, set_open_orders};
+static const struct row row_price_collar = {ABOVE, use_price_collar, set_price_collar};
+static const struct row row_daily_loss = {AT, use_daily_loss, set_daily_loss};
+static const struct row row_drawdown = {AT, use_drawdown, set_drawdown};
+static const struct row row_messages = {AT, use_messages, set_messages};
+static const struct row row_entries = {AT, use_entries, set_entries};
 
 /* clang-format off */
 static const struct {
@@ -268,7 +270,7 @@ static void test_limit_boundaries_hold_to_the_unit_in_each_scope(void **state)
 {
     (void)state;
     for (size_t i = 0; i < COUNT_OF(limits); i++) {
-        for (enum scope scope = VENUE; scope <= limits[i].row->last; scope++)
+        for (enum scope scope = VENUE; scope <= STRATEGY; scope++)
             check_boundary(limits[i].key, limits[i].row, scope);
     }
 }
@@ -276,12 +278,10 @@ static void test_limit_boundaries_hold_to_the_unit_in_each_scope(void **state)
 static void test_limit_boundaries_are_of_all_that_can_be_configured(void **state)
 {
     (void)state;
-    assert_int_equal(limit_keys_count(true), COUNT_OF(limits));
-    assert_int_equal(limit_keys_count(false), COUNT_OF(limits) - 1); /* no message budget */
-    for (size_t i = 0; i < COUNT_OF(limits); i++) {
-        bool everywhere = limits[i].row->last == STRATEGY;
-        assert_true(limit_keys_have(true, limits[i].key));
-        assert_int_equal(limit_keys_have(false, limits[i].key), everywhere);
+    for (int operation = 0; operation < 2; operation++) {
+        assert_int_equal(limit_keys_count(operation == 1), COUNT_OF(limits));
+        for (size_t i = 0; i < COUNT_OF(limits); i++)
+            assert_true(limit_keys_have(operation == 1, limits[i].key));
     }
 }
 

@@ -294,12 +294,35 @@ static void test_limits_messages_keep_a_reserve(void **state)
 {
     (void)state;
     g->config.risk.messages_max = 50;
-    g->view.messages = 39;
+    g->config.risk.messages_window.ns = 10000 * MS;
+    add_messages(&g->messages.all, 39);
     passes();
-    g->view.messages = 40;
+    add_messages(&g->messages.all, 1);
     refuses_value("messages_max", "40", "40");
     g->config.risk.messages_max = 0;
     passes();
+}
+
+/* In real time, and exactly: at the window's end a message counts no more. A ring that is full of
+ * newer ones still has as many as any limit may be. */
+static void test_limits_messages_count_within_their_window(void **state)
+{
+    struct sp_risk_config *risk = &g->config.links[0].risk;
+
+    (void)state;
+    risk->messages_max = 5;
+    risk->messages_window.ns = 300 * MS;
+    add_messages(&g->messages.links[0], 4);
+    refuses_value("messages_max", "4", "4");
+    g->view.now.ns += 300 * MS - 1;
+    refuses_value("messages_max", "4", "4");
+    g->view.now.ns++;
+    passes();
+    risk->messages_max = 1000;
+    add_messages(&g->messages.links[0], 799);
+    passes();
+    add_messages(&g->messages.links[0], 500);
+    refuses_value("messages_max", "1000", "800");
 }
 
 /* What another strategy uses of the venue is none of this one's business, and the other way. */
@@ -389,6 +412,7 @@ int main(void)
         T(drawdown),
         T(entries_latch_within_their_window),
         T(messages_keep_a_reserve),
+        T(messages_count_within_their_window),
         T(of_another_strategy_do_not_count),
         T(are_told_with_use_and_headroom),
     };
