@@ -3,6 +3,7 @@
 #include "common/clock.h"
 #include "common/ledger/ledger_feed.h"
 #include "common/planted_bug.h"
+#include "services/execution/ledger_failure.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -11,10 +12,9 @@
 #include <string.h>
 #include <time.h>
 
-#define REPLACED_MAX 3
-#define RETRY_S_MAX  60
-#define HEAP_BYTES   (INT64_C(64) << 20)
-#define DURABLE_S    2
+#define RETRY_S_MAX 60
+#define HEAP_BYTES  (INT64_C(64) << 20)
+#define DURABLE_S   2
 
 struct sp_ledger {
     struct sp_ledger_options options;
@@ -97,24 +97,21 @@ static void tell(struct sp_ledger *ledger, sp_status status, const struct sp_err
     pthread_mutex_unlock(&ledger->lock);
 }
 
-static bool may_pass(sp_status status)
-{
-    return status == SP_STORAGE || status == SP_LOCKED || status == SP_NO_MEMORY;
-}
-
-/* A file that failed is closed and opened again: what it says then is what is on the disk. After a
- * sync that was refused it would be what the disk was asked to write, so the next start looks, whom
- * the log that stays tells to look at everything. */
+/* After a sync that was refused nothing is tried again here: the next start looks, whom the log
+ * that stays tells to look at everything. */
 static void fail(struct sp_ledger *ledger, sp_status status, struct sp_err *err)
 {
-    bool of_file = ledger->feed == NULL || !sp_ledger_feed_journal_failed(ledger->feed);
-    bool lost_sync = ledger->rows != NULL && sp_db_sync_failed(sp_ledger_rows_db(ledger->rows));
-    bool ended = !of_file || lost_sync || (!may_pass(status) && status != SP_CORRUPT);
+    struct sp_ledger_failure failure = {
+        .status = status,
+        .of_journal = ledger->feed != NULL && sp_ledger_feed_journal_failed(ledger->feed),
+        .sync_refused = ledger->rows != NULL && sp_db_sync_failed(sp_ledger_rows_db(ledger->rows)),
+        .replaced = ledger->report.replaced};
+    enum sp_ledger_next next = sp_ledger_after(&failure);
 
-    if (status == SP_CORRUPT && !ended) {
+    if (next == SP_LEDGER_REPLACE) {
         close_file(ledger);
-        if (ledger->report.replaced < REPLACED_MAX) status = open_file(ledger, true, err);
-        ended = status != SP_OK && !may_pass(status);
+        status = open_file(ledger, true, err);
+        if (status != SP_OK) next = sp_ledger_may_pass(status) ? SP_LEDGER_RETRY : SP_LEDGER_END;
     }
     if (status != SP_OK) {
         close_file(ledger);
@@ -122,7 +119,7 @@ static void fail(struct sp_ledger *ledger, sp_status status, struct sp_err *err)
         if (ledger->retry_s > RETRY_S_MAX) ledger->retry_s = RETRY_S_MAX;
         ledger->retry_at = (sp_mono){sp_clock_mono().ns + ledger->retry_s * SP_NS_PER_S};
     }
-    tell(ledger, status, err, ended);
+    tell(ledger, status, err, next == SP_LEDGER_END);
 }
 
 /* Writes up to `target`, opens the file before that if it must. */
@@ -260,7 +257,7 @@ sp_status sp_ledger_open(const struct sp_ledger_options *options, struct sp_ledg
         return status;
     }
     status = open_file(ledger, false, err);
-    if (may_pass(status)) {
+    if (sp_ledger_may_pass(status)) {
         ledger->report.status = status;
         if (err != NULL) ledger->report.why = *err;
         ledger->retry_s = 1;
