@@ -132,6 +132,8 @@ void sp_x_reconciled(struct sp_turn *turn)
     x->reconciled = result->clean;
     x->reconciled_by = cause;
     x->unclean = result->reason;
+    /* An execution that nobody told of is asked for, whatever its correction would be worth. */
+    if (!result->clean && x->fills_request == 0) sp_x_catch_up(turn);
     if (!result->clean || x->books.breaker != SP_BREAKER_HALF_OPEN) return;
     if (!x->books.config->breaker.resume_automatic) return;
     close_breaker(turn, result->reconciliation_id, &cause);

@@ -184,6 +184,24 @@ static void test_execution_faults_lost_last_reports_are_missed(void **state)
     core_check_truth(s);
 }
 
+/* A venue without numbers in its reports: only the comparison of the books finds out, and what it
+ * may correct is bounded. Our own orders' executions are asked for all the same. */
+static void test_execution_faults_an_unclean_result_asks_for_lost_fills(void **state)
+{
+    (void)state;
+    core_open(s, "ema");
+    uint32_t fills = core_count(s, SP_REC_FILL);
+    core_price(s, 52000);
+    venue_move(&s->venue, s->venue.price, (sp_qty){0});
+    while (s->venue.said_count > 0)
+        venue_take(&s->venue, 0);
+    core_pass(s, 3000);
+    assert_int_equal(core_count(s, SP_REC_FILL), fills);
+    core_reconciled(s, false);
+    core_pass(s, 1000);
+    assert_int_equal(core_count(s, SP_REC_FILL), fills + 1);
+}
+
 static void test_execution_faults_a_fill_that_cannot_be_halts(void **state)
 {
     struct sp_record report = {.kind = SP_REC_VENUE_REPORT};
@@ -488,6 +506,7 @@ int main(void)
         T(a_gap_in_the_reports_is_closed),
         T(a_lost_first_report_is_missed),
         T(lost_last_reports_are_missed),
+        T(an_unclean_result_asks_for_lost_fills),
         T(a_fill_that_cannot_be_halts),
         T(an_absent_order_that_fills_is_adopted),
         T(a_fill_after_the_close_is_managed),
