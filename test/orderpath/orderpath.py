@@ -58,7 +58,7 @@ BY_FLATTEN = ("cancel_appended", "cancel_synced", "cancel_sent", "canceled_appen
 AIMED = {
     "sent_again": [{"faults": ("timeout",)}] * 4,
     "not_found_is_reject": [{"faults": ("query_lag", "lose_event")}] * 6,
-    "absence_not_waited": [{"faults": ("query_lag", "lose_event")}] * 2,
+    "absence_not_waited": [{"faults": ("query_lag", "lose_event")}] * 5,
     "server_error_is_reject": [{"faults": ("error_executed",)}] * 4,
     "fill_not_deduped": [{"faults": ("duplicate_event",)}] * 6,
     "leg_not_counted": [{"failpoint": "trade_opened"}] * 2,
