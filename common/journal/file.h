@@ -41,7 +41,7 @@ const struct sp_file_port *sp_file_port_real(void);
 SP_NODISCARD sp_status sp_file_write_all(const struct sp_file_port *port, int fd, const void *buf,
                                          size_t len_bytes, struct sp_err *err);
 /* Before a growing file reaches `end`: blocks for what comes next are taken ahead, up to `most`
- * bytes of it, because a sync that has to find some takes a third longer. Readers and crashes see
+ * bytes of it, because a sync that has to find some takes a quarter longer. Readers and crashes see
  * nothing of it. `*reserved` is how far they are taken, 0 of a file that was just opened; what a
  * disk refuses it is not asked for again. */
 void sp_file_reserve(const struct sp_file_port *port, int fd, uint64_t end, uint64_t most,

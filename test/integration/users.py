@@ -101,14 +101,29 @@ def control(system, path, **params):
         return json.load(answer)
 
 
+def bus_flows(system):
+    """{service: {stream: flow}} as `spoor status` shows it."""
+    shown = json.loads(system.spoor("status", "--json").stdout)["supervisors"][0]
+    return {row["name"]: {f["stream"]: f for f in row["bus"]} for row in shown if row.get("bus")}
+
+
 def status_shows_what_the_bus_does(system):
     """Each service, each stream: nested, and what was published is applied or said to be lost."""
-    shown = json.loads(system.spoor("status", "--json").stdout)["supervisors"][0]
-    bus = {row["name"]: {f["stream"]: f for f in row["bus"]} for row in shown if row.get("bus")}
-    ticks = next(f for s, f in bus["strategy.ema"].items() if s.startswith("md."))
-    own = bus["marketdata"][ticks["stream"]]
-    assert ticks["publisher"] == "marketdata" and "publisher" not in own, (ticks, own)
-    assert 0 < ticks["applied"] and ticks["lost"] == ticks["rewound"] == 0, ticks
+    def ticks(bus):
+        return next((f for s, f in bus.get("strategy.ema", {}).items() if s.startswith("md.")),
+                    {"applied": 0})
+
+    def have_heard():
+        bus = bus_flows(system)
+        facts = bus.get("reconciliation", {}).get("execution", {"applied": 0})
+        return ticks(bus)["applied"] > 0 < facts["applied"]
+
+    system.await_that("the strategy and reconciliation have heard something", have_heard)
+    bus = bus_flows(system)
+    heard = ticks(bus)
+    own = bus["marketdata"][heard["stream"]]
+    assert heard["publisher"] == "marketdata" and "publisher" not in own, (heard, own)
+    assert heard["lost"] == heard["rewound"] == 0, heard
     assert own["published"] > 0 and own["lag"] >= 0, own
     facts = bus["reconciliation"]["execution"]
     assert 0 < facts["applied"] <= system.records("execution")[-1]["s"], facts
