@@ -21,14 +21,13 @@
 #include "common/decider.h"
 #include "common/journal/journal_keeper.h"
 #include "common/journal/journal_ops.h"
+#include "common/journal/journal_syncer.h"
 #include "common/journal/journal_writer.h"
 #include "common/journal/retention.h"
 #include "common/planted_bug.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -55,27 +54,17 @@ struct sp_journal {
     uint64_t segment_bytes, segment_bytes_max, reserved_bytes;
     bool sealed;
     struct sp_keeper *keeper; /* NULL without a helper */
-    /* Both threads, under the lock: who may sync or change fd. */
-    pthread_mutex_t lock;
-    pthread_cond_t turn; /* syncing has ended */
-    pthread_cond_t bell; /* stopping; a sync that woke the helper would delay what it is for */
-    bool syncing, stopping, has_helper;
-    int fd;
-    pthread_t helper;
-    int64_t sync_every_ns;
+    struct sp_syncer syncer;
     sp_dur compress_after;
     /* Read by any thread. */
-    _Atomic uint64_t written_seq, durable_seq;
-    _Atomic bool poisoned;
-    _Atomic uint64_t records, bytes, syncs, segments;
-    _Atomic int64_t sync_ns_max;
+    _Atomic uint64_t records, bytes, segments;
 };
 
 static sp_status poison(struct sp_journal *journal, struct sp_err *err, const char *what)
 {
     int saved_errno = errno;
 
-    atomic_store(&journal->poisoned, true);
+    atomic_store(&journal->syncer.poisoned, true);
     errno = saved_errno;
     return SP_FAIL(err, SP_STORAGE, "journal %s: %s: %s", journal->dir, what,
                    saved_errno != 0 ? strerror(saved_errno) : "failed before");
@@ -83,128 +72,41 @@ static sp_status poison(struct sp_journal *journal, struct sp_err *err, const ch
 
 static sp_status check_poison(const struct sp_journal *journal, struct sp_err *err)
 {
-    if (!atomic_load(&journal->poisoned)) return SP_OK;
+    if (!atomic_load(&journal->syncer.poisoned)) return SP_OK;
     return SP_FAIL(err, SP_STORAGE, "journal %s failed before; nothing more is acknowledged",
                    journal->dir);
 }
 
-/* One fdatasync, by the thread whose turn it is: the lock is held before and after, not during.
- * Two threads must not sync one descriptor at once: the kernel tells a failure only once. */
-static bool sync_in_turn(struct sp_journal *journal)
+static sp_status start_helpers(struct sp_journal *journal, struct sp_err *err)
 {
-    uint64_t target = atomic_load(&journal->written_seq);
-    int fd = journal->fd;
-
-    SP_ASSERT(!journal->syncing);
-    journal->syncing = true;
-    pthread_mutex_unlock(&journal->lock);
-    sp_mono began = sp_clock_mono();
-    int rc = SP_BUG(ack_before_sync) ? 0 : journal->port->datasync(journal->port->self, fd);
-    if (rc != 0 && SP_BUG(retry_sync_after_eio))
-        rc = journal->port->datasync(journal->port->self, fd);
-    int saved_errno = errno;
-    int64_t took_ns = sp_mono_since(sp_clock_mono(), began).ns;
-    pthread_mutex_lock(&journal->lock);
-    journal->syncing = false;
-    pthread_cond_broadcast(&journal->turn);
-    if (rc != 0) {
-        atomic_store(&journal->poisoned, true);
-        errno = saved_errno;
-        return false;
-    }
-    atomic_fetch_add(&journal->syncs, 1);
-    if (took_ns > atomic_load(&journal->sync_ns_max)) atomic_store(&journal->sync_ns_max, took_ns);
-    SP_ASSERT(target >= atomic_load(&journal->durable_seq));
-    atomic_store(&journal->durable_seq, target);
-    return true;
-}
-
-/* Waits until `deadline` or until stopping; the lock is held. */
-static void helper_wait(struct sp_journal *journal, int64_t deadline_ns)
-{
-    struct timespec until = {.tv_sec = deadline_ns / SP_NS_PER_S,
-                             .tv_nsec = deadline_ns % SP_NS_PER_S};
-
-    while (!journal->stopping) {
-        if (pthread_cond_timedwait(&journal->bell, &journal->lock, &until) == ETIMEDOUT) break;
-    }
-}
-
-static void *helper_run(void *arg)
-{
-    struct sp_journal *journal = arg;
-
-    pthread_mutex_lock(&journal->lock);
-    while (!journal->stopping && !atomic_load(&journal->poisoned)) {
-        helper_wait(journal, sp_clock_mono().ns + journal->sync_every_ns);
-        if (journal->stopping || journal->syncing) continue;
-        if (atomic_load(&journal->durable_seq) == atomic_load(&journal->written_seq)) continue;
-        if (!sync_in_turn(journal)) break;
-    }
-    pthread_mutex_unlock(&journal->lock);
-    return NULL;
-}
-
-static sp_status start_helper(struct sp_journal *journal, struct sp_err *err)
-{
-    sigset_t all, before;
-
-    if (journal->sync_every_ns < 0) return SP_OK;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int rc = pthread_create(&journal->helper, NULL, helper_run, journal);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (rc != 0) return SP_FAIL(err, SP_NO_MEMORY, "no thread for the journal: %s", strerror(rc));
-    journal->has_helper = true;
     struct sp_keeper_options keeper = {.dir = journal->dir,
                                        .port = journal->port,
                                        .compress_after = journal->compress_after};
-    return sp_keeper_start(&keeper, &journal->keeper, err);
+
+    if (journal->syncer.every_ns < 0) return SP_OK;
+    sp_status status = sp_syncer_start(&journal->syncer, err);
+    return status == SP_OK ? sp_keeper_start(&keeper, &journal->keeper, err) : status;
 }
 
 static sp_status file_sync(struct sp_journal *journal, struct sp_err *err)
 {
     sp_status status = check_poison(journal, err);
-    bool ok = true;
 
     if (status != SP_OK) return status;
-    pthread_mutex_lock(&journal->lock);
-    while (journal->syncing)
-        pthread_cond_wait(&journal->turn, &journal->lock);
-    errno = 0;
-    if (atomic_load(&journal->poisoned)) {
-        ok = false;
-    } else if (atomic_load(&journal->durable_seq) < atomic_load(&journal->written_seq)) {
-        ok = sync_in_turn(journal);
-    }
-    pthread_mutex_unlock(&journal->lock);
-    return ok ? SP_OK : poison(journal, err, "cannot sync");
+    return sp_syncer_sync(&journal->syncer) ? SP_OK : poison(journal, err, "cannot sync");
 }
 
 /* Writes bytes that belong to no record, or to one that is not counted yet. */
 static sp_status write_out(struct sp_journal *journal, const char *text, size_t len_bytes,
                            struct sp_err *err)
 {
-    sp_file_reserve(journal->port, journal->fd, journal->segment_bytes + len_bytes,
+    sp_file_reserve(journal->port, journal->syncer.fd, journal->segment_bytes + len_bytes,
                     journal->segment_bytes_max, &journal->reserved_bytes);
-    sp_status status = sp_file_write_all(journal->port, journal->fd, text, len_bytes, err);
+    sp_status status = sp_file_write_all(journal->port, journal->syncer.fd, text, len_bytes, err);
     if (status != SP_OK) return poison(journal, err, "cannot write");
     journal->segment_bytes += len_bytes;
     atomic_fetch_add(&journal->bytes, len_bytes);
     return SP_OK;
-}
-
-/* The descriptor is only changed while nobody syncs it. */
-static void set_fd(struct sp_journal *journal, int fd)
-{
-    pthread_mutex_lock(&journal->lock);
-    while (journal->syncing)
-        pthread_cond_wait(&journal->turn, &journal->lock);
-    int old = journal->fd;
-    journal->fd = fd;
-    journal->reserved_bytes = 0;
-    pthread_mutex_unlock(&journal->lock);
-    if (old >= 0) journal->port->close(journal->port->self, old);
 }
 
 /* Writes the SEGMENT line into a file of another name, syncs, renames, syncs the directory: a
@@ -224,7 +126,8 @@ static sp_status begin_segment(struct sp_journal *journal, struct sp_err *err)
     snprintf(tmp, sizeof tmp, "%s/segment.tmp", journal->dir);
     int fd = port->open(port->self, tmp, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0600);
     if (fd < 0) return poison(journal, err, "cannot create a segment");
-    set_fd(journal, fd);
+    sp_syncer_set_fd(&journal->syncer, fd);
+    journal->reserved_bytes = 0;
     journal->segment_bytes = 0;
     journal->sealed = false;
     status = write_out(journal, line, len, err);
@@ -255,7 +158,8 @@ static sp_status continue_segment(struct sp_journal *journal, const struct sp_re
     if (status != SP_OK) return status;
     int fd = port->open(port->self, path, O_RDWR | O_NOFOLLOW, 0);
     if (fd < 0) return poison(journal, err, "cannot open the last segment");
-    set_fd(journal, fd);
+    sp_syncer_set_fd(&journal->syncer, fd);
+    journal->reserved_bytes = 0;
     while (at < from->segment_bytes && !SP_BUG(no_second_write)) {
         uint64_t left = from->segment_bytes - at;
         ssize_t n =
@@ -296,12 +200,8 @@ static sp_status file_seal(struct sp_journal *journal, struct sp_err *err)
     status = write_out(journal, line, len, err);
     if (status != SP_OK) return status;
     journal->sealed = true;
-    pthread_mutex_lock(&journal->lock);
-    while (journal->syncing)
-        pthread_cond_wait(&journal->turn, &journal->lock);
-    bool ok = !atomic_load(&journal->poisoned) && sync_in_turn(journal);
-    pthread_mutex_unlock(&journal->lock);
-    return ok ? SP_OK : poison(journal, err, "cannot sync a seal");
+    if (!sp_syncer_sync_bytes(&journal->syncer)) return poison(journal, err, "cannot sync a seal");
+    return SP_OK;
 }
 
 /* Rotates before the batch, so that the CRCs of its lines follow the right line. */
@@ -327,7 +227,7 @@ static sp_status file_append(struct sp_journal *journal, const struct sp_record 
     if (status != SP_OK) return status;
 
     uint32_t crc = journal->crc;
-    struct sp_line_meta meta = {.durable_seq = atomic_load(&journal->durable_seq)};
+    struct sp_line_meta meta = {.durable_seq = atomic_load(&journal->syncer.durable_seq)};
     for (uint32_t i = 0; i < count; i++) {
         size_t len = 0;
         sp_journal_check_ours(&records[i], &journal->head.stream, journal->epoch,
@@ -346,14 +246,14 @@ static sp_status file_append(struct sp_journal *journal, const struct sp_record 
     journal->crc = crc;
     journal->next_seq += count;
     atomic_fetch_add(&journal->records, count);
-    atomic_store(&journal->written_seq, journal->next_seq - 1);
+    atomic_store(&journal->syncer.written_seq, journal->next_seq - 1);
     return SP_OK;
 }
 
 sp_status sp_journal_delete_before(struct sp_journal *journal, uint64_t first_kept,
                                    struct sp_err *err)
 {
-    SP_ASSERT(atomic_load(&journal->durable_seq) == journal->next_seq - 1);
+    SP_ASSERT(atomic_load(&journal->syncer.durable_seq) == journal->next_seq - 1);
     if (journal->keeper != NULL) sp_keeper_hold(journal->keeper);
     sp_status status = sp_retention_delete(journal->dir, first_kept, journal->port, err);
     if (journal->keeper != NULL) sp_keeper_release(journal->keeper);
@@ -419,7 +319,6 @@ static sp_status set_names(struct sp_journal *journal, const struct sp_journal_o
 static struct sp_journal *allocate(const struct sp_journal_options *options)
 {
     struct sp_journal *journal = calloc(1, sizeof *journal);
-    pthread_condattr_t monotonic;
 
     if (journal == NULL) return NULL;
     journal->buf = malloc(BUF_BYTES);
@@ -427,21 +326,14 @@ static struct sp_journal *allocate(const struct sp_journal_options *options)
         free(journal);
         return NULL;
     }
-    journal->fd = -1;
     journal->port = options->port;
     journal->epoch = options->epoch;
     journal->segment_bytes_max =
         options->segment_bytes != 0 ? options->segment_bytes : SEGMENT_BYTES_DEFAULT;
-    journal->sync_every_ns =
-        options->sync_every.ns != 0 ? options->sync_every.ns : SYNC_EVERY_DEFAULT_NS;
     journal->compress_after = options->compress_after;
     snprintf(journal->dir, sizeof journal->dir, "%s", options->dir);
-    pthread_mutex_init(&journal->lock, NULL);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&journal->turn, &monotonic);
-    pthread_cond_init(&journal->bell, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    sp_syncer_init(&journal->syncer, options->port,
+                   options->sync_every.ns != 0 ? options->sync_every.ns : SYNC_EVERY_DEFAULT_NS);
     return journal;
 }
 
@@ -474,13 +366,13 @@ static sp_status open_recovered(struct sp_journal *journal,
     journal->next_seq = from.next_seq;
     if (SP_BUG(sequence_reused) && from.next_seq > 1) journal->next_seq--;
     journal->crc = from.crc;
-    atomic_store(&journal->written_seq, from.next_seq - 1);
-    atomic_store(&journal->durable_seq, from.durable_seq);
+    atomic_store(&journal->syncer.written_seq, from.next_seq - 1);
+    atomic_store(&journal->syncer.durable_seq, from.durable_seq);
     atomic_store(&journal->segments, from.segments);
     if (from.segment_first_seq != 0) status = continue_segment(journal, &from, err);
     /* What was recovered is durable before anything is added, and the first new record says so in
      * its "w": from then on a bad line among the old ones is damage, not a torn tail. */
-    if (status == SP_OK) atomic_store(&journal->durable_seq, from.next_seq - 1);
+    if (status == SP_OK) atomic_store(&journal->syncer.durable_seq, from.next_seq - 1);
     if (status == SP_OK && (from.segment_first_seq == 0 || from.sealed)) {
         status = begin_segment(journal, err);
     }
@@ -488,26 +380,17 @@ static sp_status open_recovered(struct sp_journal *journal,
     if (status == SP_OK && from.trim.first_kept > from.first_seq && !from.trim.by_repair)
         status = sp_journal_delete_before(journal, from.trim.first_kept, err);
     if (status == SP_OK) status = append_started(journal, options, &from, err);
-    if (status == SP_OK) status = start_helper(journal, err);
+    if (status == SP_OK) status = start_helpers(journal, err);
     return status;
 }
 
 static void file_close(struct sp_journal *journal)
 {
     sp_keeper_stop(journal->keeper);
-    if (journal->has_helper) {
-        pthread_mutex_lock(&journal->lock);
-        journal->stopping = true;
-        pthread_cond_broadcast(&journal->bell);
-        pthread_mutex_unlock(&journal->lock);
-        pthread_join(journal->helper, NULL);
-    }
+    sp_syncer_stop(&journal->syncer);
     /* Nobody is left to be told; what was acknowledged is durable already. */
     SP_IGNORE(file_sync(journal, NULL));
-    set_fd(journal, -1);
-    pthread_cond_destroy(&journal->turn);
-    pthread_cond_destroy(&journal->bell);
-    pthread_mutex_destroy(&journal->lock);
+    sp_syncer_destroy(&journal->syncer);
     free(journal->buf);
     free(journal);
 }
@@ -522,12 +405,12 @@ static uint64_t file_first_seq(const struct sp_journal *journal)
 }
 static uint64_t file_durable_seq(const struct sp_journal *journal)
 {
-    return atomic_load(&journal->durable_seq);
+    return atomic_load(&journal->syncer.durable_seq);
 }
 
 static sp_status file_health(const struct sp_journal *journal)
 {
-    return atomic_load(&journal->poisoned) ? SP_STORAGE : SP_OK;
+    return atomic_load(&journal->syncer.poisoned) ? SP_STORAGE : SP_OK;
 }
 
 static struct sp_journal_stats file_stats(const struct sp_journal *journal)
@@ -537,9 +420,9 @@ static struct sp_journal_stats file_stats(const struct sp_journal *journal)
     if (journal->keeper != NULL) kept = sp_keeper_done(journal->keeper);
     return (struct sp_journal_stats){.records = atomic_load(&journal->records),
                                      .bytes = atomic_load(&journal->bytes),
-                                     .syncs = atomic_load(&journal->syncs),
+                                     .syncs = atomic_load(&journal->syncer.syncs),
                                      .segments = atomic_load(&journal->segments),
-                                     .sync_ns_max = atomic_load(&journal->sync_ns_max),
+                                     .sync_ns_max = atomic_load(&journal->syncer.sync_ns_max),
                                      .indexed = kept.indexed,
                                      .compressed = kept.compressed,
                                      .keep_failed = kept.failed};
@@ -590,7 +473,7 @@ sp_status sp_journal_open(const struct sp_journal_options *options, struct sp_jo
     journal->base.ops = &file_ops;
     status = open_recovered(journal, &given, err);
     if (status != SP_OK) {
-        atomic_store(&journal->poisoned, true);
+        atomic_store(&journal->syncer.poisoned, true);
         file_close(journal);
         return status;
     }
