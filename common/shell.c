@@ -86,6 +86,18 @@ static bool keep(struct sp_shell *shell)
     return true;
 }
 
+/* Somebody waited for the sync of this event, and will for the next one's; now nobody does. */
+static void prepare_sync(struct sp_shell *shell)
+{
+    struct sp_service *service = shell->options.service;
+    struct sp_err err = {0};
+
+    if (service->storage.level != SP_DISK_AMPLE || !sp_journal_is_short(service->journal)) return;
+    if (sp_role_check(&service->role, NULL) != SP_OK) return; /* the file is a successor's */
+    sp_status status = sp_journal_prepare(service->journal, &err);
+    if (status != SP_OK) sp_service_fail(service, &err);
+}
+
 static void tell_all(struct sp_shell *shell)
 {
     struct sp_decision *decision = &shell->decision;
@@ -398,6 +410,7 @@ void sp_shell_event_at(struct sp_shell *shell, enum sp_event_type type, uint32_t
     if (SP_BUG(cursor_before_effect) && type == SP_EVENT_RECORD) write_cursor_early(shell, record);
     record_input(shell, &event);
     begin(shell, event.wall);
+    uint64_t synced = shell->stats.synced;
     shell->options.core->decide(shell->options.core_state, &event, &shell->decision);
     if (type == SP_EVENT_RECORD) move_cursor(shell, record);
     if (keep(shell)) perform_all(shell, event.wall);
@@ -405,6 +418,7 @@ void sp_shell_event_at(struct sp_shell *shell, enum sp_event_type type, uint32_t
         struct sp_shell_cursor_at *cursor = sp_shell_find_cursor(shell, &record->stream);
         if (cursor->unwritten >= CURSOR_EVERY_INPUTS) write_cursor(shell, cursor);
     }
+    if (shell->stats.synced > synced) prepare_sync(shell);
     shell->busy = false;
 }
 

@@ -69,7 +69,7 @@ class Journal:
         try:
             with open(self.folder / self.name, "rb") as file:
                 file.seek(self.offset)
-                data = file.read()
+                data = file.read().partition(b"\t")[0]  # a byte that is still to come
         except FileNotFoundError:
             return
         batch, consumed = [], 0

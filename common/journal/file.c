@@ -13,8 +13,7 @@
 #include <nmmintrin.h>
 #endif
 
-#define PATH_BYTES    1024
-#define RESERVE_BYTES (UINT64_C(64) << 10)
+#define PATH_BYTES 1024
 
 static int real_open(void *self, const char *path, int flags, mode_t mode)
 {
@@ -35,11 +34,6 @@ static int real_truncate(void *self, int fd, off_t len_bytes)
 {
     (void)self;
     return ftruncate(fd, len_bytes);
-}
-static int real_reserve(void *self, int fd, off_t len_bytes)
-{
-    (void)self;
-    return fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, len_bytes);
 }
 static int real_sync(void *self, int fd)
 {
@@ -94,7 +88,6 @@ static const struct sp_file_port real_port = {
     .write = real_write,
     .pread = real_pread,
     .truncate = real_truncate,
-    .reserve = real_reserve,
     .sync = real_sync,
     .datasync = real_datasync,
     .close = real_close,
@@ -108,17 +101,6 @@ static const struct sp_file_port real_port = {
 const struct sp_file_port *sp_file_port_real(void)
 {
     return &real_port;
-}
-
-void sp_file_reserve(const struct sp_file_port *port, int fd, uint64_t end, uint64_t most,
-                     uint64_t *reserved)
-{
-    uint64_t wanted = (end / RESERVE_BYTES + 1) * RESERVE_BYTES;
-
-    if (end <= *reserved || port->reserve == NULL) return;
-    if (wanted > most) wanted = most;
-    if (end > wanted) return; /* the last bytes of it */
-    *reserved = port->reserve(port->self, fd, (off_t)wanted) == 0 ? wanted : UINT64_MAX;
 }
 
 static bool makes_room(const struct sp_file_port *port)

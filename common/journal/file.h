@@ -16,9 +16,6 @@ struct sp_file_port {
     ssize_t (*write)(void *self, int fd, const void *buf, size_t len_bytes);
     ssize_t (*pread)(void *self, int fd, void *buf, size_t len_bytes, off_t offset);
     int (*truncate)(void *self, int fd, off_t len_bytes);
-    /* Takes the blocks of a file of that length, which stays as long as it is. Nothing depends on
-     * it: it may fail, and be NULL. */
-    int (*reserve)(void *self, int fd, off_t len_bytes);
     int (*sync)(void *self, int fd);     /* fsync: data and size */
     int (*datasync)(void *self, int fd); /* fdatasync */
     int (*close)(void *self, int fd);
@@ -40,12 +37,6 @@ const struct sp_file_port *sp_file_port_real(void);
  * with errno otherwise. */
 SP_NODISCARD sp_status sp_file_write_all(const struct sp_file_port *port, int fd, const void *buf,
                                          size_t len_bytes, struct sp_err *err);
-/* Before a growing file reaches `end`: blocks for what comes next are taken ahead, up to `most`
- * bytes of it, because a sync that has to find some takes a quarter longer. Readers and crashes see
- * nothing of it. `*reserved` is how far they are taken, 0 of a file that was just opened; what a
- * disk refuses it is not asked for again. */
-void sp_file_reserve(const struct sp_file_port *port, int fd, uint64_t end, uint64_t most,
-                     uint64_t *reserved);
 /* mkdir -p with 0700; the names of all parts that we can have made are durable. SP_STORAGE. */
 SP_NODISCARD sp_status sp_file_make_dirs(const struct sp_file_port *port, const char *path,
                                          struct sp_err *err);

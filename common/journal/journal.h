@@ -24,6 +24,7 @@ struct sp_journal_options {
     uint64_t segment_bytes;          /* rotate above this; 0 = 16 MiB */
     sp_dur sync_every;               /* lazy sync by the helper thread; 0 = 500 ms; <0 = never */
     sp_dur compress_after;           /* age at which sealed segments are; 0 = never */
+    uint64_t blanks_bytes;           /* written ahead by sp_journal_prepare; 0 = 256 KiB */
     uint64_t noted_seq;              /* highest sequence a snapshot or ledger says was synced: W */
     const struct sp_file_port *port; /* NULL = the real one */
     /* What the first record says, for runs that must repeat byte for byte: */
@@ -54,6 +55,12 @@ SP_NODISCARD sp_status sp_journal_append(struct sp_journal *journal,
                                          struct sp_err *err);
 /* Returns when everything appended so far is durable (fdatasync). */
 SP_NODISCARD sp_status sp_journal_sync(struct sp_journal *journal, struct sp_err *err);
+/* For a writer whose syncs somebody waits for, while nobody does: whether few of the bytes are left
+ * that were written ahead of the records, and writing more, synced, which takes about as long as
+ * two syncs. A sync of records that take their place takes a third less. Also syncs what was
+ * appended; does nothing if there are enough, or no room on the disk. SP_STORAGE. */
+bool sp_journal_is_short(const struct sp_journal *journal);
+SP_NODISCARD sp_status sp_journal_prepare(struct sp_journal *journal, struct sp_err *err);
 
 /* Reads this journal from `first_seq` on (0: from the oldest record held), while it is written;
  * close the reader first. Any thread. The statuses of sp_journal_reader_open. */

@@ -15,7 +15,7 @@
 /* Room for the longest batch, so that a whole one can be looked at before any of it is given. */
 #define SEGMENT_BUF_BYTES (SP_BATCH_RECORDS_MAX * (SP_JSON_LINE_MAX + 1) + READ_BYTES)
 #define READ_BYTES        ((size_t)64 * 1024)
-#define FIRST_READ_BYTES  ((size_t)4 * 1024) /* often nothing but the SEGMENT line is wanted */
+#define FIRST_READ_BYTES  ((size_t)4 * 1024) /* often no more is wanted, or there */
 #define SEAL_BYTES        1024               /* the last two lines of most segments */
 #define WINDOW_BYTES      (2 * (SP_JSON_LINE_MAX + 1) + SP_SEGMENT_LINE_MAX)
 
@@ -36,6 +36,24 @@ static sp_status read_failed(struct sp_segment_cursor *cursor, struct sp_err *er
     return sp_segment_damaged(cursor, cursor->why, err);
 }
 
+/* How much of what was just read is written already. A blank is written over once, by the byte of a
+ * line, and in this order: what is behind it is none of our business yet, unless the file is
+ * damaged, or a crash kept what came later. */
+static sp_status before_blanks(struct sp_segment_cursor *cursor, const char *text,
+                               size_t *len_bytes)
+{
+    const char *blank = memchr(text, SP_SEGMENT_BLANK, *len_bytes);
+    size_t before = blank == NULL ? *len_bytes : (size_t)(blank - text);
+
+    cursor->at_end = blank != NULL || *len_bytes == 0;
+    if (*len_bytes > 0 && before == 0 && sp_segment_unblanked(text, *len_bytes) > 0) {
+        cursor->why = "a hole before what follows";
+        return SP_CORRUPT;
+    }
+    *len_bytes = before;
+    return before > 0 ? SP_OK : SP_AGAIN;
+}
+
 /* SP_OK with at least one byte more in the buffer; SP_AGAIN at the end of the file. */
 static sp_status fill(struct sp_segment_cursor *cursor, struct sp_err *err)
 {
@@ -47,15 +65,17 @@ static sp_status fill(struct sp_segment_cursor *cursor, struct sp_err *err)
         cursor->buf_at = cursor->at;
     }
     size_t room = SEGMENT_BUF_BYTES - cursor->buf_len;
-    size_t wanted = cursor->buf_at + cursor->buf_len == 0 ? FIRST_READ_BYTES : READ_BYTES;
+    bool is_first = cursor->buf_at + cursor->buf_len == 0;
+    size_t wanted = is_first || cursor->at_end ? FIRST_READ_BYTES : READ_BYTES;
     SP_ASSERT(room > 0);
     ssize_t n =
         sp_segment_file_read(&cursor->file, cursor->buf + cursor->buf_len,
                              room < wanted ? room : wanted, cursor->buf_at + cursor->buf_len);
     if (n < 0) return read_failed(cursor, err);
-    if (n == 0) return SP_AGAIN;
-    cursor->buf_len += (size_t)n;
-    return SP_OK;
+    size_t len = (size_t)n;
+    sp_status status = before_blanks(cursor, cursor->buf + cursor->buf_len, &len);
+    if (status == SP_OK) cursor->buf_len += len;
+    return status;
 }
 
 /* The line at `skip` bytes behind cursor->at. Moves the buffer: earlier texts become invalid. */
@@ -301,6 +321,8 @@ sp_status sp_segment_judge(struct sp_segment_cursor *cursor, uint64_t noted_seq,
     sp_status status = read_rest(cursor, cursor->at, &text, &len, err);
 
     if (status != SP_OK) return status;
+    const char *blank = memchr(text, SP_SEGMENT_BLANK, len);
+    if (SP_BUG(hole_is_the_end) && blank != NULL) len = (size_t)(blank - text);
     uint64_t durable_seq = witness(text, len, cursor->crc);
     free(text);
     if (durable_seq < cursor->durable_seq) durable_seq = cursor->durable_seq;

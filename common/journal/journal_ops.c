@@ -16,6 +16,16 @@ sp_status sp_journal_sync(struct sp_journal *journal, struct sp_err *err)
     return ops_of(journal)->sync(journal, err);
 }
 
+bool sp_journal_is_short(const struct sp_journal *journal)
+{
+    return ops_of(journal)->is_short != NULL && ops_of(journal)->is_short(journal);
+}
+
+sp_status sp_journal_prepare(struct sp_journal *journal, struct sp_err *err)
+{
+    return ops_of(journal)->prepare != NULL ? ops_of(journal)->prepare(journal, err) : SP_OK;
+}
+
 sp_status sp_journal_seal(struct sp_journal *journal, struct sp_err *err)
 {
     return ops_of(journal)->seal(journal, err);

@@ -15,6 +15,9 @@ struct sp_journal_ops {
                         struct sp_err *err);
     sp_status (*sync)(struct sp_journal *journal, struct sp_err *err);
     sp_status (*seal)(struct sp_journal *journal, struct sp_err *err);
+    /* Both NULL: nothing is written ahead. */
+    bool (*is_short)(const struct sp_journal *journal);
+    sp_status (*prepare)(struct sp_journal *journal, struct sp_err *err);
     /* Any thread. */
     sp_status (*read)(const struct sp_journal *journal, uint64_t first_seq,
                       struct sp_journal_reader **out, struct sp_err *err);

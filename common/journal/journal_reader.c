@@ -241,8 +241,8 @@ sp_status sp_journal_reader_open(const char *dir, const sp_name *stream, uint64_
 }
 
 /* The end of what verifies must be the end of what is there. */
-static sp_status verify_end(const struct sp_journal_reader *reader,
-                            struct sp_journal_report *report, struct sp_err *err)
+static sp_status verify_end(struct sp_journal_reader *reader, struct sp_journal_report *report,
+                            struct sp_err *err)
 {
     uint64_t newest = 0;
     const struct sp_segment_cursor *cursor = &reader->cursor;
@@ -252,9 +252,9 @@ static sp_status verify_end(const struct sp_journal_reader *reader,
     if (newest > cursor->head.first_seq) {
         return sp_segment_damaged(cursor, "the segments behind it do not follow", err);
     }
-    int64_t size = sp_segment_file_size(&cursor->file);
-    if (size < 0) return SP_FAIL(err, SP_IO, "cannot read %s", cursor->path);
-    report->torn_tail = (uint64_t)size > cursor->at;
+    int64_t end = sp_segment_file_end(&reader->cursor.file, cursor->at);
+    if (end < 0) return SP_FAIL(err, SP_IO, "cannot read %s", cursor->path);
+    report->torn_tail = (uint64_t)end > cursor->at;
     return SP_OK;
 }
 

@@ -3,7 +3,8 @@
  *   1  segments but the last: SEGMENT line, SEAL line, and how they follow each other
  *   2  the last segment: every batch, up to the first that is not whole or does not verify
  *   3  acknowledged (W)? or the oldest segments gone? then it is damage: refuse, change nothing
- *   4  the tail to quarantine/, synced with its directory; then cut off, synced
+ *   4  the tail to quarantine/, synced with its directory; then cut off, synced; blanks are only
+ *      cut off
  *
  * A tail that was cut off by a recovery that died before it could write JOURNAL_TRUNCATED is found
  * again by its file's name, which is the sequence at which the journal goes on.
@@ -86,7 +87,7 @@ static sp_status check_order(const struct sp_journal_options *options,
 }
 
 static sp_status copy_tail(const struct sp_file_port *port, const struct sp_segment_cursor *cursor,
-                           const char *path, uint64_t *bytes, struct sp_err *err)
+                           uint64_t end, const char *path, struct sp_err *err)
 {
     static const int flags = O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW;
     uint64_t at = cursor->at;
@@ -94,9 +95,10 @@ static sp_status copy_tail(const struct sp_file_port *port, const struct sp_segm
 
     if (fd < 0) return SP_FAIL(err, SP_STORAGE, "cannot create %s: %s", path, strerror(errno));
     sp_status status = SP_OK;
-    while (status == SP_OK) {
+    while (status == SP_OK && at < end) {
         char buf[4096];
-        ssize_t n = port->pread(port->self, cursor->file.fd, buf, sizeof buf, (off_t)at);
+        size_t wanted = end - at < sizeof buf ? (size_t)(end - at) : sizeof buf;
+        ssize_t n = port->pread(port->self, cursor->file.fd, buf, wanted, (off_t)at);
         if (n < 0 && errno == EINTR) continue;
         if (n < 0)
             status = SP_FAIL(err, SP_IO, "cannot read %s: %s", cursor->path, strerror(errno));
@@ -108,7 +110,6 @@ static sp_status copy_tail(const struct sp_file_port *port, const struct sp_segm
         status = SP_FAIL(err, SP_STORAGE, "cannot sync %s: %s", path, strerror(errno));
     }
     port->close(port->self, fd);
-    *bytes = at - cursor->at;
     return status;
 }
 
@@ -128,10 +129,9 @@ static sp_status cut_off(const struct sp_file_port *port, const struct sp_segmen
                    strerror(saved_errno));
 }
 
-/* Step 4. */
 static sp_status quarantine(const struct sp_journal_options *options,
-                            const struct sp_segment_cursor *cursor, struct sp_recovered *out,
-                            struct sp_err *err)
+                            const struct sp_segment_cursor *cursor, uint64_t end,
+                            struct sp_recovered *out, struct sp_err *err)
 {
     const struct sp_file_port *port = options->port;
     char name[NAME_BYTES], dir[SP_SEGMENT_PATH_SIZE], path[SP_SEGMENT_PATH_SIZE + NAME_BYTES];
@@ -142,8 +142,9 @@ static sp_status quarantine(const struct sp_journal_options *options,
     snprintf(path, sizeof path, "%s/%s", dir, name);
     sp_status status = sp_file_make_dirs(port, dir, err);
     if (status != SP_OK) return status;
-    status = copy_tail(port, cursor, path, &out->torn_bytes, err);
+    status = copy_tail(port, cursor, end, path, err);
     if (status != SP_OK) return status;
+    out->torn_bytes = end - cursor->at;
     if (port->sync_dir(port->self, dir) != 0) {
         return SP_FAIL(err, SP_STORAGE, "cannot sync %s: %s", dir, strerror(errno));
     }
@@ -212,6 +213,21 @@ static sp_status check_begin(const struct sp_journal_options *options, struct sp
     return status;
 }
 
+/* Step 4. */
+static sp_status end_with_records(const struct sp_journal_options *options,
+                                  struct sp_segment_cursor *cursor, struct sp_recovered *out,
+                                  struct sp_err *err)
+{
+    int64_t size = sp_segment_file_size(&cursor->file);
+    int64_t end = size < 0 ? size : sp_segment_file_end(&cursor->file, cursor->at);
+    sp_status status = SP_OK;
+
+    if (end < 0) return SP_FAIL(err, SP_IO, "cannot read %s: %s", cursor->path, strerror(errno));
+    if ((uint64_t)end > cursor->at) return quarantine(options, cursor, (uint64_t)end, out, err);
+    if (size > end) status = cut_off(options->port, cursor, err);
+    return status == SP_OK ? find_unrecorded(options, out, err) : status;
+}
+
 /* Steps 2 to 4. */
 static sp_status recover_last(const struct sp_journal_options *options,
                               struct sp_segment_cursor *cursor, struct sp_recovered *out,
@@ -247,15 +263,7 @@ static sp_status recover_last(const struct sp_journal_options *options,
     out->segment_bytes = cursor->at;
     status = check_begin(options, out, err);
     if (status != SP_OK) return status;
-    int64_t size = sp_segment_file_size(&cursor->file);
-    if (size < 0) {
-        return SP_FAIL(err, SP_IO, "cannot read %s: %s", cursor->path, strerror(errno));
-    }
-    if ((uint64_t)size > cursor->at) {
-        status = quarantine(options, cursor, out, err);
-    } else {
-        status = find_unrecorded(options, out, err);
-    }
+    status = end_with_records(options, cursor, out, err);
     if (status != SP_OK) return status;
     return find_unsynced(options, cursor, out, err);
 }

@@ -117,7 +117,7 @@ static sp_status read_from(const char *dir, uint64_t first_seq, uint64_t at, tak
     while (status == SP_OK) {
         ssize_t n = sp_segment_file_read(&file, buf, COPY_BYTES, at);
         if (n <= 0) break;
-        status = take(ctx, buf, (size_t)n, err);
+        status = take(ctx, buf, sp_segment_unblanked(buf, (size_t)n), err);
         at += (uint64_t)n;
     }
     free(buf);

@@ -97,6 +97,7 @@ struct sp_segment_cursor {
     char *buf;            /* SEGMENT_BUF_BYTES */
     uint64_t buf_at;      /* offset of buf[0] */
     size_t buf_len;
+    bool at_end; /* the last read came to the end: the next ones begin small */
 };
 
 /* Lines of one batch. The text stays in the cursor's buffer until its next call. */
@@ -114,8 +115,9 @@ SP_NODISCARD sp_status sp_segment_open(struct sp_segment_cursor *cursor, const c
                                        uint64_t first_seq, struct sp_err *err);
 void sp_segment_close(struct sp_segment_cursor *cursor);
 /* SP_OK: a complete, verified batch; the cursor stands behind it. SP_AGAIN: the file ends here, or
- * in the middle of a batch. SP_CLOSED: sealed. SP_CORRUPT: the batch does not verify; cursor->why
- * says what, and sp_segment_judge what it means. SP_IO with err filled. */
+ * in the middle of a batch; it ends where blanks begin. SP_CLOSED: sealed. SP_CORRUPT: the batch
+ * does not verify; cursor->why says what, and sp_segment_judge what it means. SP_IO with err
+ * filled. */
 SP_NODISCARD sp_status sp_segment_next(struct sp_segment_cursor *cursor, struct sp_batch *out,
                                        struct sp_err *err);
 /* Of the batch that does not verify or is not whole: SP_OK if it is torn (its first sequence is

@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define LOOK_BYTES 4096
+
 static sp_status open_zip(struct sp_segment_file *file, int fd, uint64_t first_seq,
                           const char *path, struct sp_err *err)
 {
@@ -82,4 +84,26 @@ int64_t sp_segment_file_size(const struct sp_segment_file *file)
 
     if (file->zip != NULL) return (int64_t)sp_segment_zip_facts(file->zip).plain_bytes;
     return fstat(file->fd, &st) == 0 ? (int64_t)st.st_size : -1;
+}
+
+size_t sp_segment_unblanked(const char *text, size_t len_bytes)
+{
+    while (len_bytes > 0 && text[len_bytes - 1] == SP_SEGMENT_BLANK)
+        len_bytes--;
+    return len_bytes;
+}
+
+int64_t sp_segment_file_end(struct sp_segment_file *file, uint64_t from)
+{
+    uint64_t end = from;
+    char text[LOOK_BYTES];
+
+    for (uint64_t at = from;;) {
+        ssize_t n = sp_segment_file_read(file, text, sizeof text, at);
+        if (n < 0) return -1;
+        if (n == 0) return (int64_t)end;
+        size_t len = sp_segment_unblanked(text, (size_t)n);
+        if (len > 0) end = at + len;
+        at += (uint64_t)n;
+    }
 }

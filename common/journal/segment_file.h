@@ -6,6 +6,8 @@
 #include "common/journal/segment_zip.h"
 
 #define SP_SEGMENT_PATH_SIZE 512
+/* What a writer may write ahead, behind its lines (docs/journal.md): a byte that no line holds. */
+#define SP_SEGMENT_BLANK '\t'
 
 struct sp_segment_file {
     bool is_open;
@@ -24,7 +26,12 @@ void sp_segment_file_close(struct sp_segment_file *file);
  * EBADMSG if what is compressed is damaged. */
 ssize_t sp_segment_file_read(struct sp_segment_file *file, void *buf, size_t len_bytes,
                              uint64_t offset);
-/* How many bytes there are now; it may grow. -1 and errno. */
+/* How many bytes there are now, with the blanks; it may grow. -1 and errno. */
 int64_t sp_segment_file_size(const struct sp_segment_file *file);
+/* Where the blanks at the end begin, which is the size if there are none; `from` if nothing else is
+ * behind that. -1 and errno. */
+int64_t sp_segment_file_end(struct sp_segment_file *file, uint64_t from);
+/* The length of a text without the blanks at its end. */
+size_t sp_segment_unblanked(const char *text, size_t len_bytes);
 
 #endif

@@ -20,7 +20,7 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "integration"))
 
 from replay import Processes  # noqa: E402
-from system import System  # noqa: E402
+from system import System, whole_lines  # noqa: E402
 
 LINKS = 6
 SERVICES = ("venue", "marketdata", "execution", "reconciliation")
@@ -56,10 +56,9 @@ class Journal:
         for path in sorted(self.folder.glob("[0-9]*.jsonl")):
             with open(path, "rb") as file:
                 file.seek(self.offset.get(path, 0))
-                data = file.read()
-            end = data.rfind(b"\n") + 1
-            self.offset[path] = self.offset.get(path, 0) + end
-            for line in data[:end].splitlines():
+                data = whole_lines(file.read())
+            self.offset[path] = self.offset.get(path, 0) + len(data)
+            for line in data.splitlines():
                 self.take(json.loads(line))
 
     def take(self, record):

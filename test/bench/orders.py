@@ -15,6 +15,7 @@ import threading
 import time
 
 from replay import Processes
+from system import whole_lines
 
 SERVICES = ("marketdata", "venue", "execution", "reconciliation", "strategy.ema")
 BAR_FRAME_BYTES = 128    # about what the two hops carry; their time hardly depends on it
@@ -71,10 +72,9 @@ class Entries:
         for path in sorted(self.folder.glob("[0-9]*.jsonl")):
             with open(path, "rb") as file:
                 file.seek(self.offset.get(path, 0))
-                data = file.read()
-            end = data.rfind(b"\n") + 1
-            self.offset[path] = self.offset.get(path, 0) + end
-            for line in data[:end].splitlines(keepends=True):
+                data = whole_lines(file.read())
+            self.offset[path] = self.offset.get(path, 0) + len(data)
+            for line in data.splitlines(keepends=True):
                 self.take(json.loads(line), len(line))
 
     def take(self, record, len_bytes):

@@ -15,7 +15,6 @@ enum fault_call {
     FAULT_WRITE,
     FAULT_PREAD,
     FAULT_TRUNCATE,
-    FAULT_RESERVE,
     FAULT_SYNC,
     FAULT_DATASYNC,
     FAULT_CLOSE,
@@ -69,10 +68,6 @@ static inline ssize_t fault_write(void *self, int fd, const void *buf, size_t le
 static inline ssize_t fault_pread(void *self, int fd, void *buf, size_t len, off_t at)
 {
     return fault_hits(self, FAULT_PREAD) ? -1 : FAULT_REAL->pread(NULL, fd, buf, len, at);
-}
-static inline int fault_reserve(void *self, int fd, off_t len)
-{
-    return fault_hits(self, FAULT_RESERVE) ? -1 : FAULT_REAL->reserve(NULL, fd, len);
 }
 static inline int fault_truncate(void *self, int fd, off_t len)
 {
@@ -129,7 +124,6 @@ static inline struct sp_file_port fault_port(struct fault *fault)
                                  .write = fault_write,
                                  .pread = fault_pread,
                                  .truncate = fault_truncate,
-                                 .reserve = fault_reserve,
                                  .sync = fault_sync,
                                  .datasync = fault_datasync,
                                  .close = fault_close,

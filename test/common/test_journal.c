@@ -281,6 +281,106 @@ static void test_journal_helper_syncs_by_itself(void **state)
     folder_remove(&f);
 }
 
+/* The file's length, and how much of it is not blank. */
+static size_t lengths(const struct folder *f, const char *name, size_t *written)
+{
+    char path[512];
+    size_t len = 0;
+    char *text = read_whole(folder_path(f, name, path), &len);
+
+    *written = len;
+    while (*written > 0 && text[*written - 1] == '\t')
+        --*written;
+    assert_null(memchr(text, '\t', *written));
+    free(text);
+    return len;
+}
+
+/* A reader that follows sees each batch when it is written and nothing of the blanks; the file
+ * grows only when they are made, and a start cuts them off without a word. */
+static void test_journal_blanks_are_written_over(void **state)
+{
+    struct folder f = folder_make();
+    struct sp_journal_options options = options_for(&f, 1);
+    struct sp_journal *journal = NULL;
+    struct sp_journal_reader *reader = NULL;
+    static struct sp_record record;
+    struct sp_journal_report report;
+    uint64_t expected = 1, last = 0;
+    size_t len = 0, written = 0, made = 0;
+
+    (void)state;
+    options.blanks_bytes = 4096;
+    assert_int_equal(sp_journal_open(&options, &journal, NULL), SP_OK);
+    assert_int_equal(sp_journal_reader_open(f.path, NULL, 1, &reader, NULL), SP_OK);
+    for (uint32_t i = 0; i < 200; i++) {
+        if (sp_journal_is_short(journal)) {
+            assert_int_equal(sp_journal_prepare(journal, NULL), SP_OK);
+            assert_int_equal(sp_journal_durable_seq(journal), sp_journal_next_seq(journal) - 1);
+            len = lengths(&f, FIRST_SEGMENT, &written);
+            assert_int_equal(len, written + 4096);
+            made++;
+        }
+        assert_false(sp_journal_is_short(journal));
+        assert_int_equal(append_batch(journal, 1, 1 + i % 4, NULL), SP_OK);
+        assert_int_equal(lengths(&f, FIRST_SEGMENT, &written), len);
+        sp_status status;
+        while ((status = sp_journal_reader_next(reader, &record, NULL, NULL)) == SP_OK) {
+            assert_int_equal(record.seq, expected++);
+            assert_true(record_is_right(&record));
+        }
+        assert_int_equal(status, SP_AGAIN);
+        assert_int_equal(expected, sp_journal_next_seq(journal));
+    }
+    assert_in_range(made, written / 4096, written / 3072 + 1);
+    sp_journal_reader_close(reader);
+    sp_journal_close(journal);
+    assert_int_equal(sp_journal_verify(f.path, NULL, &report, NULL), SP_OK);
+    assert_false(report.torn_tail);
+    assert_int_equal(report.bytes, written);
+    options.epoch = 2;
+    assert_int_equal(sp_journal_open(&options, &journal, NULL), SP_OK);
+    assert_int_equal(sp_journal_next_seq(journal), expected + 1); /* and no JOURNAL_TRUNCATED */
+    size_t before = written;
+    len = lengths(&f, FIRST_SEGMENT, &written);
+    assert_int_equal(len, written);
+    assert_true(written > before);
+    sp_journal_close(journal);
+    assert_int_equal(read_all(f.path, 1, &last, NULL), SP_AGAIN);
+    assert_int_equal(last, expected);
+    folder_remove(&f);
+}
+
+static void test_journal_blanks_are_cut_off_before_a_seal(void **state)
+{
+    struct folder f = folder_make();
+    struct sp_journal_options options = options_for(&f, 1);
+    struct sp_journal *journal = NULL;
+    struct sp_journal_report report;
+    size_t written = 0;
+
+    (void)state;
+    options.segment_bytes = 3000;
+    assert_int_equal(sp_journal_open(&options, &journal, NULL), SP_OK);
+    for (uint32_t i = 0; i < 40; i++) {
+        assert_int_equal(append_batch(journal, 1, 3, NULL), SP_OK);
+        assert_int_equal(sp_journal_prepare(journal, NULL), SP_OK);
+    }
+    size_t len = lengths(&f, FIRST_SEGMENT, &written);
+    assert_int_equal(len, written);
+    assert_int_equal(sp_journal_seal(journal, NULL), SP_OK);
+    assert_false(sp_journal_is_short(journal)); /* nothing more is written to it */
+    uint64_t segments = sp_journal_stats(journal).segments;
+    sp_journal_close(journal);
+    assert_true(segments > 3);
+    assert_int_equal(sp_journal_verify(f.path, NULL, &report, NULL), SP_OK);
+    assert_int_equal(report.sealed, segments);
+    options.epoch = 2;
+    assert_int_equal(sp_journal_open(&options, &journal, NULL), SP_OK);
+    sp_journal_close(journal);
+    folder_remove(&f);
+}
+
 /* What a writer left that died while it made a file. */
 static void test_journal_start_removes_unfinished_files(void **state)
 {
@@ -312,6 +412,8 @@ int main(void)
         cmocka_unit_test(test_journal_reader_never_shows_half_a_batch),
         cmocka_unit_test(test_journal_reader_says_what_is_gone_and_what_is_foreign),
         cmocka_unit_test(test_journal_helper_syncs_by_itself),
+        cmocka_unit_test(test_journal_blanks_are_written_over),
+        cmocka_unit_test(test_journal_blanks_are_cut_off_before_a_seal),
         cmocka_unit_test(test_journal_start_removes_unfinished_files),
     };
 

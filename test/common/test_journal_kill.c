@@ -19,6 +19,7 @@ static _Noreturn void writer_run(const struct folder *f, uint64_t noted_seq, int
     struct sp_journal_options options = options_for(f, role.epoch);
     options.port = NULL;
     options.segment_bytes = 16384;
+    options.blanks_bytes = 8192;
     options.noted_seq = noted_seq;
     options.sync_every = (sp_dur){3000000};
     sp_status status = sp_journal_open(&options, &journal, &err);
@@ -26,6 +27,7 @@ static _Noreturn void writer_run(const struct folder *f, uint64_t noted_seq, int
     while (status == SP_OK) {
         status = append_batch(journal, role.epoch, 1 + (uint32_t)random() % 32, &err);
         if (status == SP_OK && random() % 4 == 0) status = sp_journal_sync(journal, &err);
+        if (status == SP_OK && random() % 8 == 0) status = sp_journal_prepare(journal, &err);
         uint64_t durable_seq = sp_journal_durable_seq(journal);
         if (write(pipe_fd, &durable_seq, sizeof durable_seq) < 0) break;
     }

@@ -106,6 +106,73 @@ static void test_journal_recovery_cuts_a_tail_torn_at_any_byte(void **state)
     sample_free(&s);
 }
 
+/* A tail torn at any byte of what was written ahead: what is blank is no part of it. */
+static void test_journal_recovery_cuts_blanks_without_a_word(void **state)
+{
+    struct sample s = sample_make();
+    uint64_t next = 0, last = 0;
+    char name[64], path[512], kept[4096];
+
+    (void)state;
+    for (size_t len = s.end_of[4]; len <= s.len; len++) {
+        uint64_t whole = len == s.len ? 7 : len >= s.end_of[5] ? 5 : 4;
+        bool torn = len != s.end_of[whole];
+        char *text = malloc(len + 5000);
+        memcpy(text, s.text, len);
+        memset(text + len, '\t', 5000);
+        folder_remove_path(folder_path(&s.folder, "quarantine", path));
+        file_write(s.path, text, len + 5000);
+        assert_int_equal(reopen(&s, whole + 1, &next, NULL), SP_CORRUPT);
+        assert_unchanged(&s, text, len + 5000);
+        assert_int_equal(reopen(&s, whole, &next, NULL), SP_OK);
+        assert_int_equal(next, whole + (torn ? 3 : 2));
+        assert_int_equal(read_all(s.folder.path, 1, &last, NULL), SP_AGAIN);
+        assert_int_equal(last, next - 1);
+        snprintf(name, sizeof name, "quarantine/%020" PRIu64 "-2.torn", whole + 1);
+        folder_path(&s.folder, name, path);
+        if (torn) {
+            assert_int_equal(file_read(path, kept, sizeof kept), len - s.end_of[whole]);
+        } else {
+            assert_int_not_equal(access(path, F_OK), 0);
+        }
+        free(text);
+    }
+    sample_free(&s);
+}
+
+/* A byte that turned into a blank hides nothing of what is behind it: acknowledged records are
+ * missed, and of others all that was there is kept. */
+static void test_journal_recovery_tells_a_hole_from_the_end(void **state)
+{
+    struct sample s = sample_make();
+    struct sp_err err = {0};
+    uint64_t next = 0, last = 0;
+    char name[64], path[512], kept[4096];
+
+    (void)state;
+    for (size_t at = 0; at + 1 < s.len; at++) {
+        uint64_t whole = at < s.end_of[5] ? 4 : 5;
+        char was = s.text[at];
+        s.text[at] = '\t';
+        sample_put(&s, s.len);
+        if (at < s.end_of[4]) {
+            assert_int_equal(reopen(&s, 0, &next, &err), SP_CORRUPT);
+            assert_unchanged(&s, s.text, s.len);
+            assert_int_equal(read_all(s.folder.path, 1, &last, NULL), SP_CORRUPT);
+        } else {
+            assert_int_equal(read_all(s.folder.path, 1, &last, NULL), SP_AGAIN);
+            assert_int_equal(last, whole);
+            assert_int_equal(reopen(&s, 0, &next, NULL), SP_OK);
+            assert_int_equal(next, whole + 3);
+            snprintf(name, sizeof name, "quarantine/%020" PRIu64 "-2.torn", whole + 1);
+            folder_path(&s.folder, name, path);
+            assert_int_equal(file_read(path, kept, sizeof kept), s.len - s.end_of[whole]);
+        }
+        s.text[at] = was;
+    }
+    sample_free(&s);
+}
+
 static void test_journal_recovery_refuses_when_acknowledged_records_are_cut(void **state)
 {
     struct sample s = sample_make();
@@ -462,6 +529,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_journal_recovery_cuts_a_tail_torn_at_any_byte),
+        cmocka_unit_test(test_journal_recovery_cuts_blanks_without_a_word),
+        cmocka_unit_test(test_journal_recovery_tells_a_hole_from_the_end),
         cmocka_unit_test(test_journal_recovery_refuses_when_acknowledged_records_are_cut),
         cmocka_unit_test(test_journal_recovery_cuts_garbage_behind_the_end),
         cmocka_unit_test(test_journal_recovery_flipped_byte_never_gives_wrong_data),

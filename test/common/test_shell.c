@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -20,7 +21,8 @@ struct fixture {
     struct sp_config *config;
     struct sp_shell *shell;
     /* What the core does next, and what it saw. */
-    bool sync_kind, forbid, listen;
+    bool sync_kind, forbid, listen, usurp;
+    struct sp_role twin; /* who took the role away */
     uint32_t records_per_event;
     char log[512];
     uint32_t applied;
@@ -85,10 +87,26 @@ static void withdrawn(void *state, const struct sp_effect *effect, struct sp_dec
     note(state, 'w');
 }
 
+/* Another takes the role with a file of its own to lock, as after somebody removed ours. */
+static struct sp_role take_role_away(const struct fixture *f)
+{
+    struct sp_role twin = {0};
+    char lock[sizeof f->service.dir + 8];
+
+    snprintf(lock, sizeof lock, "%s/LOCK", f->service.dir);
+    assert_int_equal(unlink(lock), 0);
+    assert_int_equal(sp_role_acquire(&twin, f->service.dir, NULL), SP_OK);
+    assert_true(twin.epoch > f->service.role.epoch);
+    return twin;
+}
+
 static void perform(void *ctx, const struct sp_effect *effect)
 {
+    struct fixture *f = ctx;
+
     assert_int_equal(effect->type, EFFECT_SEND);
-    note(ctx, 'p');
+    note(f, 'p');
+    if (f->usurp) f->twin = take_role_away(f);
 }
 
 /* The log and the ledger of a service. */
@@ -340,19 +358,6 @@ static void test_shell_keeps_cursor_and_effect_in_any_prefix(void **state)
     open_service(f);
 }
 
-/* Another takes the role with a file of its own to lock, as after somebody removed ours. */
-static struct sp_role take_role_away(const struct fixture *f)
-{
-    struct sp_role twin = {0};
-    char lock[sizeof f->service.dir + 8];
-
-    snprintf(lock, sizeof lock, "%s/LOCK", f->service.dir);
-    assert_int_equal(unlink(lock), 0);
-    assert_int_equal(sp_role_acquire(&twin, f->service.dir, NULL), SP_OK);
-    assert_true(twin.epoch > f->service.role.epoch);
-    return twin;
-}
-
 static void test_shell_of_a_superseded_holder_writes_nothing(void **state)
 {
     struct fixture *f = *state;
@@ -373,6 +378,48 @@ static void test_shell_of_a_superseded_holder_writes_nothing(void **state)
     sp_role_release(&twin);
 }
 
+static int64_t journal_len(const struct fixture *f)
+{
+    char path[sizeof f->service.dir + 40];
+    struct stat st;
+
+    snprintf(path, sizeof path, "%s/%020d.jsonl", f->service.dir, 1);
+    assert_int_equal(stat(path, &st), 0);
+    return (int64_t)st.st_size;
+}
+
+/* For the next one's sync, and only where nothing speaks against it. */
+static void test_shell_writes_ahead_after_somebody_waited_for_a_sync(void **state)
+{
+    struct fixture *f = *state;
+    int64_t before = journal_len(f);
+
+    sp_shell_event(f->shell, SP_EVENT_TIMER, 0, NULL);
+    assert_in_range(journal_len(f), before + 1, before + 4096); /* nobody did */
+    f->sync_kind = true;
+    f->service.storage.level = SP_DISK_LOW;
+    sp_shell_event(f->shell, SP_EVENT_TIMER, 0, NULL);
+    assert_in_range(journal_len(f), before + 1, before + 4096); /* the disk runs low */
+    f->service.storage.level = SP_DISK_AMPLE;
+    sp_shell_event(f->shell, SP_EVENT_TIMER, 0, NULL);
+    int64_t ahead = journal_len(f);
+    assert_true(ahead > before + (128 << 10));
+    sp_shell_event(f->shell, SP_EVENT_TIMER, 0, NULL);
+    assert_int_equal(journal_len(f), ahead);
+}
+
+static void test_shell_of_a_holder_superseded_meanwhile_writes_nothing_ahead(void **state)
+{
+    struct fixture *f = *state;
+    int64_t before = journal_len(f);
+
+    f->sync_kind = f->usurp = true;
+    sp_shell_event(f->shell, SP_EVENT_TIMER, 0, NULL);
+    assert_int_equal(strcmp(f->log, "dap"), 0); /* the effect left before the twin came */
+    assert_in_range(journal_len(f), before + 1, before + 4096);
+    sp_role_release(&f->twin);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -387,6 +434,8 @@ int main(void)
         TEST(test_shell_replay_folds_each_record_once),
         TEST(test_shell_keeps_cursor_and_effect_in_any_prefix),
         TEST(test_shell_of_a_superseded_holder_writes_nothing),
+        TEST(test_shell_writes_ahead_after_somebody_waited_for_a_sync),
+        TEST(test_shell_of_a_holder_superseded_meanwhile_writes_nothing_ahead),
     };
 #undef TEST
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 
 #define SEGMENT_BYTES 1800
+#define BLANKS_BYTES  2048
 #define STEPS         18
 #define PAYLOAD_MAX   (TRIAL_PAYLOAD_SIZE - 64)
 #define KILL_WITHIN   90 /* operations of a life */
@@ -62,6 +63,7 @@ struct sp_journal_options trial_journal_options(const char *dir, uint32_t epoch,
                                        .epoch = epoch,
                                        .segment_bytes = SEGMENT_BYTES,
                                        .sync_every = {-1},
+                                       .blanks_bytes = BLANKS_BYTES,
                                        .start_time = {START_NS + epoch},
                                        .build = "0.0.0",
                                        .boot_id = sp_name_of("boot"),
@@ -174,6 +176,17 @@ static bool snapshot(struct life *life)
     life->fold = trial_fold_upto(life->trial, at.seq);
     trial_snapshots_tick(&life->snapshots, &at, sp_journal_durable_seq(life->journal));
     return !recorder_is_dead() && !recorder_has_failed();
+}
+
+/* Writes ahead, which also syncs what was appended. */
+static bool prepare(struct life *life)
+{
+    bool is_short = sp_journal_is_short(life->journal);
+    struct sp_err err = {0};
+
+    if (!went_on(life, sp_journal_prepare(life->journal, &err), "prepare", &err)) return false;
+    if (is_short) acknowledge(life);
+    return true;
 }
 
 static bool seal(struct life *life)
@@ -368,9 +381,9 @@ static bool begin(struct life *life)
 static bool step(struct life *life)
 {
     static bool (*const steps[])(struct life *) = {
-        append,       append, append,   append,   append,        sync_journal,
-        sync_journal, save,   save,     seal,     keep_segments, keep_segments,
-        trim,         trim,   snapshot, snapshot, snapshot};
+        append,  append,  append,   append,   append,  sync_journal,  sync_journal,
+        prepare, prepare, save,     save,     seal,    keep_segments, keep_segments,
+        trim,    trim,    snapshot, snapshot, snapshot};
 
     return steps[trial_random(life->trial, sizeof steps / sizeof steps[0])](life);
 }
@@ -380,7 +393,7 @@ static void end(struct life *life)
 {
     static const struct {
         bool (*call)(struct life *);
-    } calls[] = {{append}, {sync_journal}, {seal}};
+    } calls[] = {{append}, {sync_journal}, {prepare}, {seal}};
 
     if (recorder_has_failed() && sp_journal_health(life->journal) != SP_OK) {
         struct disk_bounds before = life->trial->bounds;

@@ -80,10 +80,10 @@ static void complain(const char *what, const char *detail)
 }
 
 /* What is closed was synced before; who asks whether a file is there goes on with the answer that
- * is on the safe side; blocks that could not be taken ahead are found later. */
+ * is on the safe side. */
 static bool tolerates(const struct scenario *scenario, const char *call)
 {
-    const char *names[] = {"close access reserve", scenario->tolerates};
+    const char *names[] = {"close access", scenario->tolerates};
     size_t len = strlen(call);
 
     for (size_t i = 0; i < 2; i++) {

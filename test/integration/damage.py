@@ -318,11 +318,11 @@ def case_full_disk():
             fill(system.data / "filler")
             system.await_that("reduce only", lambda: ("TRADING_HALTED", "STORAGE") in
                               states(system))
-            # An operator's command must be written before it acts: soon it cannot be. The blocks
-            # that the journal took ahead (64 KiB) have room for some, and so has the ballast; the
-            # ledger fails first, which ends nothing.
+            # An operator's command must be written before it acts: soon it cannot be. What the
+            # journal wrote ahead (256 KiB) has room for some, and so has the ballast; the ledger
+            # fails first, which ends nothing.
             told = []
-            for _ in range(400):
+            for _ in range(2000):
                 done = system.spoor("halt", "--reason", "full disk", expect=None)
                 if done.returncode != 0:
                     break

@@ -185,7 +185,8 @@ def check_filters(data):
     run("journal", "--since", "nonsense", "--data", data, code=64)
 
     out, _ = run("journal", "dump", "execution", "--data", data)
-    assert out == (data / "execution" / "00000000000000000001.jsonl").read_text()
+    segment = (data / "execution" / "00000000000000000001.jsonl").read_text()
+    assert out == segment.rstrip("\t") and out.endswith("}\n")
     say("records are found by kind, cause, time, strategy and id, short or whole")
 
 

@@ -22,7 +22,7 @@ import subprocess
 import sys
 import tempfile
 
-from system import System, check_books, free_port
+from system import System, check_books, free_port, whole_lines
 
 RECORDED_MESSAGES = 4000
 COUNTED = ["OPPORTUNITY_DETECTED", "PLAN_READY", "FILL", "TRADE_CLOSED"]
@@ -60,7 +60,7 @@ def lines(data, stream):
     """A journal's records as they stand in it, but for what depends on the disk."""
     out = []
     for path in sorted((data / stream).glob("*.jsonl")):
-        for line in path.read_text().splitlines():
+        for line in whole_lines(path.read_bytes()).decode().splitlines():
             if '"segment":' in line[:40] or '"seal":' in line[:40]:
                 continue
             out.append(re.sub(r'^{"c":"[0-9a-f]{8}",(.*?)"w":\d+,', r"{\1", line))

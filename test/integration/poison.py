@@ -98,7 +98,7 @@ def fill_the_disk(system):
     system.await_that("reduce only", lambda: [
         r for r in system.records("execution", {"TRADING_HALTED"}) if r["b"]["cause"] == "STORAGE"])
     told = []
-    for _ in range(400):  # the journal has taken blocks ahead
+    for _ in range(2000):  # the journal has written 256 KiB ahead
         done = system.spoor("halt", "--reason", "full disk", expect=None)
         if done.returncode != 0:
             return told

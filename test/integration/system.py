@@ -32,6 +32,13 @@ def px_times_qty(px, qty):
     return (abs(wide) + UNIT // 2) // UNIT * (1 if wide >= 0 else -1)
 
 
+def whole_lines(data):
+    """What is written of a segment's bytes: a tab is a byte that is still to come, and what is
+    behind the last newline is half a line."""
+    data = data.partition(b"\t")[0]
+    return data[:data.rfind(b"\n") + 1]
+
+
 def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -134,7 +141,7 @@ class System:
         """All records of complete batches, oldest first."""
         out, batch = [], []
         for path in sorted((self.data / stream).glob("*.jsonl")):
-            for line in path.read_bytes().split(b"\n"):
+            for line in whole_lines(path.read_bytes()).split(b"\n"):
                 if not line:
                     continue
                 try:

@@ -32,6 +32,7 @@ import time
 
 import history
 from operation import LINKS, ROW, Operation
+from system import whole_lines
 
 # kind: what is set, with its parameters; "on" is where it makes sense.
 ORDER = {"on": "order.place"}
@@ -108,10 +109,9 @@ class Tail:
         for path in sorted(self.folder.glob("[0-9]*.jsonl")):
             with open(path, "rb") as file:
                 file.seek(self.offset.get(path, 0))
-                data = file.read()
-            end = data.rfind(b"\n") + 1
-            self.offset[path] = self.offset.get(path, 0) + end
-            for line in data[:end].splitlines():
+                data = whole_lines(file.read())
+            self.offset[path] = self.offset.get(path, 0) + len(data)
+            for line in data.splitlines():
                 record = json.loads(line)
                 if "k" not in record:
                     continue

@@ -33,7 +33,6 @@ CALL(ssize_t, pread64, (int fd, void *buf, size_t len, off_t at))
 CALL(ssize_t, pwrite64, (int fd, const void *buf, size_t len, off_t at))
 CALL(off_t, lseek64, (int fd, off_t at, int whence))
 CALL(int, ftruncate64, (int fd, off_t len))
-CALL(int, fallocate64, (int fd, int mode, off_t at, off_t len))
 CALL(int, fsync, (int fd))
 CALL(int, fdatasync, (int fd))
 CALL(int, stat64, (const char *path, struct stat *out))
@@ -216,15 +215,6 @@ off_t __wrap_lseek64(int fd, off_t at, int whence)
 int __wrap_ftruncate64(int fd, off_t len)
 {
     return sim_is_sim_fd(fd) ? sim_truncate(fd, len) : __real_ftruncate64(fd, len);
-}
-
-/* Blocks behind a file's end: no reader and no crash sees them. */
-int __wrap_fallocate64(int fd, int mode, off_t at, off_t len)
-{
-    if (!sim_is_sim_fd(fd)) return __real_fallocate64(fd, mode, at, len);
-    if (mode == FALLOC_FL_KEEP_SIZE) return 0;
-    errno = EOPNOTSUPP;
-    return -1;
 }
 
 int __wrap_fsync(int fd)

@@ -304,17 +304,21 @@ static bool is_kept(struct sim_random *chance, enum cut_mode mode, size_t i, siz
     return sim_random_below(chance, 2) == 0;
 }
 
-/* The sectors of one write that came too late: cut off, zero or something else. Bytes that were
- * durable before stay as they were. */
-static void tear(struct sim_random *chance, struct sim_bytes *b, const struct op *op,
-                 size_t old_len)
+/* One write of which the sectors from some place on came too late: those that were there before are
+ * as they were; the others are cut off, zero or something else. */
+static void tear(struct sim_random *chance, struct sim_bytes *b, const struct op *op)
 {
     size_t from = op->at + sim_random_below(chance, op->len + 1), end = op->at + op->len;
+    size_t old_len = b->len;
     uint64_t kind = sim_random_below(chance, 3);
 
     if (sim_random_below(chance, 2) == 0) from = from / SECTOR * SECTOR;
     if (from < op->at) from = op->at;
-    if (from < old_len || end < b->len) return;
+    if (from < old_len) {
+        put_bytes(b, op->at, op->bytes, from - op->at);
+        return;
+    }
+    put_bytes(b, op->at, op->bytes, op->len);
     if (kind == 0) fit(b, from);
     if (kind == 1) memset(b->at + from, 0, end - from);
     for (size_t i = from; kind == 2 && i < end; i++)
@@ -324,14 +328,14 @@ static void tear(struct sim_random *chance, struct sim_bytes *b, const struct op
 static void cut_node(struct sim_random *chance, struct sim_node *node, enum cut_mode mode)
 {
     size_t prefix = sim_random_below(chance, node->op_count + 1);
-    size_t synced = node->durable.len;
 
     for (size_t i = 0; i < node->op_count; i++) {
         if (!is_kept(chance, mode, i, prefix)) continue;
-        apply_op(&node->durable, &node->ops[i]);
         bool is_last = i + 1 == node->op_count || (mode == CUT_PREFIX && i + 1 == prefix);
         if (node->ops[i].is_write && is_last && sim_random_below(chance, 2) == 0) {
-            tear(chance, &node->durable, &node->ops[i], synced);
+            tear(chance, &node->durable, &node->ops[i]);
+        } else {
+            apply_op(&node->durable, &node->ops[i]);
         }
     }
     bool lies = disk.size != NULL && node->op_count > 0;

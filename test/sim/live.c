@@ -387,13 +387,14 @@ static void look_for_written(void *ctx, const char *path)
 }
 
 /* In the journal, and durable; or in a segment that was compressed since, as only those are that
- * were sealed and synced. */
+ * were sealed and synced. What follows from a command names it, too: its own record is meant. */
 static bool is_command_durable(sp_cmd_id id)
 {
-    char text[SP_ID_TEXT_SIZE];
+    char id_text[SP_ID_TEXT_SIZE], text[SP_ID_TEXT_SIZE + 40];
 
     if (!sp_books_has_command(l.books, id)) return false;
-    sp_id_format(SP_ID_CMD, id.raw, text);
+    sp_id_format(SP_ID_CMD, id.raw, id_text);
+    snprintf(text, sizeof text, "\"command_id\":\"%s\",\"command\":", id_text);
     is_written = false;
     sim_files_each("/sim/data/execution/", look_for_written, text);
     return !is_written || is_on_disk(text);
