@@ -6,6 +6,7 @@
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
+#include <openssl/rand.h>
 
 static bool digest(const EVP_MD *type, const void *bytes, size_t len_bytes, uint8_t *out)
 {
@@ -40,6 +41,26 @@ bool sp_hmac_sha256(const void *key, size_t key_bytes, const struct sp_bytes *pi
     EVP_MAC_CTX_free(ctx);
     EVP_MAC_free(mac);
     return ok && len_bytes == SP_SHA256_BYTES;
+}
+
+bool sp_ed25519_verify(const uint8_t key[SP_ED25519_KEY_BYTES], const struct sp_bytes *text,
+                       const uint8_t signature[SP_ED25519_SIGNATURE_BYTES])
+{
+    EVP_PKEY *pkey = EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, key, SP_ED25519_KEY_BYTES);
+    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+
+    bool ok =
+        pkey != NULL && ctx != NULL && EVP_DigestVerifyInit(ctx, NULL, NULL, NULL, pkey) == 1 &&
+        EVP_DigestVerify(ctx, signature, SP_ED25519_SIGNATURE_BYTES, text->at, text->len_bytes) ==
+            1;
+    EVP_MD_CTX_free(ctx);
+    EVP_PKEY_free(pkey);
+    return ok;
+}
+
+bool sp_random_bytes(void *out, size_t len_bytes)
+{
+    return len_bytes <= INT_MAX && RAND_bytes(out, (int)len_bytes) == 1;
 }
 
 bool sp_digest_eq(const void *a, const void *b, size_t len_bytes)
@@ -84,4 +105,20 @@ void sp_base64(const void *bytes, size_t len_bytes, char *out, size_t room)
 {
     SP_ASSERT(len_bytes < INT_MAX / 2 && 4 * ((len_bytes + 2) / 3) + 1 <= room);
     EVP_EncodeBlock((unsigned char *)out, bytes, (int)len_bytes);
+}
+
+bool sp_base64_parse(const char *text, void *out, size_t len_bytes)
+{
+    size_t text_bytes = (len_bytes + 2) / 3 * 4, padding = (3 - len_bytes % 3) % 3;
+    uint8_t bytes[SP_BASE64_PARSE_MAX + 3];
+    char again[(SP_BASE64_PARSE_MAX + 2) / 3 * 4 + 1];
+
+    SP_ASSERT(len_bytes <= SP_BASE64_PARSE_MAX);
+    if (strlen(text) != text_bytes) return false;
+    int n = EVP_DecodeBlock(bytes, (const unsigned char *)text, (int)text_bytes);
+    if (n < 0 || (size_t)n != len_bytes + padding) return false;
+    sp_base64(bytes, len_bytes, again, sizeof again); /* the library takes more than one form */
+    if (strcmp(again, text) != 0) return false;
+    memcpy(out, bytes, len_bytes);
+    return true;
 }

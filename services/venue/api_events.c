@@ -19,9 +19,10 @@ void sp_api_send_json(struct sp_api *api, uint64_t connection, const struct sp_j
 void sp_api_tell(struct sp_api *api, uint32_t account, const struct sp_json_text *event)
 {
     for (uint32_t i = 0; i < api->ws.holder_count; i++) {
-        if (api->ws.holders[i].account != account) continue;
-        sp_ws_api_wrap(&api->wrapped, &api->ws.holders[i], event);
-        sp_api_send_json(api, api->ws.holders[i].connection, &api->wrapped);
+        const struct sp_ws_holder *holder = &api->ws.holders[i];
+        if (holder->account != account || !sp_ws_api_holds(&api->ws, holder)) continue;
+        sp_ws_api_wrap(&api->wrapped, holder, event);
+        sp_api_send_json(api, holder->connection, &api->wrapped);
     }
 }
 
@@ -37,6 +38,29 @@ void sp_api_tell_ended(struct sp_api *api)
         sp_api_send_json(api, api->ws.ended[i].connection, &api->wrapped);
     }
     api->ws.ended_count = 0;
+}
+
+void sp_api_expire_keys(struct sp_api *api)
+{
+    sp_wall now = sp_api_now(api);
+    struct sp_listen_key key;
+    uint32_t account = 0;
+
+    while (sp_listen_keys_expire(&api->rest.listen_keys, now.ns / SP_NS_PER_MS, &account, &key)) {
+        sp_json_text_clear(&api->event);
+        sp_jtext_begin(&api->event, '{');
+        sp_jtext_put_string(&api->event, "e", "listenKeyExpired");
+        sp_jtext_put_ms(&api->event, "E", now);
+        sp_jtext_put_string(&api->event, "listenKey", key.text);
+        sp_jtext_end(&api->event, '}');
+        for (uint32_t i = 0; i < api->ws.holder_count; i++) {
+            const struct sp_ws_holder *holder = &api->ws.holders[i];
+            if (strcmp(holder->listen_key, key.text) != 0) continue;
+            sp_ws_api_wrap(&api->wrapped, holder, &api->event);
+            sp_api_send_json(api, holder->connection, &api->wrapped);
+        }
+        sp_ws_api_unlisten(&api->ws, key.text);
+    }
 }
 
 static void tell(struct sp_api *api, uint32_t account, const char *type)

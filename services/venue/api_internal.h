@@ -24,6 +24,7 @@ struct sp_api_socket {
     uint64_t connection;
     bool is_market; /* follows streams; else /ws-api/v3 */
     sp_mono since;
+    sp_wall connected;
     bool told;      /* that it will be cut off */
     int64_t second; /* in which it sent so many messages */
     uint32_t messages;
@@ -89,6 +90,8 @@ void sp_api_tell(struct sp_api *api, uint32_t account, const struct sp_json_text
 void sp_api_tell_ended(struct sp_api *api);
 /* A balance was changed from outside. */
 void sp_api_report_transfer(struct sp_api *api, const struct sp_venue_transfer *transfer);
+/* Listen keys that have run out, and who listens by them. */
+void sp_api_expire_keys(struct sp_api *api);
 /* Says good-bye to everyone; nobody is cut off. */
 void sp_api_say_shutdown(struct sp_api *api);
 /* Cuts off "user", "market", "all", or "told": who was said good-bye. False: no such word. */

@@ -215,8 +215,22 @@ SP_NODISCARD static bool join(struct sp_api *api, uint64_t connection, bool is_m
     }
     api->sockets[api->socket_count++] = (struct sp_api_socket){.connection = connection,
                                                                .is_market = is_market,
-                                                               .since = sp_clock_mono()};
+                                                               .since = sp_clock_mono(),
+                                                               .connected = sp_api_now(api)};
     return true;
+}
+
+/* User data by listen keys, which stand in the path as streams do. */
+static void listen_to_keys(struct sp_api *api, const struct sp_http_request *request, bool combined)
+{
+    const char *at = combined ? request->query : request->path;
+
+    at += strcspn(at, combined ? "=" : "/");
+    while (*at != '\0') {
+        size_t len = strcspn(++at, "/&");
+        sp_ws_api_listen(&api->ws, request->connection, at, len, combined);
+        at += len;
+    }
 }
 
 static bool on_upgrade(void *ctx, const struct sp_http_request *request)
@@ -234,6 +248,7 @@ static bool on_upgrade(void *ctx, const struct sp_http_request *request)
     if (requests) return join(api, request->connection, false);
     if (sp_streams_join(api->streams, request->connection, combined) != SP_OK) return false;
     sp_stream_control_path(api->streams, request->connection, request->path, request->query);
+    listen_to_keys(api, request, combined);
     return join(api, request->connection, true);
 }
 
@@ -258,6 +273,8 @@ static void handle_text(struct sp_api *api, uint64_t connection, const char *tex
                                 .changes = api->options.changes,
                                 .has_waited = has_waited};
 
+    for (uint32_t i = 0; i < api->socket_count; i++)
+        if (api->sockets[i].connection == connection) call.connected = api->sockets[i].connected;
     sp_ws_api_handle(&api->ws, connection, text, len_bytes, &call);
     if (call.fate == SP_REST_WAIT) {
         struct sp_http_request request = {.connection = connection,
@@ -325,6 +342,7 @@ static void on_tick(void *ctx)
     struct sp_api *api = ctx;
 
     sp_streams_tick(api->streams);
+    sp_api_expire_keys(api);
     end_old_sockets(api);
 }
 

@@ -10,7 +10,7 @@
 
 #define NS_PER_MS INT64_C(1000000)
 
-enum security { OPEN, SIGNED };
+enum security { OPEN, KEYED, SIGNED };
 
 /* `path` is behind /api/v3/, `name` the method of the same thing over a WebSocket (NULL: none). */
 struct route {
@@ -51,6 +51,9 @@ static const struct route routes[] = {
     {SP_HTTP_GET, "account", "account.status", SIGNED, 20, sp_rest_account},
     {SP_HTTP_GET, "myTrades", "myTrades", SIGNED, 20, sp_rest_my_trades},
     {SP_HTTP_GET, "rateLimit/order", "account.rateLimits.orders", SIGNED, 40, sp_rest_order_limits},
+    {SP_HTTP_POST, "userDataStream", "userDataStream.start", KEYED, 2, sp_rest_listen},
+    {SP_HTTP_PUT, "userDataStream", "userDataStream.ping", KEYED, 2, sp_rest_listen_extend},
+    {SP_HTTP_DELETE, "userDataStream", "userDataStream.stop", KEYED, 2, sp_rest_listen_stop},
     {SP_HTTP_GET, "account/commission", "account.commission", SIGNED, 20, sp_rest_commission},
 };
 
@@ -252,6 +255,7 @@ static void run(const struct route *route, struct sp_rest_call *call, const char
 
     if (!sp_rest_may_begin(call, route->name)) return;
     if (!sp_rest_take_weight(call, trades ? 0 : weight_of(route, &rest->params))) return;
+    if (route->security == KEYED && sp_rest_check_key(call, api_key) == NULL) return;
     if (route->security == SIGNED && !sp_rest_check_signed(call, api_key)) return;
     if (orders > 0 && !sp_rest_may_order(call, orders)) return;
     route->fn(call);

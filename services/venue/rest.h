@@ -11,6 +11,7 @@
 
 #include "common/http/http_server.h"
 #include "services/venue/json_text.h"
+#include "services/venue/listen_keys.h"
 #include "services/venue/market_view.h"
 #include "services/venue/rest_params.h"
 #include "services/venue/store.h"
@@ -24,8 +25,11 @@
 #define SP_REST_ORDERS_DAY    160000
 #define SP_REST_CLIENT_ID_MAX 36
 
+/* Signs by HMAC-SHA256 with its secret, or by Ed25519: then its public key is known here. */
 struct sp_rest_key {
     char key[SP_REST_KEY_SIZE], secret[SP_REST_KEY_SIZE];
+    bool is_ed25519;
+    uint8_t public_key[SP_ED25519_KEY_BYTES];
     uint32_t account;
 };
 
@@ -65,6 +69,7 @@ struct sp_rest {
     uint32_t key_count;
     struct sp_rest_key keys[SP_REST_KEYS_MAX];
     struct sp_rest_limits limits;
+    struct sp_listen_keys listen_keys;
     struct sp_rest_params params; /* of the request at hand */
     struct sp_venue_changes all;  /* of one that cancels many orders; scratch */
     struct sp_rest_hooks hooks;
@@ -90,9 +95,11 @@ struct sp_rest_call {
     int code;
     char message[512];
     struct sp_json_text *body;
-    struct sp_venue_changes *changes; /* to be stored before the answer is sent */
-    bool is_socket;                   /* set by the caller: it came over a WebSocket */
-    bool has_waited;                  /* set by the caller: no hook is asked before it */
+    struct sp_venue_changes *changes;  /* to be stored before the answer is sent */
+    bool is_socket;                    /* set by the caller: it came over a WebSocket */
+    sp_wall connected;                 /* likewise: since when that is there */
+    const struct sp_rest_key *session; /* likewise: who logged on there; NULL: nobody */
+    bool has_waited;                   /* set by the caller: no hook is asked before it */
     enum sp_rest_fate fate;
     int64_t fate_ms;
     bool events_first;   /* what it changed is told before it is answered */
@@ -104,7 +111,8 @@ struct sp_rest_call {
 
 void sp_rest_init(struct sp_rest *rest, struct sp_exchange *exchange, struct sp_venue_store *store,
                   struct sp_market_view *views);
-/* Reads {"keys": [{"api_key": "...", "secret": "..."}]}, a file that only its owner may read. A key
+/* Reads {"keys": [{"api_key": "...", "secret": "..."}]}, a file that only its owner may read; in
+ * place of the secret "public_key", the base64 line of an Ed25519 key's PEM file. A key
  * may name an "account" of its own, and what it begins with: "balances": {"USDT": "1000"}; else it
  * is the operation's. New accounts are stored. SP_CONFIG: err says what is wrong and what to do. */
 SP_NODISCARD sp_status sp_rest_load_keys(struct sp_rest *rest, const char *path,

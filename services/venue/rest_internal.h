@@ -26,6 +26,7 @@ enum {
     REST_BAD_SIDE = -1117,
     REST_BAD_INTERVAL = -1120,
     REST_BAD_SYMBOL = -1121,
+    REST_NO_LISTEN_KEY = -1125,
     REST_BAD_RESTRICTION = -1145,
     REST_ORDER_REFUSED = -2010,
     REST_CANCEL_REFUSED = -2011,
@@ -33,7 +34,8 @@ enum {
     REST_BAD_KEY = -2015,
     REST_REPLACED_IN_PART = -2021,
     REST_NOT_REPLACED = -2022,
-    REST_IDS_DISAGREE = -2039
+    REST_IDS_DISAGREE = -2039,
+    REST_NOT_ED25519 = -4056
 };
 
 typedef void sp_rest_fn(struct sp_rest_call *call);
@@ -42,6 +44,8 @@ typedef void sp_rest_fn(struct sp_rest_call *call);
 void sp_rest_begin(struct sp_rest *rest, struct sp_rest_call *call);
 /* Key, signature and time of the parameters; false after an error. */
 SP_NODISCARD bool sp_rest_check_signed(struct sp_rest_call *call, const char *api_key);
+/* The key alone, or the session's if none was sent; NULL after an error. */
+const struct sp_rest_key *sp_rest_check_key(struct sp_rest_call *call, const char *api_key);
 
 /* Makes the answer an error. Only the first one counts. */
 void sp_rest_fail(struct sp_rest_call *call, int http, int code, const char *fmt, ...)
@@ -96,6 +100,8 @@ sp_rest_fn sp_rest_order, sp_rest_open_orders, sp_rest_all_orders;
 /* rest_lists.c */
 sp_rest_fn sp_rest_place_oco, sp_rest_place_oco_old, sp_rest_list, sp_rest_cancel_list,
     sp_rest_open_lists, sp_rest_all_lists;
+/* rest_listen.c */
+sp_rest_fn sp_rest_listen, sp_rest_listen_extend, sp_rest_listen_stop;
 /* rest_account.c */
 sp_rest_fn sp_rest_account, sp_rest_my_trades, sp_rest_order_limits, sp_rest_commission;
 

@@ -31,22 +31,38 @@ static const struct sp_rest_key *key_of(struct sp_rest_call *call, const char *k
     return NULL;
 }
 
+const struct sp_rest_key *sp_rest_check_key(struct sp_rest_call *call, const char *api_key)
+{
+    const struct sp_rest_key *key =
+        api_key == NULL && call->session != NULL ? call->session : key_of(call, api_key);
+
+    if (key != NULL) call->account = key->account;
+    return key;
+}
+
+SP_NODISCARD static bool is_signed(const struct sp_rest_params *params,
+                                   const struct sp_rest_key *key)
+{
+    struct sp_bytes payload = {params->payload, params->payload_bytes};
+    uint8_t ours[SP_SHA256_BYTES], theirs[SP_ED25519_SIGNATURE_BYTES];
+
+    if (key->is_ed25519) {
+        return sp_base64_parse(params->signature, theirs, sizeof theirs) &&
+               sp_ed25519_verify(key->public_key, &payload, theirs);
+    }
+    return sp_hmac_sha256(key->secret, strlen(key->secret), &payload, 1, ours) &&
+           sp_hex_parse(params->signature, strlen(params->signature), theirs, sizeof ours) &&
+           sp_digest_eq(ours, theirs, sizeof ours);
+}
+
 SP_NODISCARD static bool check_signature(struct sp_rest_call *call, const struct sp_rest_key *key)
 {
-    const struct sp_rest_params *params = call->params;
-    struct sp_bytes payload = {params->payload, params->payload_bytes};
-    uint8_t ours[SP_SHA256_BYTES], theirs[SP_SHA256_BYTES];
-
-    if (params->signature == NULL) {
+    if (call->params->signature == NULL) {
         sp_rest_fail(call, 400, REST_MISSING,
                      "Mandatory parameter 'signature' was not sent, was empty/null, or malformed.");
         return false;
     }
-    if (sp_hmac_sha256(key->secret, strlen(key->secret), &payload, 1, ours) &&
-        sp_hex_parse(params->signature, strlen(params->signature), theirs, sizeof theirs) &&
-        sp_digest_eq(ours, theirs, sizeof ours)) {
-        return true;
-    }
+    if (is_signed(call->params, key)) return true;
     sp_rest_fail(call, 400, REST_BAD_SIGNATURE, "Signature for this request is not valid.");
     return false;
 }
@@ -80,11 +96,12 @@ SP_NODISCARD static bool check_time(struct sp_rest_call *call)
 
 bool sp_rest_check_signed(struct sp_rest_call *call, const char *api_key)
 {
-    const struct sp_rest_key *key = key_of(call, api_key);
+    /* Who has logged on need not sign each request, but may. */
+    bool by_session = call->session != NULL && api_key == NULL && call->params->signature == NULL;
+    const struct sp_rest_key *key = sp_rest_check_key(call, api_key);
 
-    if (key == NULL || !check_signature(call, key) || !check_time(call)) return false;
-    call->account = key->account;
-    return true;
+    if (key == NULL || (!by_session && !check_signature(call, key))) return false;
+    return check_time(call);
 }
 
 /* ---- Keys ---- */
@@ -123,19 +140,46 @@ SP_NODISCARD static bool take_account(struct sp_rest *rest, const struct sp_stri
     return *out < before || take_balances(rest->exchange, *out, balances);
 }
 
+/* What the base64 line of a PEM file holds: the key, behind what says that it is Ed25519's (RFC
+ * 8410). */
+SP_NODISCARD static bool take_public_key(const char *text, uint8_t out[SP_ED25519_KEY_BYTES])
+{
+    static const uint8_t head[] = {0x30, 0x2a, 0x30, 0x05, 0x06, 0x03,
+                                   0x2b, 0x65, 0x70, 0x03, 0x21, 0x00};
+    uint8_t bytes[sizeof head + SP_ED25519_KEY_BYTES];
+
+    if (!sp_base64_parse(text, bytes, sizeof bytes)) return false;
+    if (memcmp(bytes, head, sizeof head) != 0) return false;
+    memcpy(out, bytes + sizeof head, SP_ED25519_KEY_BYTES);
+    return true;
+}
+
+SP_NODISCARD static bool take_secret(struct sp_rest_key *to, const struct sp_strict_node *node)
+{
+    const struct sp_strict_node *public_key = sp_strict_get(node, "public_key");
+    const char *text = NULL;
+
+    to->is_ed25519 = public_key != NULL;
+    if (to->is_ed25519) {
+        return sp_strict_get(node, "secret") == NULL &&
+               sp_strict_string(public_key, &text) == SP_OK &&
+               take_public_key(text, to->public_key);
+    }
+    if (sp_strict_string(sp_strict_get(node, "secret"), &text) != SP_OK) return false;
+    int len = snprintf(to->secret, sizeof to->secret, "%s", text);
+    return len > 0 && len < SP_REST_KEY_SIZE;
+}
+
 SP_NODISCARD static bool take_key(struct sp_rest *rest, const struct sp_strict_node *node)
 {
-    const char *key = NULL, *secret = NULL;
+    const char *key = NULL;
 
     if (rest->key_count == SP_REST_KEYS_MAX) return false;
     if (sp_strict_string(sp_strict_get(node, "api_key"), &key) != SP_OK) return false;
-    if (sp_strict_string(sp_strict_get(node, "secret"), &secret) != SP_OK) return false;
-    if (key[0] == '\0' || secret[0] == '\0') return false;
     struct sp_rest_key *to = &rest->keys[rest->key_count];
-    int key_len = snprintf(to->key, sizeof to->key, "%s", key);
-    int secret_len = snprintf(to->secret, sizeof to->secret, "%s", secret);
-    if (key_len >= SP_REST_KEY_SIZE || secret_len >= SP_REST_KEY_SIZE) return false;
-    if (!take_account(rest, node, &to->account)) return false;
+    int len = snprintf(to->key, sizeof to->key, "%s", key);
+    if (len <= 0 || len >= SP_REST_KEY_SIZE) return false;
+    if (!take_secret(to, node) || !take_account(rest, node, &to->account)) return false;
     rest->key_count++;
     return true;
 }
@@ -167,7 +211,8 @@ sp_status sp_rest_load_keys(struct sp_rest *rest, const char *path, struct sp_er
     rest->all.count = 0;
     if (fine) return sp_venue_store_save(rest->store, rest->exchange, &rest->all, err);
     return SP_FAIL(err, SP_CONFIG,
-                   "%.120s: expected {\"keys\": [{\"api_key\": \"...\", \"secret\": \"...\"}]}, at "
-                   "most %d of up to %d characters, of at most %d accounts",
+                   "%.120s: expected {\"keys\": [{\"api_key\": \"...\", \"secret\": \"...\"}]}, or "
+                   "\"public_key\" (Ed25519, base64 of the PEM file) for the secret; at most %d of "
+                   "up to %d characters, of at most %d accounts",
                    path, SP_REST_KEYS_MAX, SP_REST_KEY_SIZE - 1, SP_VENUE_ACCOUNTS_MAX);
 }

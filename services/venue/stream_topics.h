@@ -17,7 +17,8 @@ enum sp_stream_type {
     SP_STREAM_PARTIAL_DEPTH, /* arg: levels */
     SP_STREAM_KLINE,         /* arg: interval in ms */
     SP_STREAM_MINI_TICKER,
-    SP_STREAM_TICKER
+    SP_STREAM_TICKER,
+    SP_STREAM_AVG_PRICE
 };
 
 struct sp_stream {

@@ -144,6 +144,7 @@ SP_NODISCARD static bool parse_kind(const char *kind, struct sp_stream *out)
         {"depth20@100ms", SP_STREAM_PARTIAL_DEPTH, 20},
         {"miniTicker", SP_STREAM_MINI_TICKER, 0},
         {"ticker", SP_STREAM_TICKER, 0},
+        {"avgPrice", SP_STREAM_AVG_PRICE, 0},
     };
 
     if (strncmp(kind, "kline_", 6) == 0) {
@@ -496,6 +497,21 @@ static void send_day(struct sp_streams *streams, const struct sp_stream *stream)
     send_event(streams, stream->type, stream->instrument, 0);
 }
 
+/* Of no minutes, as the filters that go by it have it: the last price. */
+static void send_average(struct sp_streams *streams, uint32_t instrument)
+{
+    const struct sp_market_view *view = &streams->options.views[instrument];
+
+    if (sp_market_view_trades(view) == 0) return;
+    const struct sp_view_trade *last = sp_market_view_back(view, 0);
+    struct sp_json_text *json = begin(streams, "avgPrice", instrument, view->time);
+    sp_jtext_put_string(json, "i", "0m");
+    sp_jtext_put_e8(json, "w", last->px.e8);
+    sp_jtext_put_ms(json, "T", last->time);
+    sp_jtext_end(json, '}');
+    send_event(streams, SP_STREAM_AVG_PRICE, instrument, 0);
+}
+
 static void close_candles(struct sp_streams *streams, uint32_t instrument)
 {
     const struct sp_market_view *view = &streams->options.views[instrument];
@@ -517,6 +533,7 @@ void sp_streams_tick(struct sp_streams *streams)
             if (t->stream.type == SP_STREAM_KLINE) send_candle(streams, &t->stream, false);
             if (t->stream.type == SP_STREAM_MINI_TICKER || t->stream.type == SP_STREAM_TICKER)
                 send_day(streams, &t->stream);
+            if (t->stream.type == SP_STREAM_AVG_PRICE) send_average(streams, i);
         }
         streams->states[i].changed = false;
     }

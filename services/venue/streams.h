@@ -2,7 +2,8 @@
  * an instrument goes in, texts for connections come out of `send`. Pure; one thread.
  *
  * Streams: SYMBOL@trade, @aggTrade, @bookTicker, @depth (@100ms, @1000ms: both as the feed sends
- * changes), @depth5|10|20, @kline_INTERVAL, @miniTicker, @ticker; names in lower case.
+ * changes), @depth5|10|20, @kline_INTERVAL, @miniTicker, @ticker, @avgPrice; names in lower
+ * case.
  */
 #ifndef SP_VENUE_STREAMS_H
 #define SP_VENUE_STREAMS_H

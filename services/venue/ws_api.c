@@ -7,6 +7,67 @@
 
 #define SUBSCRIBE_WEIGHT 2
 
+/* ---- Sessions ---- */
+
+static struct sp_ws_session *session_of(struct sp_ws_api *api, uint64_t connection)
+{
+    for (uint32_t i = 0; i < api->session_count; i++)
+        if (api->sessions[i].connection == connection) return &api->sessions[i];
+    return NULL;
+}
+
+static void forget_session(struct sp_ws_api *api, uint64_t connection)
+{
+    struct sp_ws_session *session = session_of(api, connection);
+
+    if (session != NULL) *session = api->sessions[--api->session_count];
+}
+
+static void put_session(struct sp_ws_api *api, uint64_t connection, struct sp_rest_call *call)
+{
+    const struct sp_ws_session *session = session_of(api, connection);
+    bool has_user_data = false;
+
+    for (uint32_t i = 0; i < api->holder_count; i++)
+        has_user_data = has_user_data || api->holders[i].connection == connection;
+    sp_jtext_begin(call->body, '{');
+    sp_jtext_key(call->body, "apiKey");
+    if (session != NULL) {
+        sp_jtext_string(call->body, session->key->key);
+        sp_jtext_put_ms(call->body, "authorizedSince", session->since);
+    } else {
+        sp_jtext_raw(call->body, "null");
+        sp_jtext_key(call->body, "authorizedSince");
+        sp_jtext_raw(call->body, "null");
+    }
+    sp_jtext_put_ms(call->body, "connectedSince", call->connected);
+    sp_jtext_put_bool(call->body, "returnRateLimits", true);
+    sp_jtext_put_ms(call->body, "serverTime", call->now);
+    sp_jtext_put_bool(call->body, "userDataStream", has_user_data);
+    sp_jtext_end(call->body, '}');
+}
+
+/* Somebody else than before may log on, too. */
+static void log_on(struct sp_ws_api *api, uint64_t connection, struct sp_rest_call *call)
+{
+    const char *api_key = sp_rest_need(call, "apiKey");
+    const struct sp_rest_key *key = api_key != NULL ? sp_rest_check_key(call, api_key) : NULL;
+
+    if (key == NULL || !sp_rest_take_weight(call, SUBSCRIBE_WEIGHT)) return;
+    if (!key->is_ed25519) {
+        sp_rest_fail(call, 400, REST_NOT_ED25519, "HMAC_SHA256 API key is not supported.");
+        return;
+    }
+    if (!sp_rest_check_signed(call, api_key)) return;
+    forget_session(api, connection);
+    if (api->session_count == SP_WS_API_HOLDERS_MAX) {
+        sp_rest_fail(call, 400, REST_UNKNOWN, "Too many sessions.");
+        return;
+    }
+    api->sessions[api->session_count++] = (struct sp_ws_session){connection, key, call->now};
+    put_session(api, connection, call);
+}
+
 /* ---- User data ---- */
 
 /* Of one account, or the first of all (`account` SP_VENUE_ACCOUNTS_MAX). */
@@ -33,10 +94,16 @@ static uint32_t free_number(const struct sp_ws_api *api, uint64_t connection)
     }
 }
 
-static void subscribe(struct sp_ws_api *api, uint64_t connection, struct sp_rest_call *call)
+static void add_holder(struct sp_ws_api *api, const struct sp_ws_holder *holder)
 {
-    if (!sp_rest_take_weight(call, SUBSCRIBE_WEIGHT)) return;
-    if (!sp_rest_check_signed(call, sp_rest_param(call->params, "apiKey"))) return;
+    SP_ASSERT(api->holder_count < SP_WS_API_HOLDERS_MAX);
+    api->holders[api->holder_count++] = *holder;
+}
+
+/* Who asks is known by now. */
+static void subscribe(struct sp_ws_api *api, uint64_t connection, struct sp_rest_call *call,
+                      bool by_session)
+{
     if (holder_of(api, connection, call->account) != NULL) {
         sp_rest_fail(call, 400, -2035, "Subscription is already active.");
         return;
@@ -45,13 +112,39 @@ static void subscribe(struct sp_ws_api *api, uint64_t connection, struct sp_rest
         sp_rest_fail(call, 400, REST_UNKNOWN, "Too many subscriptions.");
         return;
     }
-    uint32_t number = free_number(api, connection);
-    api->holders[api->holder_count++] = (struct sp_ws_holder){.connection = connection,
-                                                              .account = call->account,
-                                                              .subscription = number};
+    struct sp_ws_holder holder = {.connection = connection,
+                                  .account = call->account,
+                                  .subscription = free_number(api, connection),
+                                  .by_session = by_session};
+    add_holder(api, &holder);
     sp_jtext_begin(call->body, '{');
-    sp_jtext_put_int(call->body, "subscriptionId", number);
+    sp_jtext_put_int(call->body, "subscriptionId", holder.subscription);
     sp_jtext_end(call->body, '}');
+}
+
+static void subscribe_signed(struct sp_ws_api *api, uint64_t connection, struct sp_rest_call *call)
+{
+    const char *key = sp_rest_param(call->params, "apiKey");
+
+    if (!sp_rest_take_weight(call, SUBSCRIBE_WEIGHT)) return;
+    if (sp_rest_check_signed(call, key)) subscribe(api, connection, call, false);
+}
+
+static void subscribe_session(struct sp_ws_api *api, uint64_t connection, struct sp_rest_call *call)
+{
+    if (!sp_rest_take_weight(call, SUBSCRIBE_WEIGHT)) return;
+    if (call->session == NULL) {
+        sp_rest_fail(call, 401, REST_BAD_KEY, "Nobody has logged on here: session.logon.");
+        return;
+    }
+    call->account = call->session->account;
+    subscribe(api, connection, call, true);
+}
+
+static void end_holder(struct sp_ws_api *api, struct sp_ws_holder *holder)
+{
+    api->ended[api->ended_count++] = *holder;
+    *holder = api->holders[--api->holder_count];
 }
 
 /* One subscription, or all of the connection. */
@@ -69,8 +162,7 @@ static void unsubscribe(struct sp_ws_api *api, uint64_t connection, struct sp_re
             i++;
             continue;
         }
-        api->ended[api->ended_count++] = *holder;
-        *holder = api->holders[--api->holder_count];
+        end_holder(api, holder);
     }
     if (api->ended_count == 0) {
         sp_rest_fail(call, 400, -2036, "Subscription not active.");
@@ -79,7 +171,7 @@ static void unsubscribe(struct sp_ws_api *api, uint64_t connection, struct sp_re
     sp_jtext_raw(call->body, "{}");
 }
 
-static void list_subscriptions(const struct sp_ws_api *api, uint64_t connection,
+static void list_subscriptions(struct sp_ws_api *api, uint64_t connection,
                                struct sp_rest_call *call)
 {
     sp_jtext_begin(call->body, '[');
@@ -92,6 +184,35 @@ static void list_subscriptions(const struct sp_ws_api *api, uint64_t connection,
     sp_jtext_end(call->body, ']');
 }
 
+void sp_ws_api_listen(struct sp_ws_api *api, uint64_t connection, const char *name,
+                      size_t len_bytes, bool combined)
+{
+    int account = sp_listen_keys_account(&api->rest->listen_keys, name, len_bytes);
+    struct sp_ws_holder holder = {.connection = connection, .combined = combined};
+
+    if (account < 0 || api->holder_count == SP_WS_API_HOLDERS_MAX) return; /* as at Binance */
+    if (holder_of(api, connection, (uint32_t)account) != NULL) return;
+    holder.account = (uint32_t)account;
+    memcpy(holder.listen_key, name, len_bytes);
+    add_holder(api, &holder);
+}
+
+bool sp_ws_api_holds(const struct sp_ws_api *api, const struct sp_ws_holder *holder)
+{
+    const char *key = holder->listen_key;
+
+    return key[0] == '\0' || sp_listen_keys_account(&api->rest->listen_keys, key, strlen(key)) >= 0;
+}
+
+void sp_ws_api_unlisten(struct sp_ws_api *api, const char *listen_key)
+{
+    for (uint32_t i = api->holder_count; i > 0; i--) {
+        struct sp_ws_holder *holder = &api->holders[i - 1];
+        if (strcmp(holder->listen_key, listen_key) == 0)
+            *holder = api->holders[--api->holder_count];
+    }
+}
+
 void sp_ws_api_leave(struct sp_ws_api *api, uint64_t connection)
 {
     struct sp_ws_holder *holder = holder_of(api, connection, SP_VENUE_ACCOUNTS_MAX);
@@ -100,17 +221,45 @@ void sp_ws_api_leave(struct sp_ws_api *api, uint64_t connection)
         *holder = api->holders[--api->holder_count];
         holder = holder_of(api, connection, SP_VENUE_ACCOUNTS_MAX);
     }
+    forget_session(api, connection);
 }
 
 void sp_ws_api_wrap(struct sp_json_text *out, const struct sp_ws_holder *holder,
                     const struct sp_json_text *event)
 {
+    const char *text = event->text != NULL ? event->text : "{}";
+    bool by_key = holder->listen_key[0] != '\0';
+
     sp_json_text_clear(out);
+    if (by_key && !holder->combined) {
+        sp_jtext_raw(out, text);
+        return;
+    }
     sp_jtext_begin(out, '{');
-    sp_jtext_put_int(out, "subscriptionId", holder->subscription);
-    sp_jtext_key(out, "event");
-    sp_jtext_raw(out, event->text != NULL ? event->text : "{}");
+    if (by_key) {
+        sp_jtext_put_string(out, "stream", holder->listen_key);
+    } else {
+        sp_jtext_put_int(out, "subscriptionId", holder->subscription);
+    }
+    sp_jtext_key(out, by_key ? "data" : "event");
+    sp_jtext_raw(out, text);
     sp_jtext_end(out, '}');
+}
+
+/* What the session has subscribed ends with it. */
+static void log_out(struct sp_ws_api *api, uint64_t connection, struct sp_rest_call *call)
+{
+    for (uint32_t i = 0; i < api->holder_count;) {
+        struct sp_ws_holder *holder = &api->holders[i];
+        bool ends = holder->connection == connection && holder->by_session;
+        if (ends && api->ended_count < SP_VENUE_ACCOUNTS_MAX) {
+            end_holder(api, holder);
+        } else {
+            i++;
+        }
+    }
+    forget_session(api, connection);
+    put_session(api, connection, call);
 }
 
 /* ---- Requests ---- */
@@ -162,22 +311,41 @@ static void wrap(struct sp_ws_api *api, struct sp_rest_call *call, const struct 
     sp_jtext_end(call->body, '}');
 }
 
+typedef void method_fn(struct sp_ws_api *api, uint64_t connection, struct sp_rest_call *call);
+
+/* Those that are of a connection; all others are the REST face's. */
+static method_fn *method_of(const char *method)
+{
+    static const struct {
+        const char *name;
+        method_fn *fn;
+    } methods[] = {
+        {"userDataStream.subscribe.signature", subscribe_signed},
+        {"userDataStream.subscribe", subscribe_session},
+        {"userDataStream.unsubscribe", unsubscribe},
+        {"session.subscriptions", list_subscriptions},
+        {"session.logon", log_on},
+        {"session.status", put_session},
+        {"session.logout", log_out},
+    };
+
+    for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++)
+        if (strcmp(methods[i].name, method) == 0) return methods[i].fn;
+    return NULL;
+}
+
 static void dispatch(struct sp_ws_api *api, uint64_t connection, const char *method,
                      struct sp_rest_call *call)
 {
+    const struct sp_ws_session *session = session_of(api, connection);
+    method_fn *fn = method_of(method);
+
     sp_rest_begin(api->rest, call);
-    if (strcmp(method, "userDataStream.subscribe.signature") == 0) {
-        if (sp_rest_may_begin(call, method)) subscribe(api, connection, call);
-    } else if (strcmp(method, "userDataStream.unsubscribe") == 0) {
-        unsubscribe(api, connection, call);
-    } else if (strcmp(method, "session.subscriptions") == 0) {
-        list_subscriptions(api, connection, call);
-    } else if (strcmp(method, "session.status") == 0) {
-        sp_jtext_raw(call->body,
-                     "{\"apiKey\":null,\"authorizedSince\":null,\"connectedSince\":null,"
-                     "\"returnRateLimits\":true}");
-    } else {
+    call->session = session != NULL ? session->key : NULL;
+    if (fn == NULL) {
         sp_rest_handle_method(api->rest, method, call);
+    } else if (sp_rest_may_begin(call, method)) {
+        fn(api, connection, call);
     }
 }
 

@@ -3,7 +3,7 @@
 const assert = require('assert');
 const { Spot } = require('@binance/spot');
 
-const [base, apiKey, apiSecret] = process.argv.slice(2);
+const [base, apiKey, apiSecret, edKey, edPrivate] = process.argv.slice(2);
 const sockets = base.replace('http:', 'ws:');
 const client = new Spot({
     configurationRestAPI: { apiKey, apiSecret, basePath: base, timeout: 5000 },
@@ -149,8 +149,10 @@ async function streams() {
     const candle = await first((on) => connection.kline({ symbol: lower, interval: '1s' })
         .on('message', on));
     assert.strictEqual(candle.k.s, symbol);
+    const average = await first((on) => connection.avgPrice({ symbol: lower }).on('message', on));
+    assert(Number(average.w) > 0);
     await connection.disconnect();
-    console.log('trades, touch, ticker, book and candles as they happen: ok');
+    console.log('trades, touch, ticker, average, book and candles as they happen: ok');
 }
 
 async function requests(bid) {
@@ -176,6 +178,41 @@ async function requests(bid) {
     console.log('orders, their reports and balances over the WebSocket API: ok');
 }
 
+// Who signs with a key of his own, once: what follows needs no signature.
+async function sessions(bid) {
+    const keys = { apiKey: edKey, privateKey: edPrivate };
+    const other = new Spot({
+        configurationRestAPI: { ...keys, basePath: base },
+        configurationWebsocketAPI: { ...keys, wsURL: `${sockets}/ws-api/v3` },
+    });
+    assert((await call(other.restAPI.getAccount())).balances.length > 0);
+    const connection = await other.websocketAPI.connect();
+    const result = async (promise) => {
+        const data = (await promise).data;
+        return data.result ?? data;
+    };
+    assert.strictEqual((await result(connection.sessionStatus())).apiKey, null);
+    const [on] = [await connection.sessionLogon()].flat();
+    assert.strictEqual((on.data.result ?? on.data).apiKey, edKey);
+    assert.strictEqual((await result(connection.sessionStatus())).apiKey, edKey);
+    const account = await connection.userDataStreamSubscribe();
+    const seen = [];
+    account.stream.on('message', (event) => seen.push(event.event ?? event));
+    const placed = await result(connection.orderPlace({ symbol, side: 'BUY', type: 'LIMIT',
+        timeInForce: 'GTC', quantity: 0.001, price: (bid * 0.8).toFixed(2) }));
+    assert.strictEqual(placed.status, 'NEW');
+    await connection.orderCancel({ symbol, orderId: placed.orderId });
+    const end = Date.now() + 30000;
+    while (!seen.some((e) => e.x === 'CANCELED')) {
+        assert(Date.now() < end, JSON.stringify(seen));
+        await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    await connection.sessionLogout();
+    assert.strictEqual((await result(connection.sessionStatus())).apiKey, null);
+    await connection.disconnect();
+    console.log('Ed25519 key and session: ok');
+}
+
 // The last: the ban that follows a limit is not waited for.
 async function rateLimit() {
     let code = 0;
@@ -192,6 +229,7 @@ async function rateLimit() {
     await errors(bid);
     await streams();
     await requests(bid);
+    await sessions(bid);
     await rateLimit();
     console.log('@binance/spot: ok');
     process.exit(0);

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 
-from exchange import KEY, SECRET, Exchange
+from exchange import ED_KEY, ED_PRIVATE, KEY, SECRET, Exchange
 
 BUILD, SOURCE = sys.argv[1:3]
 HERE = pathlib.Path(__file__).parent
@@ -23,6 +23,7 @@ if shutil.which("node") is None or not (MODULES / "@binance" / "spot").is_dir():
 with tempfile.TemporaryDirectory(prefix="spoor-spot.") as folder, \
         Exchange(BUILD, SOURCE, folder) as practice:
     practice.act("limits", messages=50)  # its streams subscribe one by one
-    done = subprocess.run(["node", HERE / "binance_spot.js", practice.base, KEY, SECRET],
+    done = subprocess.run(["node", HERE / "binance_spot.js", practice.base, KEY, SECRET,
+                           ED_KEY, ED_PRIVATE],
                           env=os.environ | {"NODE_PATH": str(MODULES)}, timeout=100, check=False)
     assert done.returncode == 0, f"node ended with {done.returncode}"

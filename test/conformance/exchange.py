@@ -1,5 +1,6 @@
 """The practice exchange with its market, without any trader of ours: spoor-marketdata and
 spoor-venue over a temporary configuration, for clients that were written for the real one."""
+import base64
 import json
 import os
 import pathlib
@@ -15,6 +16,14 @@ import system as spoor_system  # noqa: E402
 
 KEY, SECRET = "conformance-key", "conformance-secret"
 SECOND_KEY, SECOND_SECRET = "second-key", "second-secret"
+# An Ed25519 key that everybody knows: the first test vector of RFC 8032, as RFC 8410 writes keys.
+ED_KEY = "ed25519-key"
+ED_SEED = bytes.fromhex("9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60")
+ED_POINT = bytes.fromhex("d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a")
+ED_PUBLIC = base64.b64encode(bytes.fromhex("302a300506032b6570032100") + ED_POINT).decode()
+ED_PRIVATE = ("-----BEGIN PRIVATE KEY-----\n" + base64.b64encode(
+    bytes.fromhex("302e020100300506032b657004220420") + ED_SEED).decode() +
+    "\n-----END PRIVATE KEY-----\n")
 TOKEN = "conformance-control-token"
 
 
@@ -29,6 +38,7 @@ class Exchange:
         keys = self.system.config / "venue_keys.json"
         keys.write_text(json.dumps({"keys": [
             {"api_key": KEY, "secret": SECRET},
+            {"api_key": ED_KEY, "public_key": ED_PUBLIC},
             {"api_key": SECOND_KEY, "secret": SECOND_SECRET, "account": "second",
              "balances": {"USDT": "500"}}]}))
         keys.chmod(0o400)

@@ -16,7 +16,8 @@ except ImportError:
     print("SKIPPED: python-binance is not installed; scripts/setup --test installs it")
     sys.exit(77)
 
-from exchange import KEY, SECRET, Exchange  # noqa: E402
+from exchange import ED_KEY, ED_PRIVATE, KEY, SECRET, Exchange  # noqa: E402
+from wire import WebSocket  # noqa: E402
 
 BUILD, SOURCE = sys.argv[1:3]
 SYMBOL = "BTCUSDT"
@@ -136,6 +137,38 @@ async def sockets(base):
     print("trades, ticker, book, candles, orders and balances as they happen: ok")
 
 
+def ed25519():
+    client = Client(ED_KEY, private_key=ED_PRIVATE, ping=False)
+    order = client.order_limit_buy(symbol=SYMBOL, quantity="0.001", price="20000")
+    assert client.cancel_order(symbol=SYMBOL, orderId=order["orderId"])["status"] == "CANCELED"
+    assert code_of(Client(KEY, private_key=ED_PRIVATE, ping=False).get_account) == -1022
+    client.close_connection()
+    print("orders signed by Ed25519: ok")
+
+
+def listen_key(exchange, client):
+    """The older way to user data: events come bare, or by the key's name."""
+    key = client.stream_get_listen_key()
+    assert len(key) == 64 and client.stream_get_listen_key() == key
+    with WebSocket(exchange.port, f"/ws/{key}") as bare, \
+            WebSocket(exchange.port, f"/stream?streams=btcusdt@depth5/{key}") as combined:
+        order = client.order_limit_buy(symbol=SYMBOL, quantity="0.001", price="20000")
+        event = bare.text()
+        assert (event["e"], event["i"]) == ("executionReport", order["orderId"]), event
+        named = combined.text()
+        while named["stream"] != key:
+            named = combined.text()
+        assert named["data"] == event, named
+        assert bare.text()["e"] == "outboundAccountPosition"
+        assert client.stream_keepalive(key) == {} and client.stream_close(key) == {}
+        client.cancel_order(symbol=SYMBOL, orderId=order["orderId"])
+        later = [combined.text()["data"] for _ in range(5)]
+        assert "executionReport" not in [event.get("e") for event in later], later
+    assert code_of(lambda: client.stream_keepalive(key)) == -1125
+    assert client.stream_get_listen_key() != key
+    print("user data by a listen key: ok")
+
+
 def errors(client):
     def order(**params):
         return lambda: client.create_order(symbol=SYMBOL, **params)
@@ -182,6 +215,8 @@ def main():
         trade(client)
         order_types(client)
         asyncio.run(sockets(exchange.base))
+        ed25519()
+        listen_key(exchange, client)
         errors(client)
         rate_limit(exchange, client)
         client.close_connection()

@@ -128,14 +128,18 @@ class WebSocket:
         except ConnectionResetError:
             return None
 
-    def answer(self):
-        """The next text that is no event of a stream or of the account."""
+    def text(self):
+        """The next text, whatever it is."""
         while True:
             heard = self.hear()
             assert heard is not None, "the connection has ended"
-            if heard[0] != 1:
-                continue
-            message = json.loads(heard[1])
+            if heard[0] == 1:
+                return json.loads(heard[1])
+
+    def answer(self):
+        """The next text that is no event of a stream or of the account."""
+        while True:
+            message = self.text()
             if "e" not in message and "event" not in message and "lastUpdateId" not in message:
                 return message
 

@@ -235,6 +235,23 @@ static void test_streams_candle_is_closed_once_by_the_next_trade(void **state)
     assert_non_null(strstr(f->sent[2], "\"x\":true"));
 }
 
+static void test_streams_average_is_the_last_price(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_int_equal(sp_streams_follow(f->streams, 7, "btcusdt@avgPrice"), SP_OK);
+    sp_streams_tick(f->streams);
+    assert_int_equal(f->count, 0); /* there is none */
+    trade(f, 1, 100, 0);
+    trade(f, 2, 103, 500);
+    sp_streams_tick(f->streams);
+    sp_streams_tick(f->streams);
+    assert_int_equal(f->count, 1);
+    assert_non_null(
+        strstr(f->sent[0], "{\"e\":\"avgPrice\",\"E\":1767636000500,\"s\":\"BTCUSDT\""));
+    assert_non_null(strstr(f->sent[0], "\"i\":\"0m\",\"w\":\"103.00000000\",\"T\":1767636000500}"));
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
 
 int main(void)
@@ -245,6 +262,7 @@ int main(void)
         TEST(test_streams_leaving_takes_nobody_along),
         TEST(test_streams_parts_of_a_change_are_one_event),
         TEST(test_streams_candle_is_closed_once_by_the_next_trade),
+        TEST(test_streams_average_is_the_last_price),
     };
     return cmocka_run_group_tests_name("streams", tests, NULL, NULL);
 }
