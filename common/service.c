@@ -496,7 +496,8 @@ static int finish(struct life *life, sp_status status, struct sp_err *err)
     if (status != SP_OK && life->failure == SP_OK) sp_log_err(SP_LOG_ERROR, "failed", err);
     if (life->spec->fini != NULL && service->state != NULL) life->spec->fini(service);
     if (status == SP_OK && service->journal != NULL) {
-        status = sp_journal_seal(service->journal, err);
+        status = sp_role_check(&service->role, err); /* else the file is a successor's */
+        if (status == SP_OK) status = sp_journal_seal(service->journal, err);
         if (status != SP_OK) sp_log_err(SP_LOG_ERROR, "seal_failed", err);
     }
     sp_bus_close(service->bus);

@@ -196,6 +196,7 @@ static sp_status continue_segment(struct sp_journal *journal, const struct sp_re
 static bool file_is_short(const struct sp_journal *journal)
 {
     if (journal->sealed || journal->blanks_refused) return false;
+    if (atomic_load(&journal->syncer.poisoned)) return false;
     return journal->blank_end < journal->segment_bytes + journal->blanks_bytes / 4;
 }
 

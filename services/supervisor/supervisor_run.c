@@ -196,7 +196,8 @@ static void close_all(struct sp_supervisor_io *io)
         sp_process_close(&io->processes[i]);
         sp_log_file_close(&io->logs[i]);
     }
-    if (io->journal != NULL && sp_journal_seal(io->journal, &err) != SP_OK)
+    if (io->journal != NULL &&
+        (sp_role_check(&io->role, &err) != SP_OK || sp_journal_seal(io->journal, &err) != SP_OK))
         sp_log_err(SP_LOG_ERROR, "journal_not_sealed", &err);
     sp_journal_close(io->journal);
     sp_role_release(&io->role);

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """One holder of a role: a twin of execution ends with 75 and the first goes on; a holder that is
 stopped, superseded and continued sends nothing to the venue, appends nothing to its journal and
-ends with 77, though an order waits for it; who comes after it sends that order, once.
+ends with 77, though an order waits for it, or though it is asked to stop; who comes after it sends
+that order, once.
 
 usage: fencing.py BUILD_DIR SOURCE_DIR [EXECUTION]
 """
@@ -110,6 +111,22 @@ def unseen_resume(system):
     print("ok  an execution that stands still is sent no resume")
 
 
+def asked_to_stop(system):
+    """A superseded holder closes nothing: the file that it would close is its successor's."""
+    holder = system.running["reconciliation"]
+    folder = system.data / "reconciliation"
+    stand_still(system, holder)
+    raise_epoch(folder / "EPOCH")
+    before = {path.name: path.read_bytes() for path in folder.glob("*.jsonl")}
+    holder.send_signal(signal.SIGTERM)
+    holder.send_signal(signal.SIGCONT)
+    code = system.end("reconciliation")
+    assert code == 77, f"the superseded holder ended with {code}"
+    assert {path.name: path.read_bytes() for path in folder.glob("*.jsonl")} == before
+    system.start("spoor-reconciliation", "reconciliation")
+    print("ok  a superseded holder that is asked to stop leaves the journal as it is")
+
+
 def stopped_holder(system):
     """An order waits for it: strategy.late plans while execution stands still."""
     holder = system.running["execution"]
@@ -166,6 +183,7 @@ def main():
             system.begin(execution)
             twin(system, execution)
             unseen_resume(system)
+            asked_to_stop(system)
             successor(system, execution, stopped_holder(system))
     finally:
         shutil.rmtree(folder)
