@@ -47,7 +47,7 @@ static void test_crypto_hmac_joins_its_pieces(void **state)
 
 static void test_crypto_hex_and_base64(void **state)
 {
-    uint8_t bytes[3] = {0};
+    uint8_t bytes[5] = {0};
     char text[9];
 
     (void)state;

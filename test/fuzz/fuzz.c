@@ -4,7 +4,8 @@
 
 #include <sanitizer/allocator_interface.h>
 
-static struct {
+/* The thread's own: libFuzzer watches from a thread, which allocates as it starts. */
+static _Thread_local struct {
     bool counting;
     size_t now_bytes, peak_bytes;
 } memory;
