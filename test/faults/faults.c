@@ -250,7 +250,6 @@ CALL(off_t, -1, lseek, "lseek64", (int fd, off_t at, int whence), (fd, at, whenc
 CALL(int, -1, ftruncate, "ftruncate64", (int fd, off_t len), (fd, len))
 CALL(int, -1, fsync, "fsync", (int fd), (fd))
 CALL(int, -1, fdatasync, "fdatasync", (int fd), (fd))
-CALL(int, -1, fallocate, "posix_fallocate64", (int fd, off_t at, off_t len), (fd, at, len))
 CALL(int, -1, syncfs, "syncfs", (int fd), (fd))
 CALL(int, -1, rename, "rename", (const char *from, const char *to), (from, to))
 CALL(int, -1, link, "link", (const char *from, const char *to), (from, to))

@@ -58,8 +58,8 @@ BY_FLATTEN = ("cancel_appended", "cancel_synced", "cancel_sent", "canceled_appen
 # What meets which planted bug.
 AIMED = {
     "sent_again": [{"faults": ("timeout",)}] * 4,
-    "not_found_is_reject": [{"faults": ("query_lag", "lose_event")}] * 6,
-    "absence_not_waited": [{"faults": ("query_lag", "lose_event")}] * 5,
+    "not_found_is_reject": [{"faults": ("lose_event", "query_lag")}] * 6,
+    "absence_not_waited": [{"faults": ("lose_event", "query_lag")}] * 8,
     "server_error_is_reject": [{"faults": ("error_executed",)}] * 4,
     "fill_not_deduped": [{"faults": ("duplicate_event",)}] * 6,
     "leg_not_counted": [{"failpoint": "trade_opened"}] * 2,

@@ -10,11 +10,12 @@ import pathlib
 import subprocess
 import sys
 
-# Which bug of common/planted_bugs.def, and which rule finds it; an exit that was believed not to be
-# there is sold again (H9), which ends the rounds before the last judgement.
+# Which bug of common/planted_bugs.def, and which rule finds it. An exit that was believed not to be
+# there is sold again, and what is counted twice may fill an order beyond its quantity (H9): that
+# ends the rounds before the last judgement.
 CAUGHT_BY = {"sent_again": "H2", "not_found_is_reject": "H8|H9", "server_error_is_reject": "H8",
              "absence_not_waited": "H8|H9",
-             "fill_not_deduped": "H4", "leg_not_counted": "H2", "effect_before_sync": "H1",
+             "fill_not_deduped": "H4|H9", "leg_not_counted": "H2", "effect_before_sync": "H1",
              "halt_unchecked": "H7", "": None}
 HERE = pathlib.Path(__file__).resolve().parent
 
